@@ -74,7 +74,7 @@ class Writer {
   Writer& Zeros(size_t count) { out_.resize(out_.size() + count); return *this; }
   size_t size() const { return out_.size(); }
   Bytes& bytes() { return out_; }
-  Bytes Finish() && { return std::move(out_); }
+  Bytes Finish() { return std::move(out_); }  // once
 
  private:
   Writer& Le(uint64_t v, size_t size);

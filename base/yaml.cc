@@ -1,5 +1,7 @@
 #include "base/yaml.h"
 
+#include <yaml-cpp/eventhandler.h>
+
 #include <sstream>
 
 namespace ccgpu {
@@ -9,6 +11,40 @@ bool IsScalar(const YAML::Node& n) { return n.IsScalar(); }
 bool IsList(const YAML::Node& n) { return n.IsSequence(); }
 bool IsMap(const YAML::Node& n) { return n.IsMap(); }
 bool Any(const YAML::Node&) { return true; }
+
+// Sees the document's events and keeps the place of the first anchor or alias.
+class AnchorFinder final : public YAML::EventHandler {
+ public:
+  bool found = false;
+  YAML::Mark where;
+
+ private:
+  void See(const YAML::Mark& mark, YAML::anchor_t anchor) {
+    if (anchor == 0 || found) return;
+    found = true;
+    where = mark;
+  }
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { See(mark, anchor); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override { See(mark, anchor); }
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, const std::string&) override { See(mark, anchor); }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override { See(mark, anchor); }
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override { See(mark, anchor); }
+  void OnMapEnd() override {}
+};
+
+Status RefuseAnchors(const std::string& text, const std::string& file) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  AnchorFinder finder;
+  while (parser.HandleNextDocument(finder)) {
+  }
+  if (!finder.found) return Ok();
+  return Err("input.bad-yaml", file + ":" + std::to_string(finder.where.line + 1) + ":" + std::to_string(finder.where.column + 1),
+             "anchors and aliases (&name, *name) are refused: write the value out");
+}
 
 Status RefuseDuplicateKeys(const YAML::Node& node, const std::string& file) {
   if (node.IsMap()) {
@@ -155,6 +191,7 @@ void YamlMap::Done() {
 
 Result<std::vector<YAML::Node>> ParseYaml(const std::string& text, const std::string& file) {
   try {
+    RETURN_IF_ERROR(RefuseAnchors(text, file));
     std::vector<YAML::Node> documents = YAML::LoadAll(text);
     for (const auto& document : documents) RETURN_IF_ERROR(RefuseDuplicateKeys(document, file));
     return documents;
