@@ -1,0 +1,65 @@
+#include "attestation-agent/agent.h"
+
+#include <fcntl.h>
+#include <signal.h>
+
+#include <thread>
+
+#include "attestation-agent/api_server.h"
+#include "attestation-agent/collateral.h"
+#include "attestation-agent/trust_config.h"
+#include "base/file.h"
+
+namespace ccgpu::agent {
+namespace {
+
+Result<std::unique_ptr<Nvml>> OpenGpus(const std::string& library) {
+  if (library.empty() || !Exists(library)) return std::unique_ptr<Nvml>();
+  return Nvml::Open(library);
+}
+
+// The signals that end the agent are taken by one thread that waits for them; all others inherit the mask.
+sigset_t BlockEndSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  return set;
+}
+
+}  // namespace
+
+Status RunAgent(const AgentOptions& options) {
+  ::signal(SIGPIPE, SIG_IGN);
+  const sigset_t end_signals = BlockEndSignals();
+  if (options.events_fd >= 0) ::fcntl(options.events_fd, F_SETFD, FD_CLOEXEC);
+  Events events{Fd(options.events_fd)};
+  SystemClock clock;
+  crypto::SystemRandom random;
+
+  auto start = [&]() -> Status {
+    ASSIGN_OR_RETURN(const TrustConfig trust, LoadTrustConfig(options.init_data));
+    ASSIGN_OR_RETURN(const evidence::Collateral collateral, LoadCollateral(options.collateral));
+    ASSIGN_OR_RETURN(std::unique_ptr<Nvml> nvml, OpenGpus(options.nvml));
+    Collector collector(std::move(nvml), options.tsm);
+    GpuGate gate(collector, collateral, trust.anchors, random, clock, events);
+    BrokerClient broker(trust.broker, trust.init_data_text, collector, clock);
+    ApiServer server(ApiParts{collector, gate, broker, collateral, trust.init_data_text, events});
+    RETURN_IF_ERROR(server.Bind(options.port));
+
+    std::thread serve([&] { server.Run(); });
+    events.Tell("agent.ready", "listens on 127.0.0.1:" + std::to_string(options.port));
+    gate.Decide();
+    int signal = 0;
+    ::sigwait(&end_signals, &signal);
+    server.Stop();
+    serve.join();
+    return Ok();
+  };
+  Status status = start();
+  if (!status.ok()) events.Tell(status.error().code, status.error().text, status.error().subject);
+  return status;
+}
+
+}  // namespace ccgpu::agent

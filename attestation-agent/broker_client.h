@@ -1,0 +1,50 @@
+// The guest's side of the KBS protocol (request, challenge, attestation, response) over TLS to the one broker that the measured
+// initdata names.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "attestation-agent/collector.h"
+#include "base/clock.h"
+#include "trust/kbs/initdata.h"
+
+namespace ccgpu::agent {
+
+struct Token {
+  std::string jwt;
+  TimePoint expires{};
+};
+
+// Any thread; requests go one after the other.
+class BrokerClient {
+ public:
+  // The token's key is made here and lives as long as this object.
+  BrokerClient(kbs::BrokerAddress broker, std::string init_data_text, Collector& collector, const Clock& clock);
+  ~BrokerClient();
+
+  // A token that is good for some time yet: the last one, or a new one by attesting.
+  Result<Token> GetToken();
+  // The resource "repository/type/tag", decrypted. Attests first when needed, and once more when the token is refused.
+  // Errors: broker.unreachable, broker.refused (or the broker's own reason code when it explains itself), kbs.* parsing codes.
+  Result<Bytes> GetResource(const std::string& path);
+  const kbs::TeeKey& key() const { return key_; }
+
+ private:
+  struct Http;
+  Result<Token> Attest();
+  Result<Token> TokenLocked(bool fresh);
+
+  std::mutex mutex_;
+  kbs::BrokerAddress broker_;
+  std::string init_data_text_;
+  Collector& collector_;
+  const Clock& clock_;
+  kbs::TeeKey key_;
+  std::unique_ptr<Http> http_;
+  std::optional<Token> token_;
+};
+
+}  // namespace ccgpu::agent
