@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -76,10 +77,9 @@ struct RecordCipher::Impl {
     ccgpu::Wipe(stage);
   }
 
-  // The message counter in the IV is 32 bits wide and never wraps: it starts over with each rotated key's own channel counter space,
-  // the upper half of which counts the rotations.
-  void Nonce(uint8_t out[12]) const {
-    PutLe32(out, static_cast<uint32_t>((counter - 1) % kRotateAfter) + 1);
+  // The message counter in the IV never wraps: it starts over only with a rotated key.
+  void Nonce(uint64_t message, uint8_t out[12]) const {
+    PutLe32(out, static_cast<uint32_t>((message - 1) % kRotateAfter) + 1);
     PutLe64(out + 4, key.channel_counter);
     for (size_t i = 0; i < 12; ++i) out[i] ^= key.iv_mask[i];
   }
@@ -130,7 +130,7 @@ void RecordCipher::Seal(RecordHeader& header, const uint8_t* in, uint8_t* out) {
     return;
   }
   uint8_t nonce[12];
-  s.Nonce(nonce);
+  s.Nonce(s.counter, nonce);
   EVP_CIPHER_CTX* cipher = ctr ? s.Ctr(nonce) : s.Gcm(nonce);
   int size = 0;
   if (!ctr) Must(EVP_CipherUpdate(cipher, nullptr, &size, reinterpret_cast<const uint8_t*>(&header), kRecordAad) == 1);
@@ -160,7 +160,8 @@ Status RecordCipher::Open(const RecordHeader& header, const uint8_t* in, uint8_t
     return Ok();
   }
   uint8_t nonce[12];
-  s.Nonce(nonce);
+  // In apm the IV travels with the record and nobody checks it: what is replayed there is accepted, as on the real part.
+  s.Nonce(ctr ? header.counter : s.counter, nonce);
   EVP_CIPHER_CTX* cipher = ctr ? s.Ctr(nonce) : s.Gcm(nonce);
   int size = 0;
   if (!ctr) Must(EVP_CipherUpdate(cipher, nullptr, &size, reinterpret_cast<const uint8_t*>(&header), kRecordAad) == 1);

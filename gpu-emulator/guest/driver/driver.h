@@ -32,7 +32,7 @@ struct Options {
   int exchange_timeout_ms = 5000;
 };
 
-// One channel opened for a client: everything that libcuda needs besides the link's memory.
+// What the GPU says about itself, for NVML and the agent.
 struct Evidence {
   Bytes report;          // SPDM 1.1 GET_MEASUREMENTS || MEASUREMENTS
   std::string chain_pem; // leaf first, as NVML hands it out

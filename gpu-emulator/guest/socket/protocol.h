@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "gpu-emulator/link/cipher.h"
-#include "gpu-emulator/link/mode.h"
+#include "gpu-emulator/link/rpc.h"
 
 namespace ccgpu::socket {
 
@@ -28,28 +28,18 @@ enum class Op : uint32_t {
   kSetReady = 8,      // u8 -> ; refused with "gpu.not-permitted" on sockets without the right
 };
 
-struct GpuInfo {
-  std::string uuid, model, architecture, serial, driver_version, vbios_version;
-  uint32_t index = 0, board_id = 0;
-  int32_t compute_major = 0, compute_minor = 0, sm_count = 0;
-  uint64_t memory_bytes = 0, memory_used = 0;
-  link::Mode mode = link::Mode::kOff;
-  bool ready = false, lost = false;
-};
-Bytes Encode(const GpuInfo& info);
-Result<GpuInfo> DecodeGpuInfo(ByteView bytes);
+using link::GpuInfo;
 
 // A channel and its two keys. Wipe after use.
 struct ChannelGrant {
   uint32_t channel = 0;
   link::Protection protection = link::Protection::kClear;
   link::CipherKey h2d, d2h;
+  void Wipe();
 };
 Bytes Encode(const ChannelGrant& grant);
 Result<ChannelGrant> DecodeChannelGrant(ByteView bytes);
 
-// Answers: u8 0, payload; or u8 1, code, text (each u16 length, bytes).
-Bytes EncodeAnswer(const Result<Bytes>& answer);
-Result<Bytes> DecodeAnswer(ByteView message);
+// Answers are link::EncodeAnswer's.
 
 }  // namespace ccgpu::socket
