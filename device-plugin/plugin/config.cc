@@ -1,0 +1,107 @@
+#include "device-plugin/plugin/config.h"
+
+#include <signal.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/yaml.h"
+#include "device-plugin/plugin/emulator_watch.h"
+#include "device-plugin/plugin/http.h"
+#include "device-plugin/plugin/kubelet_session.h"
+#include "device-plugin/plugin/resolver.h"
+
+namespace ccgpu::deviceplugin {
+
+void Config::FillFrom(const std::string& state) {
+  auto fill = [](std::string& field, const std::string& value) {
+    if (field.empty()) field = value;
+  };
+  fill(emulator_socket, state + "/run/emulator.sock");
+  fill(kubelet_dir, state + "/run/device-plugins");
+  fill(plugin_watcher_dir, state + "/run/plugins_registry");
+  fill(pod_resources_socket, state + "/run/pod-resources/kubelet.sock");
+  fill(resolver_socket, state + "/run/resolver.sock");
+  fill(cdi_dir, state + "/cdi");
+}
+
+Status LoadConfig(const std::string& path, Config& config) {
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, 1 << 20));
+  ASSIGN_OR_RETURN(const auto documents, ParseYaml(text, path));
+  if (documents.size() != 1) return Err("input.bad-yaml", path, "must hold exactly one document");
+  YamlErrors errors(path);
+  YamlMap root(documents[0], "", errors);
+  root.OneOf("apiVersion", {"ccgpu.dev/v1alpha1"}, true);
+  root.OneOf("kind", {"DevicePluginConfig"}, true);
+  YamlMap spec = root.Map("spec", true);
+  config.emulator_socket = spec.String("emulatorSocket", false, config.emulator_socket);
+  config.kubelet_dir = spec.String("kubeletDir", false, config.kubelet_dir);
+  config.plugin_watcher_dir = spec.String("pluginWatcherDir", false, config.plugin_watcher_dir);
+  config.pod_resources_socket = spec.String("podResourcesSocket", false, config.pod_resources_socket);
+  config.resolver_socket = spec.String("resolverSocket", false, config.resolver_socket);
+  config.cdi_dir = spec.String("cdiDir", false, config.cdi_dir);
+  config.mode = spec.OneOf("mode", {"register", "watcher"}, false, config.mode);
+  config.http = spec.String("http", false, config.http);
+  config.resource = spec.String("resource", false, config.resource);
+  config.log_level = spec.OneOf("logLevel", {"debug", "info", "warning", "error"}, false, config.log_level);
+  if (spec.Has("allowedModes")) config.allowed_modes = spec.Strings("allowedModes");
+  spec.Done();
+  root.Done();
+  return errors.status();
+}
+
+Status CheckConfig(const Config& config) {
+  if (config.mode != "register" && config.mode != "watcher") {
+    return Err("plugin.bad-config", "mode", "\"" + config.mode + "\" is neither register nor watcher");
+  }
+  for (const auto& mode : config.allowed_modes) {
+    if (mode != "off" && mode != "devtools" && mode != "apm" && mode != "hopper-cc") {
+      return Err("plugin.bad-config", "allowedModes", "\"" + mode + "\" is not one of off, devtools, apm, hopper-cc");
+    }
+  }
+  const auto slash = config.resource.find('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == config.resource.size() ||
+      config.resource.find("kubernetes.io/") != std::string::npos) {
+    return Err("plugin.bad-config", "resource", "\"" + config.resource + "\" is not an extended resource name (domain/name)");
+  }
+  // sun_path holds 108 bytes; our longest name is ccgpu-<16 hex>.sock.
+  for (const auto& dir : {config.kubelet_dir, config.plugin_watcher_dir}) {
+    if (dir.size() > 78) return Err("plugin.bad-config", dir, "is too long for a unix socket path (78 characters at most)");
+  }
+  return Ok();
+}
+
+Status Serve(const Config& config) {
+  RETURN_IF_ERROR(CheckConfig(config));
+  DeviceTable table;
+  Metrics metrics;
+  std::unique_ptr<HttpServer> http;
+  if (!config.http.empty()) {
+    ASSIGN_OR_RETURN(http, HttpServer::Start(config.http, table, metrics));
+  }
+  Resolver resolver(config.pod_resources_socket, config.resource, table, metrics);
+  RETURN_IF_ERROR(resolver.Serve(config.resolver_socket));
+  WatchOptions watch;
+  watch.socket = config.emulator_socket;
+  watch.cdi_dir = config.cdi_dir;
+  watch.modes = {config.allowed_modes.begin(), config.allowed_modes.end()};
+  EmulatorWatch emulator(watch, table, metrics);
+  SessionOptions session;
+  session.mode = config.mode == "watcher" ? RegistrationMode::kWatcher : RegistrationMode::kRegister;
+  session.dir = config.mode == "watcher" ? config.plugin_watcher_dir : config.kubelet_dir;
+  session.resource_name = config.resource;
+  KubeletSession kubelet(session, table, metrics);
+  emulator.Start();
+  kubelet.Start();
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  int signal = 0;
+  sigwait(&signals, &signal);
+  log::Info("stopping", {{"signal", std::to_string(signal)}});
+  kubelet.Stop();
+  emulator.Stop();
+  return Ok();
+}
+
+}  // namespace ccgpu::deviceplugin

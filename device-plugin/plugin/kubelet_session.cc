@@ -1,0 +1,215 @@
+#include "device-plugin/plugin/kubelet_session.h"
+
+#include <grpcpp/grpcpp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <random>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "device-plugin/api/pluginregistration.grpc.pb.h"
+
+namespace ccgpu::deviceplugin {
+namespace {
+
+std::string UniqueSocketName() {
+  std::random_device random;
+  char name[32];
+  std::snprintf(name, sizeof name, "ccgpu-%08x%08x.sock", random(), random());
+  return name;
+}
+
+bool StatSocket(const std::string& path, uint64_t* inode, int64_t* ctime_ns) {
+  struct stat info;
+  if (::stat(path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) return false;
+  *inode = info.st_ino;
+  // Inode numbers are used again at once on some filesystems; the time of creation is not.
+  *ctime_ns = info.st_ctim.tv_sec * 1000000000LL + info.st_ctim.tv_nsec;
+  return true;
+}
+
+class RegistrationService final : public pluginregistration::Registration::Service {
+ public:
+  RegistrationService(std::string resource, Metrics& metrics) : resource_(std::move(resource)), metrics_(metrics) {}
+
+  grpc::Status GetInfo(grpc::ServerContext*, const pluginregistration::InfoRequest*,
+                       pluginregistration::PluginInfo* info) override {
+    info->set_type("DevicePlugin");
+    info->set_name(resource_);
+    info->add_supported_versions("v1beta1");
+    return grpc::Status::OK;
+  }
+
+  grpc::Status NotifyRegistrationStatus(grpc::ServerContext*, const pluginregistration::RegistrationStatus* status,
+                                        pluginregistration::RegistrationStatusResponse*) override {
+    metrics_.registered = status->plugin_registered();
+    (status->plugin_registered() ? metrics_.registrations_ok : metrics_.registrations_failed)++;
+    if (status->plugin_registered()) {
+      log::Info("the kubelet registered us", {{"mode", "watcher"}});
+    } else {
+      log::Error("the kubelet refused our registration", {{"why", status->error()}});
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  std::string resource_;
+  Metrics& metrics_;
+};
+
+}  // namespace
+
+class KubeletSession::Generation {
+ public:
+  Generation(const SessionOptions& options, DeviceTable& table, Metrics& metrics)
+      : path(options.dir + "/" + UniqueSocketName()),
+        plugin_(table, metrics, options.service),
+        registration_(options.resource_name, metrics) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials());
+    builder.RegisterService(&plugin_);
+    if (options.mode == RegistrationMode::kWatcher) builder.RegisterService(&registration_);
+    builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
+    server_ = builder.BuildAndStart();
+  }
+  ~Generation() {
+    plugin_.Stop();
+    if (server_) server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
+    ::unlink(path.c_str());
+  }
+  bool serving() const { return server_ != nullptr; }
+
+  const std::string path;
+
+ private:
+  PluginService plugin_;
+  RegistrationService registration_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+KubeletSession::KubeletSession(SessionOptions options, DeviceTable& table, Metrics& metrics)
+    : options_(std::move(options)), table_(table), metrics_(metrics), stop_event_(::eventfd(0, EFD_CLOEXEC)) {}
+
+KubeletSession::~KubeletSession() { Stop(); }
+
+void KubeletSession::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void KubeletSession::Stop() {
+  stopping_ = true;
+  const uint64_t one = 1;
+  if (::write(stop_event_.get(), &one, sizeof one) < 0) return;
+  if (thread_.joinable()) thread_.join();
+}
+
+std::string KubeletSession::socket() const {
+  std::lock_guard lock(mutex_);
+  return generation_ ? generation_->path : "";
+}
+
+void KubeletSession::Watch() {
+  inotify_ = Fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (::inotify_add_watch(inotify_.get(), options_.dir.c_str(),
+                          IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF) < 0) {
+    log::Warning("cannot watch the kubelet's folder; looking at it from time to time",
+                 {{"dir", options_.dir}, {"errno", std::to_string(errno)}});
+  }
+}
+
+void KubeletSession::WaitForChange(std::chrono::milliseconds timeout) {
+  pollfd fds[2] = {{stop_event_.get(), POLLIN, 0}, {inotify_.get(), POLLIN, 0}};
+  if (::poll(fds, 2, static_cast<int>(timeout.count())) <= 0 || fds[1].revents == 0) return;
+  alignas(inotify_event) char buffer[8192];
+  bool again = false;
+  ssize_t got;
+  while ((got = ::read(inotify_.get(), buffer, sizeof buffer)) > 0) {
+    for (ssize_t at = 0; at < got;) {
+      const auto* event = reinterpret_cast<const inotify_event*>(buffer + at);
+      if (event->mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF | IN_Q_OVERFLOW)) again = true;
+      at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+    }
+  }
+  if (again) Watch();
+}
+
+bool KubeletSession::OwnSocketIsThere() const {
+  struct stat info;
+  return generation_ && ::stat(generation_->path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode);
+}
+
+bool KubeletSession::KubeletIsTheSame() const {
+  uint64_t inode = 0;
+  int64_t ctime_ns = 0;
+  if (!StatSocket(options_.dir + "/kubelet.sock", &inode, &ctime_ns)) return true;  // none now; the next one will differ
+  return inode == kubelet_inode_ && ctime_ns == kubelet_ctime_ns_;
+}
+
+Status KubeletSession::Register() {
+  const std::string kubelet = options_.dir + "/kubelet.sock";
+  uint64_t inode = 0;
+  int64_t ctime_ns = 0;
+  if (!StatSocket(kubelet, &inode, &ctime_ns)) return Err("plugin.no-kubelet", kubelet, "is not there; waiting for the kubelet");
+  grpc::ChannelArguments args;
+  args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  auto stub = v1beta1::Registration::NewStub(
+      grpc::CreateCustomChannel("unix:" + kubelet, grpc::InsecureChannelCredentials(), args));
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  v1beta1::RegisterRequest request;
+  request.set_version("v1beta1");
+  request.set_endpoint(generation_->path.substr(generation_->path.rfind('/') + 1));
+  request.set_resource_name(options_.resource_name);
+  *request.mutable_options() = PluginOptions();
+  v1beta1::Empty response;
+  const auto status = stub->Register(&context, request, &response);
+  if (!status.ok()) return Err("plugin.register-refused", kubelet, status.error_message());
+  // Seen before the call: a kubelet that was replaced meanwhile is registered with again.
+  kubelet_inode_ = inode;
+  kubelet_ctime_ns_ = ctime_ns;
+  return Ok();
+}
+
+void KubeletSession::Run() {
+  using std::chrono::milliseconds;
+  bool registered = false;
+  milliseconds pause{50};
+  if (auto made = MakeDirs(options_.dir); !made.ok()) log::Error("no folder to serve in", {{"why", made.error().ToString()}});
+  Watch();
+  while (!stopping_) {
+    if (!OwnSocketIsThere()) {
+      registered = metrics_.registered = false;
+      auto next = std::make_unique<Generation>(options_, table_, metrics_);
+      if (next->serving()) ::chmod(next->path.c_str(), 0600);
+      if (!next->serving()) log::Error("cannot serve", {{"socket", next->path}});
+      std::lock_guard lock(mutex_);
+      generation_ = next->serving() ? std::move(next) : nullptr;
+    }
+    if (options_.mode == RegistrationMode::kRegister && generation_) {
+      if (registered && !KubeletIsTheSame()) registered = false;
+      if (!registered) {
+        auto status = Register();
+        registered = status.ok();
+        (registered ? metrics_.registrations_ok : metrics_.registrations_failed)++;
+        metrics_.registered = registered;
+        if (registered) {
+          log::Info("registered", {{"resource", options_.resource_name}, {"socket", generation_->path}});
+        } else {
+          log::Debug("not registered yet", {{"why", status.error().ToString()}});
+        }
+      }
+    }
+    const bool settled = generation_ && (registered || options_.mode == RegistrationMode::kWatcher);
+    pause = settled ? milliseconds(50) : std::min(pause * 2, options_.check_interval);
+    WaitForChange(settled ? options_.check_interval : pause);
+  }
+  std::lock_guard lock(mutex_);
+  generation_.reset();
+}
+
+}  // namespace ccgpu::deviceplugin

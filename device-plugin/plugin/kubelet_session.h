@@ -1,0 +1,66 @@
+// Being known to the kubelet, for ever.
+//
+// Register mode: serve on a socket with a name of our own in the kubelet's device-plugins folder, then call Register on
+// kubelet.sock. A kubelet that restarts deletes all sockets there and never asks again, so three things bring us back: a
+// removed socket of ours (serve again), a new kubelet.sock (register again), and the inode of kubelet.sock looked at from time to
+// time (a watch that was lost). Unique names let two instances overlap during an upgrade.
+//
+// Watcher mode: serve on a socket in plugins_registry that also answers pluginregistration.GetInfo; the kubelet comes by itself.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "device-plugin/plugin/device_table.h"
+#include "device-plugin/plugin/metrics.h"
+#include "device-plugin/plugin/plugin_service.h"
+
+namespace ccgpu::deviceplugin {
+
+enum class RegistrationMode { kRegister, kWatcher };
+
+struct SessionOptions {
+  RegistrationMode mode = RegistrationMode::kRegister;
+  std::string dir;  // device-plugins, or plugins_registry
+  std::string resource_name;
+  ServiceOptions service;
+  std::chrono::milliseconds check_interval{2000};  // inode check; also the longest pause between tries to register
+};
+
+class KubeletSession {
+ public:
+  KubeletSession(SessionOptions options, DeviceTable& table, Metrics& metrics);  // both must outlive it
+  ~KubeletSession();
+  void Start();
+  void Stop();  // the socket is gone when it returns
+  // Path of the socket that is served now; empty between two generations.
+  std::string socket() const;
+
+ private:
+  class Generation;  // one served socket
+  void Run();
+  Status Register();
+  bool OwnSocketIsThere() const;
+  bool KubeletIsTheSame() const;
+  void WaitForChange(std::chrono::milliseconds timeout);
+  void Watch();  // (re-)arms inotify
+
+  SessionOptions options_;
+  DeviceTable& table_;
+  Metrics& metrics_;
+  std::unique_ptr<Generation> generation_;
+  mutable std::mutex mutex_;  // guards generation_ for socket()
+  Fd inotify_, stop_event_;
+  std::atomic<bool> stopping_{false};
+  uint64_t kubelet_inode_ = 0;
+  int64_t kubelet_ctime_ns_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace ccgpu::deviceplugin

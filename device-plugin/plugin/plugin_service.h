@@ -1,0 +1,50 @@
+// The v1beta1.DevicePlugin service over a DeviceTable.
+//
+// Strict: an id that is not ours is INVALID_ARGUMENT; one that is unhealthy, or still held by another sandbox when our own
+// deadline ends, is FAILED_PRECONDITION. Allocate changes nothing, so the same call gives the same answer.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+
+#include "device-plugin/api/v1beta1.grpc.pb.h"
+#include "device-plugin/plugin/device_table.h"
+#include "device-plugin/plugin/metrics.h"
+
+namespace ccgpu::deviceplugin {
+
+struct ServiceOptions {
+  // A GPU of a pod that just ended may still be scrubbed; Allocate waits for it at most this long. The kubelet itself has no
+  // limit, so ours must be far below what a person waits for.
+  std::chrono::milliseconds allocate_deadline{5000};
+};
+
+// Table and metrics must outlive it. Any thread.
+class PluginService final : public v1beta1::DevicePlugin::Service {
+ public:
+  PluginService(DeviceTable& table, Metrics& metrics, ServiceOptions options = {});
+  // Ends every ListAndWatch stream; call before the gRPC server's Shutdown.
+  void Stop();
+
+  grpc::Status GetDevicePluginOptions(grpc::ServerContext*, const v1beta1::Empty*, v1beta1::DevicePluginOptions*) override;
+  grpc::Status ListAndWatch(grpc::ServerContext*, const v1beta1::Empty*,
+                            grpc::ServerWriter<v1beta1::ListAndWatchResponse>*) override;
+  grpc::Status GetPreferredAllocation(grpc::ServerContext*, const v1beta1::PreferredAllocationRequest*,
+                                      v1beta1::PreferredAllocationResponse*) override;
+  grpc::Status Allocate(grpc::ServerContext*, const v1beta1::AllocateRequest*, v1beta1::AllocateResponse*) override;
+  grpc::Status PreStartContainer(grpc::ServerContext*, const v1beta1::PreStartContainerRequest*,
+                                 v1beta1::PreStartContainerResponse*) override;
+
+ private:
+  grpc::Status AllocateOne(grpc::ServerContext* context, const v1beta1::ContainerAllocateRequest& request,
+                           v1beta1::ContainerAllocateResponse* response);
+  DeviceTable& table_;
+  Metrics& metrics_;
+  ServiceOptions options_;
+  std::atomic<bool> stopping_{false};
+};
+
+// The options that are told at registration too.
+v1beta1::DevicePluginOptions PluginOptions();
+
+}  // namespace ccgpu::deviceplugin
