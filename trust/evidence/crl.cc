@@ -31,7 +31,8 @@ std::string NameText(const X509_NAME* name) {
   return out;
 }
 
-// Everything critical must be understood (RFC 5280 5.2): only the issuing distribution point is, and only when it limits nothing.
+// Everything critical must be understood (RFC 5280 5.2, 5.3), and nothing critical is: issuing distribution points and
+// indirect lists say that a list is about something else than all of its issuer's certificates.
 Status CheckExtensions(X509_CRL* crl) {
   for (int i = 0; i < X509_CRL_get_ext_count(crl); ++i) {
     X509_EXTENSION* extension = X509_CRL_get_ext(crl, i);
@@ -73,6 +74,9 @@ Result<Crl> ParseCrl(ByteView der) {
   if (static_cast<size_t>(count) > kMaxEntries) return Bad("has more than 100000 entries");
   for (int i = 0; i < count; ++i) {
     const X509_REVOKED* entry = sk_X509_REVOKED_value(revoked, i);
+    for (int e = 0; e < X509_REVOKED_get_ext_count(entry); ++e) {
+      if (X509_EXTENSION_get_critical(X509_REVOKED_get_ext(entry, e))) return Bad("an entry has a critical extension that is not understood");
+    }
     const ASN1_INTEGER* serial = X509_REVOKED_get0_serialNumber(entry);
     CrlEntry item;
     item.serial = Bytes(serial->data, serial->data + serial->length);
