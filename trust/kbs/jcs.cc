@@ -118,15 +118,11 @@ void Print(const Json& value, std::string& out) {
 
 }  // namespace
 
-std::string CanonicalJson(const Json& value) {
+Result<std::string> CanonicalJson(std::string_view json_text) {
+  ASSIGN_OR_RETURN(const Json value, ParseJson(json_text, "json"));
   std::string out;
   Print(value, out);
   return out;
-}
-
-Result<std::string> CanonicalJson(std::string_view json_text) {
-  ASSIGN_OR_RETURN(const Json value, ParseJson(json_text, "json"));
-  return CanonicalJson(value);
 }
 
 std::string JsonQuoted(std::string_view text) {

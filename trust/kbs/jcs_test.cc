@@ -46,7 +46,7 @@ TEST(JcsTest, NumbersAsEcmaScriptPrintsThem) {
       {"-0.0000033333333333333333", "-0.0000033333333333333333"}, {"1424953923781206.2", "1424953923781206.2"}, {"4.50", "4.5"},
       {"1E30", "1e+30"}, {"100", "100"}, {"0.1", "0.1"}, {"-12.5e1", "-125"}, {"18446744073709551615", "18446744073709552000"}};
   for (const auto& [in, want] : cases) {
-    auto got = CanonicalJson(std::string_view(in));
+    auto got = CanonicalJson(in);
     ASSERT_TRUE(got.ok()) << in;
     EXPECT_EQ(*got, want) << in;
   }
@@ -54,13 +54,13 @@ TEST(JcsTest, NumbersAsEcmaScriptPrintsThem) {
 
 TEST(JcsTest, RefusesWhatHasNoOneMeaning) {
   for (const char* bad : {"{\"a\":1,\"a\":2}", "1e999", "{\"a\":\"\xff\"}", "\"\\ud800\"", "[1,]", "", "{} {}"}) {
-    EXPECT_FALSE(CanonicalJson(std::string_view(bad)).ok()) << bad;
+    EXPECT_FALSE(CanonicalJson(bad).ok()) << bad;
   }
 }
 
 TEST(JcsTest, SortsByUtf16NotByUtf8) {
   // U+10000 is D800 DC00 in UTF-16 and so before U+FF61, although its UTF-8 bytes are greater.
-  auto got = CanonicalJson(std::string_view("{\"\\uff61\":1,\"\\ud800\\udc00\":2}"));
+  auto got = CanonicalJson("{\"\\uff61\":1,\"\\ud800\\udc00\":2}");
   ASSERT_TRUE(got.ok());
   EXPECT_EQ(*got, "{\"\xf0\x90\x80\x80\":2,\"\xef\xbd\xa1\":1}");
 }

@@ -12,7 +12,8 @@ namespace {
 TEST(JweTest, Fixtures) {
   NEEDS_VECTOR("tables/jwe_fixtures.json");
   int seen = 0;
-  for (const Json& row : VectorJson("tables/jwe_fixtures.json")["cases"]) {
+  const Json table = VectorJson("tables/jwe_fixtures.json");
+  for (const Json& row : table["cases"]) {
     auto private_key = crypto::PrivateKey::FromPem(row["recipient_pem"].get<std::string>());
     ASSERT_TRUE(private_key.ok());
     auto key = TeeKey::From(*private_key, row["tee-pubkey"]["alg"].get<std::string>());
@@ -30,7 +31,7 @@ TEST(JweTest, Fixtures) {
     }
     ++seen;
   }
-  EXPECT_EQ(seen, 4);
+  EXPECT_EQ(seen, 3);
 }
 
 class JweRoundTrip : public testing::TestWithParam<std::pair<crypto::KeyType, std::string_view>> {};

@@ -12,7 +12,8 @@ constexpr char kKey[] = R"({"kty":"EC","crv":"P-256","alg":"ECDH-ES+A256KW","x":
 
 TEST(ResourcePathTest, Table) {
   NEEDS_VECTOR("tables/resource_path.json");
-  for (const Json& row : VectorJson("tables/resource_path.json")["cases"]) {
+  const Json table = VectorJson("tables/resource_path.json");
+  for (const Json& row : table["cases"]) {
     auto path = ParseResourcePath(row[0].get<std::string>());
     ASSERT_EQ(path.ok(), !row[1].is_null()) << row.dump();
     if (path.ok()) {
