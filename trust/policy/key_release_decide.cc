@@ -1,0 +1,143 @@
+// Decide: a list of checks over claims. Every check writes a line, also those that pass: the broker's ledger keeps them.
+#include <algorithm>
+
+#include "base/json.h"
+#include "trust/policy/key_release.h"
+
+namespace ccgpu::policy {
+namespace {
+
+std::string List(const std::vector<std::string>& texts) {
+  std::string out;
+  for (const std::string& text : texts) out += (out.empty() ? "" : " or ") + text;
+  return out;
+}
+
+// A text or number out of the claims; "(missing)" when it is not there or of another type, which fits nothing.
+constexpr const char* kMissing = "(missing)";
+std::string TextOf(const Json& claims, const char* key) {
+  if (!claims.is_object() || !claims.contains(key) || !claims[key].is_string()) return kMissing;
+  return claims[key].get<std::string>();
+}
+
+// Compares "550.90.07" with "535.86" number by number; a part that is not a number makes it smaller than everything.
+bool AtLeast(const std::string& found, const std::string& floor) {
+  size_t f = 0, m = 0;
+  while (m < floor.size()) {
+    auto number = [](const std::string& text, size_t& at) -> long {
+      if (at >= text.size()) return 0;
+      const size_t end = std::min(text.find('.', at), text.size());
+      const std::string part = text.substr(at, end - at);
+      at = end + 1;
+      if (part.empty() || part.size() > 9 || part.find_first_not_of("0123456789") != std::string::npos) return -1;
+      return std::stol(part);
+    };
+    const long have = number(found, f), want = number(floor, m);
+    if (have != want) return have > want;
+  }
+  return true;
+}
+
+class Checks {
+ public:
+  explicit Checks(Decision& decision) : decision_(decision) {}
+  void Add(std::string check, bool passed, std::string expected, std::string found) {
+    decision_.reasons.push_back({std::move(check), passed, std::move(expected), std::move(found)});
+  }
+  void OneOf(const std::string& check, const std::vector<std::string>& allowed, const std::string& found) {
+    Add(check, std::find(allowed.begin(), allowed.end(), found) != allowed.end(), List(allowed), found);
+  }
+
+ private:
+  Decision& decision_;
+};
+
+void CheckSandbox(const KeyReleasePolicy::Sandbox& policy, const Json& claims, Checks& checks) {
+  const Json snp = claims.contains(policy.tee) ? claims[policy.tee] : Json();
+  checks.Add("sandbox.tee", snp.is_object(), "evidence of " + policy.tee, snp.is_object() ? policy.tee : kMissing);
+  if (policy.any_pod) checks.Add("sandbox.anyPod", true, "any", TextOf(snp, "host_data"));
+  else checks.OneOf("sandbox.hostData", policy.host_data, TextOf(snp, "host_data"));
+  if (!policy.measurements.empty()) checks.OneOf("sandbox.measurements", policy.measurements, TextOf(snp, "measurement"));
+  const bool known = snp.is_object() && snp.contains("debug") && snp["debug"].is_boolean();
+  const bool debug = !known || snp["debug"].get<bool>();
+  checks.Add("sandbox.allowDebug", policy.allow_debug || !debug, policy.allow_debug ? "any" : "debug off", known ? (debug ? "debug on" : "debug off") : kMissing);
+  const Json tcb = snp.is_object() && snp.contains("reported_tcb") ? snp["reported_tcb"] : Json();
+  for (const auto& [part, floor] : policy.min_tcb) {
+    const bool there = tcb.is_object() && tcb.contains(part) && tcb[part].is_number_unsigned();
+    const uint64_t found = there ? tcb[part].get<uint64_t>() : 0;
+    checks.Add("sandbox.minTcb." + part, there && found >= floor, "at least " + std::to_string(floor), there ? std::to_string(found) : kMissing);
+  }
+}
+
+void CheckGpus(const KeyReleasePolicy::Gpus& policy, const Json& claims, Checks& checks) {
+  if (!policy.required) return;
+  const Json gpus = claims.contains("gpus") && claims["gpus"].is_array() ? claims["gpus"] : Json::array();
+  checks.Add("gpus.min", gpus.size() >= policy.min, "at least " + std::to_string(policy.min), std::to_string(gpus.size()));
+  checks.Add("gpus.max", gpus.size() <= policy.max, "at most " + std::to_string(policy.max), std::to_string(gpus.size()));
+  for (size_t i = 0; i < gpus.size(); ++i) {
+    const std::string at = "gpus[" + std::to_string(i) + "].";
+    if (!policy.modes.empty()) checks.OneOf(at + "modes", policy.modes, TextOf(gpus[i], "mode"));
+    if (!policy.models.empty()) checks.OneOf(at + "models", policy.models, TextOf(gpus[i], "hwmodel"));
+    if (!policy.min_driver_version.empty()) {
+      const std::string found = TextOf(gpus[i], "driver_version");
+      checks.Add(at + "driverVersions.min", AtLeast(found, policy.min_driver_version), "at least " + policy.min_driver_version, found);
+    }
+    if (!policy.vbios_versions.empty()) checks.OneOf(at + "vbiosVersions", policy.vbios_versions, TextOf(gpus[i], "vbios_version"));
+  }
+}
+
+// Codes are literals: the set is closed.
+Error Refusal(const std::string& check, std::string text) {
+  if (check == "claims") return Err("release.claims", check, std::move(text));
+  if (check == "environment") return Err("release.environment", check, std::move(text));
+  if (check == "sandbox.hostData") return Err("release.host-data", check, std::move(text));
+  if (check == "sandbox.measurements") return Err("release.measurement", check, std::move(text));
+  if (check == "sandbox.allowDebug") return Err("release.debug", check, std::move(text));
+  if (check.starts_with("sandbox.minTcb")) return Err("release.tcb", check, std::move(text));
+  if (check.starts_with("sandbox.")) return Err("release.tee", check, std::move(text));
+  if (check == "gpus.min" || check == "gpus.max") return Err("release.gpu-count", check, std::move(text));
+  if (check.ends_with(".modes")) return Err("release.gpu-mode", check, std::move(text));
+  if (check.ends_with(".models")) return Err("release.gpu-model", check, std::move(text));
+  if (check.ends_with(".driverVersions.min")) return Err("release.driver-version", check, std::move(text));
+  if (check.ends_with(".vbiosVersions")) return Err("release.vbios-version", check, std::move(text));
+  return Err("release.refused", check, std::move(text));
+}
+
+}  // namespace
+
+const Decision::Reason* Decision::FirstFailure() const {
+  for (const Reason& reason : reasons) {
+    if (!reason.passed) return &reason;
+  }
+  return nullptr;
+}
+
+Error Decision::ToError() const {
+  const Reason* failed = FirstFailure();
+  if (failed == nullptr) return Err("release.refused", "", "the decision holds no reason: nothing was checked");
+  return Refusal(failed->check, "expected " + failed->expected + ", found " + failed->found);
+}
+
+std::string Decision::ToJson() const {
+  Json list = Json::array();
+  for (const Reason& reason : reasons) {
+    list.push_back({{"check", reason.check}, {"result", reason.passed ? "passed" : "failed"}, {"expected", reason.expected}, {"found", reason.found}});
+  }
+  return Json{{"allow", allow}, {"reasons", list}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Decision Decide(const KeyReleasePolicy& policy, const std::string& claims_json) {
+  Decision decision;
+  Checks checks(decision);
+  const auto claims = ParseJson(claims_json, "claims");
+  const bool usable = claims.ok() && claims->is_object();
+  checks.Add("claims", usable, "a claims object", usable ? "one" : "none");
+  if (!usable) return decision;
+  checks.OneOf("environment", policy.environments, TextOf(*claims, "environment"));
+  CheckSandbox(policy.sandbox, *claims, checks);
+  CheckGpus(policy.gpus, *claims, checks);
+  decision.allow = decision.FirstFailure() == nullptr;
+  return decision;
+}
+
+}  // namespace ccgpu::policy
