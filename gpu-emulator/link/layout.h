@@ -27,7 +27,7 @@ struct Registers {
 
 // DOE mailbox: one request and one response at a time. A requester takes `owner` (0 -> 1), writes the request, sets `status` to kRequest and
 // wakes; the device answers and sets kResponse; the requester reads, sets kIdle and gives `owner` back.
-inline constexpr size_t kMailboxBytes = 0x1200;  // as in the H100 driver's SPDM transport
+inline constexpr size_t kMailboxBytes = 0x1200 + 0x40;  // the H100 driver's SPDM buffer, plus DOE header and record overhead
 inline constexpr uint32_t kMailboxIdle = 0, kMailboxRequest = 1, kMailboxResponse = 2;
 struct Mailbox {
   uint32_t status;           // futex word

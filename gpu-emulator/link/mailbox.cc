@@ -30,7 +30,7 @@ uint32_t NewToken() {
 MailboxClient::MailboxClient(const LinkMemory& memory) : mailbox_(memory.mailbox()), token_(NewToken()) {}
 
 Result<Bytes> MailboxClient::Exchange(ByteView object, int timeout_ms) {
-  if (object.size() > kMailboxBytes) return Err("link.too-large", "DOE object", "has more than 4608 bytes");
+  if (object.size() > kMailboxBytes) return Err("link.too-large", "DOE object", "does not fit the mailbox");
   const auto deadline = SteadyClock::now() + std::chrono::milliseconds(timeout_ms);
   const auto take_over = SteadyClock::now() + std::chrono::milliseconds(kTakeOverMs);
   while (!CompareSwap(mailbox_->owner, 0, token_)) {

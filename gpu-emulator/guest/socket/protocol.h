@@ -18,7 +18,7 @@ inline constexpr const char* kDefaultPath = "/run/ccgpu/driver.sock";
 inline constexpr const char* kPathVariable = "CCGPU_DRIVER_SOCKET";
 
 enum class Op : uint32_t {
-  kHello = 1,         // u32 version -> u32 version, u32 gpus, u8 may_set_ready, u8 ready
+  kHello = 1,         // u32 version -> u32 version, u32 gpus, u8 may_set_ready
   kInfo = 2,          // u32 gpu -> GpuInfo
   kOpenChannel = 3,   // u32 gpu -> ChannelGrant, fd: the link's memory
   kCloseChannel = 4,  // u32 gpu, u32 channel ->
