@@ -30,6 +30,20 @@ int IsBelow(void* root, xmlNode* node, xmlNode* parent) {
   return 0;
 }
 
+// libxml2 prints errors of canonicalisation on standard error unless this thread has a handler.
+class QuietErrors {
+ public:
+  QuietErrors() : context_(xmlStructuredErrorContext), handler_(xmlStructuredError) {
+    xmlSetStructuredErrorFunc(nullptr, [](void*, xmlErrorPtr) {});
+  }
+  ~QuietErrors() { xmlSetStructuredErrorFunc(context_, handler_); }
+  QuietErrors(const QuietErrors&) = delete;
+
+ private:
+  void* context_;
+  xmlStructuredErrorFunc handler_;
+};
+
 }  // namespace
 
 Result<DocPtr> Parse(std::string_view text) {
@@ -85,6 +99,7 @@ size_t AttributeCount(const xmlNode* node) {
 
 Result<Bytes> Canonical(xmlDoc* doc, xmlNode* only_below) {
   const std::unique_ptr<xmlOutputBuffer, decltype(&xmlOutputBufferClose)> out(xmlAllocOutputBuffer(nullptr), xmlOutputBufferClose);
+  const QuietErrors quiet;
   if (!out || xmlC14NExecute(doc, only_below ? IsBelow : nullptr, only_below, XML_C14N_1_1, nullptr, 0, out.get()) < 0) {
     return Bad("has no canonical form");
   }
