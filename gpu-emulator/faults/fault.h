@@ -1,0 +1,30 @@
+// The faults that can be put into an emulated board, and what each of them does. One table; the machine carries it out.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ccgpu::emulator {
+
+enum class Fault { kNone, kFirmware, kDebug, kRevoke, kSwap, kDrop, kHang };
+
+struct FaultEffect {
+  Fault fault;
+  std::string_view name;     // in the control API and `ccgpu gpu fault`
+  std::string_view meaning;  // for people
+  bool changes_firmware = false;  // a measurement differs from the driver RIM
+  bool enables_debug = false;     // the debug fuse measures as enabled
+  bool revokes = false;           // OCSP says "revoked" about the board's identity certificate
+  bool swaps_board = false;       // another board (same roots, other identity) sits in the slot
+  bool drops_link = false;        // the link is down: unhealthy
+  bool hangs = false;             // the device answers nothing: unhealthy
+};
+
+const std::vector<FaultEffect>& FaultTable();
+const FaultEffect& EffectOf(Fault fault);
+std::optional<Fault> ParseFault(std::string_view name);
+std::string FaultNames();  // "none, firmware, ..."
+
+}  // namespace ccgpu::emulator

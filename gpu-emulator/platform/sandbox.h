@@ -1,0 +1,61 @@
+// One connection to the secure processor: from Launch to Exited.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "base/crypto/digest.h"
+#include "gpu-emulator/platform/frame_stream.h"
+#include "gpu-emulator/platform/gpu_pool.h"
+#include "gpu-emulator/platform/guest_process.h"
+#include "gpu-emulator/platform/image_store.h"
+#include "gpu-emulator/platform/snp_reporter.h"
+#include "gpu-emulator/platform/tsm_fuse.h"
+
+namespace ccgpu::emulator {
+
+// What the secure processor works with; all of it outlives every sandbox.
+struct PlatformParts {
+  GpuPool* gpus = nullptr;
+  const SnpIdentity* chip = nullptr;
+  crypto::Random* random = nullptr;
+  ImageStore images;
+  std::atomic<int> running{0};       // for /metrics
+  std::atomic<uint64_t> launched{0};
+};
+
+// Runs on one thread from its making to its end: the guest dies with that thread.
+class Sandbox {
+ public:
+  // `stop`: an eventfd that becomes readable when the emulator stops. `peer_mount_namespace`: of the process that connected.
+  Sandbox(PlatformParts& parts, Fd connection, Fd peer_mount_namespace, int stop)
+      : parts_(parts), shim_(std::move(connection)), peer_mount_namespace_(std::move(peer_mount_namespace)), stop_(stop) {}
+
+  // Serves the connection until both the guest and the peer are done with it.
+  void Run();
+
+ private:
+  Status Launch(ReceivedFrame request);
+  Status CheckRequest(const platform::v1::LaunchRequest& request) const;
+  Status StartGuest(const platform::v1::LaunchRequest& request, std::vector<Fd> fds);
+  // False when the guest must die: the peer is gone or broke the protocol, or the emulator stops.
+  bool Supervise();
+  bool ServeShim();
+  void ServeGuest();
+  void Answer(ReceivedFrame request);
+  void Finish();
+
+  PlatformParts& parts_;
+  FrameStream shim_;
+  Fd peer_mount_namespace_;
+  int stop_;
+  std::string id_;
+  std::vector<LockedGpu> gpus_;
+  std::vector<std::shared_ptr<const SealedFile>> images_;
+  std::unique_ptr<SnpReporter> reporter_;
+  std::unique_ptr<FrameStream> guest_channel_;
+  std::unique_ptr<GuestProcess> guest_;
+  std::unique_ptr<TsmFuse> tsm_;
+};
+
+}  // namespace ccgpu::emulator

@@ -1,0 +1,102 @@
+#include "gpu-emulator/services/http_service.h"
+
+#include <httplib.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/crypto/digest.h"
+#include "base/encoding.h"
+
+namespace ccgpu::emulator {
+namespace {
+
+constexpr size_t kMaxRequest = 64 << 10;
+constexpr int kThreads = 4;
+constexpr char kJson[] = "application/json";
+
+std::string RequestId() {
+  const std::string hex = HexEncode(crypto::SystemRandom().Take(16));
+  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" + hex.substr(20);
+}
+
+}  // namespace
+
+struct HttpService::Impl {
+  httplib::Server server;
+  std::thread thread;
+};
+
+Result<std::unique_ptr<HttpService>> HttpService::Listen(const std::string& address, const Endorsements& endorsements, const Clock& clock, Hooks hooks) {
+  const size_t colon = address.rfind(':');
+  int port = -1;
+  if (colon != std::string::npos) {
+    auto [end, error] = std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
+    if (error != std::errc() || end != address.data() + address.size()) port = -1;
+  }
+  if (port < 0 || port > 65535) return Err("http.bind", address, "expected HOST:PORT, port 0 to 65535");
+  std::unique_ptr<HttpService> service(new HttpService);
+  service->host_ = address.substr(0, colon);
+  service->impl_ = std::make_unique<Impl>();
+  httplib::Server& server = service->impl_->server;
+  server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+  server.set_payload_max_length(kMaxRequest);
+  server.set_tcp_nodelay(true);
+  server.set_read_timeout(5, 0);
+  server.set_write_timeout(5, 0);
+
+  const std::string last_updated = FormatTime(clock.Now());
+  server.Get("/v1/rim/ids", [&endorsements](const httplib::Request&, httplib::Response& response) {
+    response.set_content(nlohmann::json{{"ids", endorsements.RimIds()}}.dump(), kJson);
+  });
+  server.Get(R"(/v1/rim/([A-Za-z0-9_.]+))", [&endorsements, last_updated](const httplib::Request& request, httplib::Response& response) {
+    const std::string id = request.matches[1];
+    const auto rim = endorsements.Rim(id);
+    if (!rim) {
+      response.status = 404;
+      response.set_content(nlohmann::json{{"message", "RIM_NOT_FOUND"}, {"request_id", RequestId()}}.dump(), kJson);
+      return;
+    }
+    response.set_content(nlohmann::json{{"id", id},
+                                        {"rim", Base64Encode(AsBytes(*rim))},
+                                        {"sha256", HexEncode(crypto::Sha256(AsBytes(*rim)))},
+                                        {"request_id", RequestId()},
+                                        {"last_updated", last_updated},
+                                        {"rim_format", "TCG_RIM_SWID"}}.dump(), kJson);
+  });
+  auto ocsp = [&endorsements](const httplib::Request& request, httplib::Response& response) {
+    const Bytes answer = endorsements.AnswerOcsp(AsBytes(request.body));
+    response.set_content(ToText(answer), "application/ocsp-response");
+  };
+  server.Post("/", ocsp);
+  server.Post("/ocsp", ocsp);
+  server.Get("/metrics", [metrics = hooks.metrics](const httplib::Request&, httplib::Response& response) {
+    response.set_content(metrics ? metrics() : "", "text/plain; version=0.0.4");
+  });
+  server.Get("/healthz", [healthy = hooks.healthy](const httplib::Request&, httplib::Response& response) {
+    const bool ok = !healthy || healthy();
+    response.status = ok ? 200 : 503;
+    response.set_content(ok ? "ok\n" : "not ready\n", "text/plain");
+  });
+
+  if (port == 0) {
+    port = server.bind_to_any_port(service->host_.c_str());
+  } else if (!server.bind_to_port(service->host_.c_str(), port)) {
+    port = -1;
+  }
+  if (port <= 0) return Err("http.bind", address, "the address cannot be bound; is another emulator running there?");
+  service->port_ = port;
+  service->impl_->thread = std::thread([&server] { server.listen_after_bind(); });
+  // stop() before the loop runs would be lost.
+  while (!server.is_running()) std::this_thread::yield();
+  return service;
+}
+
+HttpService::~HttpService() {
+  if (!impl_ || !impl_->thread.joinable()) return;
+  impl_->server.stop();
+  impl_->thread.join();
+}
+
+}  // namespace ccgpu::emulator
