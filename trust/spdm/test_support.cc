@@ -1,0 +1,164 @@
+#include "trust/spdm/test_support.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/encoding.h"
+#include "base/file.h"
+
+namespace ccgpu::spdm::test {
+namespace {
+
+Chain MakeChain(const std::string& name) {
+  const TimePoint from = std::chrono::sys_days{std::chrono::year{2024} / 1 / 1};
+  const TimePoint to = std::chrono::sys_days{std::chrono::year{2044} / 1 / 1};
+  Chain chain;
+  std::optional<crypto::Certificate> issuer;
+  crypto::PrivateKey issuer_key;
+  for (const std::string role : {"root", "intermediate", "leaf"}) {
+    const crypto::PrivateKey key = crypto::PrivateKey::Generate(crypto::KeyType::kP384);
+    crypto::CertificateSpec spec;
+    spec.subject = {{"CN", name + " " + role}};
+    spec.key = key.public_key();
+    spec.not_before = from;
+    spec.not_after = to;
+    spec.ca = role != "leaf";
+    spec.key_cert_sign = spec.ca;
+    spec.digital_signature = !spec.ca;
+    auto made = crypto::MakeCertificate(spec, issuer ? issuer_key : key, issuer ? &*issuer : nullptr);
+    if (!made.ok()) std::abort();
+    issuer = *made;
+    issuer_key = key;
+    chain.der.push_back(issuer->Der());
+    chain.leaf_key = key;
+  }
+  return chain;
+}
+
+Bytes HexLine(std::string text) {
+  std::erase_if(text, [](char c) { return c == ' ' || c == '\r'; });
+  auto bytes = HexDecode(text);
+  return bytes.ok() ? *bytes : Bytes{};
+}
+
+}  // namespace
+
+void CountingRandom::Fill(std::span<uint8_t> out) {
+  size_t at = 0;
+  while (at < out.size()) {
+    Writer block;
+    block.U64(seed_).U64(count_++);
+    const Bytes hash = crypto::Sha256(block.bytes());
+    const size_t size = std::min(hash.size(), out.size() - at);
+    std::copy_n(hash.begin(), size, out.begin() + at);
+    at += size;
+  }
+}
+
+const Chain& TestChain() {
+  static const Chain chain = MakeChain("EMULATED, NOT NVIDIA: test");
+  return chain;
+}
+
+const Chain& OtherTestChain() {
+  static const Chain chain = MakeChain("EMULATED, NOT NVIDIA: other");
+  return chain;
+}
+
+Device::Device(uint64_t seed, const Chain& chain) : random(seed) {
+  for (uint8_t i = 1; i <= 64; ++i) {
+    measurements.blocks.push_back({i, static_cast<uint8_t>(i % 2), crypto::Sha384(Bytes{i})});
+  }
+  ResponderConfig config;
+  config.chain_der = chain.der;
+  config.key = chain.leaf_key;
+  config.measurements = &measurements;
+  config.random = &random;
+  config.vendor_in_session = [this](ByteView in) { return vendor(in); };
+  config.on_session = [this](const Bytes& secret) { session_secrets.push_back(secret); };
+  config.on_session_end = [this](std::string_view why) { session_ends.emplace_back(why); };
+  responder = std::make_unique<Responder>(std::move(config));
+}
+
+Result<Packet> Device::Exchange(const Packet& request) {
+  Packet sent = request;
+  if (on_request) on_request(sent);
+  requests.push_back(sent);
+  if (bypass_doe) {
+    Packet response = responder->Handle(sent, now);
+    responses.push_back(response);
+    return response;
+  }
+  ASSIGN_OR_RETURN(const Bytes answer, HandleDoe(*responder, EncodeDoe(sent), now));
+  ASSIGN_OR_RETURN(Packet response, DecodeDoe(answer));
+  if (on_response) on_response(response);
+  responses.push_back(response);
+  return response;
+}
+
+std::vector<LoggedMessage> Log::All(std::string_view name) const {
+  std::vector<LoggedMessage> out;
+  for (const LoggedMessage& message : messages) {
+    if (message.name == name) out.push_back(message);
+  }
+  return out;
+}
+
+std::optional<std::filesystem::path> Vectors() {
+  const char* from_env = std::getenv("CCGPU_VECTORS");
+  const std::filesystem::path base = from_env ? from_env : std::string(CCGPU_SOURCE_DIR) + "/../shared/vectors";
+  std::error_code error;
+  if (!std::filesystem::exists(base / "spdm", error)) return std::nullopt;
+  return base / "spdm";
+}
+
+Log ReadLog(const std::filesystem::path& path) {
+  Log log;
+  std::ifstream file(path);
+  std::string line;
+  bool in_dump = false, object_is_request = false;
+  size_t wanted = 0;
+  while (std::getline(file, line)) {
+    if (in_dump && wanted > 0 && line.size() > 6 && line[4] == ':') {
+      Append(log.messages.back().bytes, HexLine(line.substr(5)));
+      const size_t have = log.messages.back().bytes.size();
+      in_dump = have < wanted;
+      continue;
+    }
+    in_dump = false;
+    const bool sent = line.starts_with("libspdm_send_spdm_request[");
+    const bool received = line.starts_with("libspdm_receive_spdm_response[");
+    if (sent || received) {
+      LoggedMessage message;
+      message.request = sent;
+      const size_t bracket = line.find('[');
+      message.session_id = static_cast<uint32_t>(std::stoul(line.substr(bracket + 1), nullptr, 16));
+      const size_t name = line.find("msg SPDM_") + 9;
+      message.name = line.substr(name, line.find('(', name) - name);
+      wanted = std::stoul(line.substr(line.find("size (") + 6), nullptr, 16);
+      log.messages.push_back(std::move(message));
+      in_dump = true;
+    } else if (line == "Platform port Transmit buffer:" || line == "Platform port Receive buffer:") {
+      object_is_request = line.find("Transmit") != std::string::npos;
+      std::getline(file, line);
+      log.objects.push_back({object_is_request, HexLine(line)});
+    }
+  }
+  return log;
+}
+
+std::vector<std::map<std::string, Bytes>> ReadKats(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  const nlohmann::json json = nlohmann::json::parse(file);
+  std::vector<std::map<std::string, Bytes>> out;
+  for (const auto& session : json) {
+    std::map<std::string, Bytes> secrets;
+    for (const auto& [key, value] : session.items()) secrets[key] = HexDecode(value.get<std::string>()).value();
+    out.push_back(std::move(secrets));
+  }
+  return out;
+}
+
+}  // namespace ccgpu::spdm::test

@@ -1,0 +1,34 @@
+// What signatures and key schedules commit to (DSP0274 "Transcript"): the messages exactly as they crossed, without padding.
+#pragma once
+
+#include "base/bytes.h"
+
+namespace ccgpu::crypto {
+class PrivateKey;
+class PublicKey;
+}  // namespace ccgpu::crypto
+
+namespace ccgpu::spdm {
+
+// The two signatures a responder makes here, by their context strings (1.2).
+enum class SigningContext { kMeasurements, kKeyExchangeRsp };
+
+// ECDSA P-384, raw r||s. 1.1 signs Hash(transcript); 1.2 signs Hash(prefix || Hash(transcript)).
+Bytes SignTranscript(const crypto::PrivateKey& key, uint8_t version, SigningContext context, ByteView transcript);
+[[nodiscard]] bool VerifyTranscript(const crypto::PublicKey& key, uint8_t version, SigningContext context, ByteView transcript,
+                                    ByteView signature);
+
+// L1/L2: GET_MEASUREMENTS and MEASUREMENTS since the last signature or any other request. One outside sessions, one in each.
+class MeasurementTranscript {
+ public:
+  void Reset() { messages_.clear(); }
+  // False, and empty again, when the peer asks on and on without ever taking a signature (256 KiB).
+  [[nodiscard]] bool Add(ByteView message);
+  // What is signed: 1.2 puts the VCA in front.
+  Bytes ToSign(uint8_t version, ByteView vca) const;
+
+ private:
+  Bytes messages_;
+};
+
+}  // namespace ccgpu::spdm
