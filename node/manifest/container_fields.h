@@ -1,0 +1,13 @@
+// The part of the manifest parser that reads one container.
+#pragma once
+
+#include "base/yaml.h"
+#include "node/manifest/pod_spec.h"
+
+namespace ccgpu::node {
+
+// Errors go into the map's error list.
+ContainerSpec ReadContainer(YamlMap map, const SecurityContext& pod_security);
+SeccompProfile ReadSeccomp(YamlMap& security, SeccompProfile inherited);
+
+}  // namespace ccgpu::node
