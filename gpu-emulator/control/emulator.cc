@@ -1,0 +1,109 @@
+#include "gpu-emulator/control/emulator.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <future>
+#include <map>
+
+#include "base/file.h"
+#include "base/yaml.h"
+
+namespace ccgpu::emulator {
+namespace {
+
+Result<Fd> LockFolder(const std::string& path) {
+  Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd.valid()) return ErrnoError("emulator.folder", "cannot open", path);
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    return Err("emulator.running", path, "another emulator uses this folder; stop it or give another --run");
+  }
+  return fd;
+}
+
+}  // namespace
+
+Status ReadOptionsFile(const std::string& file, const OptionsGiven& given, EmulatorOptions& options) {
+  ASSIGN_OR_RETURN(std::string text, ReadFile(file, 1u << 20));
+  ASSIGN_OR_RETURN(auto documents, ParseYaml(text, file));
+  if (documents.size() != 1) return Err("config.invalid", file, "expected one document");
+  YamlErrors errors(file);
+  YamlMap map(documents[0], "", errors);
+  EmulatorOptions read;
+  read.state_dir = map.String("state", false, options.state_dir);
+  read.run_dir = map.String("run", false, options.run_dir);
+  const int64_t gpus = map.Int("gpus", false, options.gpus);
+  if (gpus < 0 || gpus > Machine::kMaxGpus) map.Fail("config.invalid", "gpus", "expected 0 to 64");
+  read.profile = map.String("profile", false, options.profile);
+  read.http = map.String("http", false, options.http);
+  map.Done();
+  RETURN_IF_ERROR(errors.status());
+  if (!given.state) options.state_dir = read.state_dir;
+  if (!given.run) options.run_dir = read.run_dir;
+  if (!given.gpus) options.gpus = static_cast<uint32_t>(gpus);
+  if (!given.profile) options.profile = read.profile;
+  if (!given.http) options.http = read.http;
+  return Ok();
+}
+
+Result<std::unique_ptr<Emulator>> Emulator::Start(const EmulatorOptions& options, const Clock& clock, crypto::Random& random) {
+  std::unique_ptr<Emulator> e(new Emulator);
+  RETURN_IF_ERROR(MakeDirs(options.run_dir));
+  RETURN_IF_ERROR(MakeDirs(options.state_dir, 0700));
+  ASSIGN_OR_RETURN(e->lock_, LockFolder(options.run_dir + "/emulator.lock"));
+  e->ready_file_ = options.run_dir + "/emulator.ready";
+  unlink(e->ready_file_.c_str());
+  ASSIGN_OR_RETURN(e->profile_, LoadProfile(options.profile));
+
+  // The first start makes RSA-4096 keys; the rest goes on meanwhile.
+  auto chip = std::async(std::launch::async, [&] { return LoadOrMakeSnpIdentity(options.state_dir + "/amd", clock.Now()); });
+  ASSIGN_OR_RETURN(e->pki_, LoadOrMakeDevicePki(options.state_dir + "/vendor", e->profile_.chip, clock.Now()));
+  ASSIGN_OR_RETURN(auto rims, MakeReferenceManifests(e->profile_, e->pki_));
+  e->endorsements_ = std::make_unique<Endorsements>(e->pki_, std::move(rims), clock);
+  ASSIGN_OR_RETURN(e->machine_, Machine::Create({options.state_dir + "/boards", options.run_dir, options.gpus}, e->profile_, e->pki_,
+                                                *e->endorsements_, clock, random));
+  ASSIGN_OR_RETURN(e->chip_, chip.get());
+
+  HttpService::Hooks hooks{[raw = e.get()] { return raw->Metrics(); }, [] { return true; }};
+  ASSIGN_OR_RETURN(e->http_, HttpService::Listen(options.http, *e->endorsements_, clock, std::move(hooks)));
+  e->http_url_ = e->http_->base_url();
+  ASSIGN_OR_RETURN(e->control_, ControlService::Listen({options.run_dir + "/emulator.sock", e->http_url_}, *e->machine_, e->pki_, e->chip_));
+  e->parts_.gpus = e->machine_.get();
+  e->parts_.chip = &e->chip_;
+  e->parts_.random = &random;
+  ASSIGN_OR_RETURN(e->platform_, PlatformServer::Listen(options.run_dir + "/platform.sock", e->parts_));
+  RETURN_IF_ERROR(WriteFileAtomic(e->ready_file_, e->http_url_ + "\n"));
+  return e;
+}
+
+Emulator::~Emulator() {
+  unlink(ready_file_.c_str());
+  platform_.reset();
+  control_.reset();
+  http_.reset();
+}
+
+std::string Emulator::Metrics() const {
+  std::map<std::string, int> states;
+  int healthy = 0;
+  const auto gpus = machine_->List();
+  for (const GpuStatus& gpu : gpus) {
+    ++states[gpu.state];
+    healthy += gpu.healthy;
+  }
+  std::string text =
+      "# HELP ccgpu_emulator_gpus GPUs by device state.\n# TYPE ccgpu_emulator_gpus gauge\n";
+  for (const char* state : {"UNLOCKED", "LOCKED", "RUN", "ERROR"}) {
+    text += "ccgpu_emulator_gpus{state=\"" + std::string(state) + "\"} " + std::to_string(states[state]) + "\n";
+  }
+  text += "# HELP ccgpu_emulator_gpus_healthy GPUs that can be used.\n# TYPE ccgpu_emulator_gpus_healthy gauge\n";
+  text += "ccgpu_emulator_gpus_healthy " + std::to_string(healthy) + "\n";
+  text += "# HELP ccgpu_emulator_sandboxes Sandboxes that run now.\n# TYPE ccgpu_emulator_sandboxes gauge\n";
+  text += "ccgpu_emulator_sandboxes " + std::to_string(parts_.running.load()) + "\n";
+  text += "# HELP ccgpu_emulator_launches_total Guests launched since the start.\n# TYPE ccgpu_emulator_launches_total counter\n";
+  text += "ccgpu_emulator_launches_total " + std::to_string(parts_.launched.load()) + "\n";
+  return text;
+}
+
+}  // namespace ccgpu::emulator
