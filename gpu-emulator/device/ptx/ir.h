@@ -53,7 +53,7 @@ inline constexpr uint64_t kWindowMask = 0xffull << 56;
 enum SpecialRegister : int32_t {
   kTidX, kTidY, kTidZ, kNtidX, kNtidY, kNtidZ, kCtaidX, kCtaidY, kCtaidZ, kNctaidX, kNctaidY, kNctaidZ,
   kLaneId, kWarpId, kNwarpId, kWarpSize, kLaneMaskEq, kLaneMaskLt, kLaneMaskLe, kLaneMaskGt, kLaneMaskGe,
-  kDynamicShared, kTotalShared, kGridId, kSmId, kNsmId, kZero, kSpecialCount
+  kDynamicShared, kTotalShared, kGridId, kSmId, kNsmId, kZero, kFrameBase, kSpecialCount
 };
 
 struct Function {

@@ -255,45 +255,270 @@ Step PredicateOr(Thread& t, I i) { t.Put<uint64_t>(i.dst, t.r[i.a] || t.r[i.b]);
 Step PredicateXor(Thread& t, I i) { t.Put<uint64_t>(i.dst, (t.r[i.a] != 0) != (t.r[i.b] != 0)); return Step::kNext; }
 Step PredicateNot(Thread& t, I i) { t.Put<uint64_t>(i.dst, t.r[i.a] == 0); return Step::kNext; }
 
-// Handler tables by width and sign; nullptr where PTX has no such type.
-template <class Op> Handler Typed(Type type) {
+// The handler for a type: `pick` is called with a zero of the C++ type; nullptr where PTX has no such type.
+template <class Pick> Handler ByType(Type type, Pick pick) {
   switch (type) {
-    case Type::kU16: case Type::kB16: return Binary<Op, uint16_t>;
-    case Type::kS16: return Binary<Op, int16_t>;
-    case Type::kU32: case Type::kB32: return Binary<Op, uint32_t>;
-    case Type::kS32: return Binary<Op, int32_t>;
-    case Type::kU64: case Type::kB64: return Binary<Op, uint64_t>;
-    case Type::kS64: return Binary<Op, int64_t>;
+    case Type::kU16: case Type::kB16: return pick(uint16_t{});
+    case Type::kS16: return pick(int16_t{});
+    case Type::kU32: case Type::kB32: return pick(uint32_t{});
+    case Type::kS32: return pick(int32_t{});
+    case Type::kU64: case Type::kB64: return pick(uint64_t{});
+    case Type::kS64: return pick(int64_t{});
     case Type::kNone: case Type::kPred: case Type::kB8: case Type::kU8: case Type::kS8: case Type::kF16: case Type::kF32: case Type::kF64: return nullptr;
   }
   return nullptr;
 }
+template <class Op> Handler BinaryOf(Type type) {
+  return ByType(type, [](auto zero) -> Handler { return Binary<Op, decltype(zero)>; });
+}
+template <class Op> Handler UnaryOf(Type type) {
+  return ByType(type, [](auto zero) -> Handler { return Unary<Op, decltype(zero)>; });
+}
 
-#define CCGPU_PICK(name, u16, s16, u32, s32, u64, s64)                                            \
-  Handler name(Type type) {                                                                       \
-    switch (type) {                                                                               \
-      case Type::kU16: case Type::kB16: return u16;                                               \
-      case Type::kS16: return s16;                                                                \
-      case Type::kU32: case Type::kB32: return u32;                                               \
-      case Type::kS32: return s32;                                                                \
-      case Type::kU64: case Type::kB64: return u64;                                               \
-      case Type::kS64: return s64;                                                                \
-      case Type::kNone: case Type::kPred: case Type::kB8: case Type::kU8: case Type::kS8:         \
-      case Type::kF16: case Type::kF32: case Type::kF64: return nullptr;                          \
-    }                                                                                             \
-    return nullptr;                                                                               \
+bool ParseCompare(std::string_view text, bool is_float, bool is_signed, Compare* out) {
+  const std::pair<std::string_view, Compare> names[] = {{"eq", Compare::kEq}, {"ne", Compare::kNe}, {"lt", Compare::kLt}, {"le", Compare::kLe}, {"gt", Compare::kGt}, {"ge", Compare::kGe}};
+  for (auto [name, value] : names) {
+    if (name == text) return *out = value, true;
   }
-#define CCGPU_ALL(f) f<uint16_t>, f<int16_t>, f<uint32_t>, f<int32_t>, f<uint64_t>, f<int64_t>
-CCGPU_PICK(PickMulWide, MulWide<uint16_t>, MulWide<int16_t>, MulWide<uint32_t>, MulWide<int32_t>, nullptr, nullptr)
-CCGPU_PICK(PickMadWide, MadWide<uint16_t>, MadWide<int16_t>, MadWide<uint32_t>, MadWide<int32_t>, nullptr, nullptr)
-CCGPU_PICK(PickMadLo, CCGPU_ALL(MadLo))
-CCGPU_PICK(PickMadHi, CCGPU_ALL(MadHi))
-CCGPU_PICK(PickSad, CCGPU_ALL(Sad))
-CCGPU_PICK(PickShl, CCGPU_ALL(ShiftLeft))
-CCGPU_PICK(PickShr, CCGPU_ALL(ShiftRight))
-CCGPU_PICK(PickNot, Unary<OpNot COMMA uint16_t>, nullptr, Unary<OpNot COMMA uint32_t>, nullptr, Unary<OpNot COMMA uint64_t>, nullptr)
-#undef CCGPU_ALL
-#undef CCGPU_PICK
+  const std::pair<std::string_view, Compare> float_names[] = {{"equ", Compare::kEqu}, {"neu", Compare::kNeu}, {"ltu", Compare::kLtu}, {"leu", Compare::kLeu},
+                                                              {"gtu", Compare::kGtu}, {"geu", Compare::kGeu}, {"num", Compare::kNum}, {"nan", Compare::kNan}};
+  const std::pair<std::string_view, Compare> unsigned_names[] = {{"lo", Compare::kLt}, {"ls", Compare::kLe}, {"hi", Compare::kGt}, {"hs", Compare::kGe}};
+  if (is_float) {
+    for (auto [name, value] : float_names) {
+      if (name == text) return *out = value, true;
+    }
+  } else if (!is_signed) {
+    for (auto [name, value] : unsigned_names) {
+      if (name == text) return *out = value, true;
+    }
+  }
+  return false;
+}
+
+// Sources a, b, c, d in order, all of one type.
+Status Sources(const Statement& s, FunctionDecoder& f, Instruction& out, size_t count, Type type) {
+  RETURN_IF_ERROR(WantOperands(s, count + 1));
+  ASSIGN_OR_RETURN(out.dst, f.Register(s.operands[0]));
+  int32_t* const slots[] = {&out.a, &out.b, &out.c, &out.d};
+  for (size_t k = 0; k < count; ++k) {
+    ASSIGN_OR_RETURN(*slots[k], f.Source(s.operands[k + 1], type));
+  }
+  return Ok();
+}
+
+Status Finish(const Statement& s, const std::vector<std::string>& left, Handler handler, Instruction& out) {
+  if (!left.empty() || !handler) return Unsupported(s);
+  out.run = handler;
+  return Ok();
+}
+
+// The operations of pattern "op[.mods].type dst, sources...": modifiers are taken out of `mods`, the type is last.
+Status DecodeArithmetic(const Statement& s, FunctionDecoder& f, Instruction& out, std::vector<std::string> mods, Type type) {
+  const std::string& op = s.opcode;
+  const bool lo = TakeMod(mods, "lo"), hi = TakeMod(mods, "hi"), wide = TakeMod(mods, "wide"), cc = TakeMod(mods, "cc");
+  const bool carries = op == "addc" || op == "subc" || op == "madc" || cc;
+  out.flags = static_cast<uint8_t>((op == "addc" || op == "subc" || op == "madc" ? 1 : 0) | (cc ? 2 : 0));
+  Handler handler = nullptr;
+  size_t sources = 2;
+  if (op == "add" || op == "addc") {
+    handler = carries ? ByType(type, [](auto z) -> Handler { if constexpr (sizeof z >= 4) return AddCarry<std::make_unsigned_t<decltype(z)>>; else return nullptr; }) : BinaryOf<OpAdd>(type);
+  } else if (op == "sub" || op == "subc") {
+    handler = carries ? ByType(type, [](auto z) -> Handler { if constexpr (sizeof z >= 4) return SubBorrow<std::make_unsigned_t<decltype(z)>>; else return nullptr; }) : BinaryOf<OpSub>(type);
+  } else if (op == "mul") {
+    if (wide) handler = ByType(type, [](auto z) -> Handler { if constexpr (sizeof z <= 4) return MulWide<decltype(z)>; else return nullptr; });
+    else if (lo) handler = BinaryOf<OpMulLo>(type);
+    else if (hi) handler = BinaryOf<OpMulHi>(type);
+  } else if (op == "mad" || op == "madc") {
+    sources = 3;
+    if (carries && lo) handler = ByType(type, [](auto z) -> Handler { if constexpr (sizeof z >= 4) return MadCarry<std::make_unsigned_t<decltype(z)>, false>; else return nullptr; });
+    else if (carries && hi) handler = type == Type::kS32 || type == Type::kS64 ? nullptr : ByType(type, [](auto z) -> Handler { if constexpr (sizeof z >= 4) return MadCarry<std::make_unsigned_t<decltype(z)>, true>; else return nullptr; });
+    else if (lo) handler = ByType(type, [](auto z) -> Handler { return MadLo<decltype(z)>; });
+    else if (hi) handler = ByType(type, [](auto z) -> Handler { return MadHi<decltype(z)>; });
+    else if (wide) {
+      handler = ByType(type, [](auto z) -> Handler { if constexpr (sizeof z <= 4) return MadWide<decltype(z)>; else return nullptr; });
+      RETURN_IF_ERROR(WantOperands(s, 4));
+      // The addend has the wide type.
+      const Type addend = type == Type::kU16 ? Type::kU32 : type == Type::kS16 ? Type::kS32 : type == Type::kS32 ? Type::kS64 : Type::kU64;
+      RETURN_IF_ERROR(Finish(s, mods, handler, out));
+      ASSIGN_OR_RETURN(out.dst, f.Register(s.operands[0]));
+      ASSIGN_OR_RETURN(out.a, f.Source(s.operands[1], type));
+      ASSIGN_OR_RETURN(out.b, f.Source(s.operands[2], type));
+      ASSIGN_OR_RETURN(out.c, f.Source(s.operands[3], addend));
+      return Ok();
+    }
+  } else if (op == "div") handler = BinaryOf<OpDiv>(type);
+  else if (op == "rem") handler = BinaryOf<OpRem>(type);
+  else if (op == "min") handler = BinaryOf<OpMin>(type);
+  else if (op == "max") handler = BinaryOf<OpMax>(type);
+  else if (op == "and") handler = type == Type::kPred ? PredicateAnd : BinaryOf<OpAnd>(type);
+  else if (op == "or") handler = type == Type::kPred ? PredicateOr : BinaryOf<OpOr>(type);
+  else if (op == "xor") handler = type == Type::kPred ? PredicateXor : BinaryOf<OpXor>(type);
+  else if (op == "abs" || op == "neg" || op == "not" || op == "cnot" || op == "popc" || op == "clz" || op == "brev" || op == "bfind") {
+    sources = 1;
+    if (op == "abs") handler = UnaryOf<OpAbs>(type);
+    else if (op == "neg") handler = UnaryOf<OpNeg>(type);
+    else if (op == "not") handler = type == Type::kPred ? PredicateNot : UnaryOf<OpNot>(type);
+    else if (op == "cnot") handler = UnaryOf<OpCnot>(type);
+    else if (op == "popc") handler = type == Type::kB32 ? Handler(Popc<uint32_t>) : type == Type::kB64 ? Popc<uint64_t> : nullptr;
+    else if (op == "clz") handler = type == Type::kB32 ? Handler(Clz<uint32_t>) : type == Type::kB64 ? Clz<uint64_t> : nullptr;
+    else if (op == "brev") handler = type == Type::kB32 ? Handler(Brev<uint32_t>) : type == Type::kB64 ? Brev<uint64_t> : nullptr;
+    else {
+      out.flags = TakeMod(mods, "shiftamt") ? 1 : 0;
+      handler = ByType(type, [](auto z) -> Handler { if constexpr (sizeof z >= 4) return Bfind<decltype(z)>; else return nullptr; });
+    }
+  } else if (op == "sad") {
+    sources = 3;
+    handler = ByType(type, [](auto z) -> Handler { return Sad<decltype(z)>; });
+  } else if (op == "shl" || op == "shr") {
+    RETURN_IF_ERROR(WantOperands(s, 3));
+    handler = op == "shl" ? ByType(type, [](auto z) -> Handler { return ShiftLeft<decltype(z)>; }) : ByType(type, [](auto z) -> Handler { return ShiftRight<decltype(z)>; });
+    RETURN_IF_ERROR(Finish(s, mods, handler, out));
+    ASSIGN_OR_RETURN(out.dst, f.Register(s.operands[0]));
+    ASSIGN_OR_RETURN(out.a, f.Source(s.operands[1], type));
+    ASSIGN_OR_RETURN(out.b, f.Source(s.operands[2], Type::kU32));
+    return Ok();
+  } else if (op == "shf") {
+    sources = 3;
+    out.flags = static_cast<uint8_t>((TakeMod(mods, "l") ? 1 : (TakeMod(mods, "r"), 0)) | (TakeMod(mods, "wrap") ? 2 : (TakeMod(mods, "clamp"), 0)));
+    handler = type == Type::kB32 ? Funnel : nullptr;
+  } else if (op == "bfe") {
+    sources = 3;
+    handler = ByType(type, [](auto z) -> Handler { if constexpr (sizeof z >= 4) return Bfe<decltype(z)>; else return nullptr; });
+  } else if (op == "bfi") {
+    sources = 4;
+    handler = type == Type::kB32 ? Handler(Bfi<uint32_t>) : type == Type::kB64 ? Bfi<uint64_t> : nullptr;
+  } else if (op == "prmt") {
+    sources = 3;
+    handler = type == Type::kB32 ? Prmt : nullptr;
+  } else if (op == "lop3") {
+    RETURN_IF_ERROR(WantOperands(s, 5));
+    if (s.operands[4].kind != Operand::Kind::kImmediate) return Unsupported(s);
+    out.extra = static_cast<uint32_t>(s.operands[4].immediate & 0xff);
+    Statement first = s;
+    first.operands.pop_back();
+    RETURN_IF_ERROR(Finish(s, mods, type == Type::kB32 ? Lop3 : nullptr, out));
+    return Sources(first, f, out, 3, type);
+  }
+  RETURN_IF_ERROR(Finish(s, mods, handler, out));
+  return Sources(s, f, out, sources, type);
+}
+
+// setp.CmpOp[.BoolOp][.ftz].type p[|q], a, b[, [!]c]; set is alike with a value as result.
+Status DecodeCompare(const Statement& s, FunctionDecoder& f, Instruction& out, std::vector<std::string> mods, Type type) {
+  TakeMod(mods, "ftz");
+  Type result = Type::kNone;
+  if (s.opcode == "set") {
+    if (mods.empty() || !ParseType(mods.back(), &result) || (result != Type::kU32 && result != Type::kS32 && result != Type::kF32)) return Unsupported(s);
+    mods.pop_back();
+  }
+  Compare compare;
+  if (mods.empty() || !ParseCompare(mods[0], IsFloat(type), IsSigned(type), &compare)) return Unsupported(s);
+  mods.erase(mods.begin());
+  if (TakeMod(mods, "and")) out.flags = 1;
+  else if (TakeMod(mods, "or")) out.flags = 2;
+  else if (TakeMod(mods, "xor")) out.flags = 3;
+  out.extra = static_cast<uint32_t>(compare);
+  out.type = result;
+  const bool set = s.opcode == "set";
+  Handler handler = type == Type::kF32 ? (set ? Handler(Set<float>) : Setp<float>) : type == Type::kF64 ? (set ? Handler(Set<double>) : Setp<double>)
+                  : type == Type::kF16 ? (set ? nullptr : Handler(SetpHalf))
+                  : ByType(type, [set](auto z) -> Handler { using T = decltype(z); return set ? Handler(Set<T>) : Setp<T>; });
+  if (set && out.flags) return Unsupported(s);
+  RETURN_IF_ERROR(Finish(s, mods, handler, out));
+  RETURN_IF_ERROR(WantOperands(s, out.flags ? 4 : 3));
+  ASSIGN_OR_RETURN(out.dst, f.Register(s.operands[0]));
+  if (!s.operands[0].predicate.empty()) {
+    ASSIGN_OR_RETURN(out.dst2, f.Predicate(s.operands[0].predicate));
+  }
+  ASSIGN_OR_RETURN(out.a, f.Source(s.operands[1], type));
+  ASSIGN_OR_RETURN(out.b, f.Source(s.operands[2], type));
+  if (out.flags) {
+    ASSIGN_OR_RETURN(out.c, f.Source(s.operands[3], Type::kPred));
+    if (s.operands[3].negated) out.flags |= 4;
+  }
+  return Ok();
+}
+
+Status DecodeSelect(const Statement& s, FunctionDecoder& f, Instruction& out, std::vector<std::string> mods, Type type) {
+  RETURN_IF_ERROR(WantOperands(s, 4));
+  Handler handler = Selp;
+  Type selector = Type::kPred;
+  if (s.opcode == "slct") {
+    TakeMod(mods, "ftz");
+    selector = type;
+    handler = type == Type::kS32 ? Handler(Slct<int32_t>) : type == Type::kF32 ? Slct<float> : nullptr;
+    if (mods.empty() || !ParseType(mods.back(), &type)) return Unsupported(s);
+    mods.pop_back();
+  }
+  if (type == Type::kNone || type == Type::kPred) return Unsupported(s);
+  RETURN_IF_ERROR(Finish(s, mods, handler, out));
+  ASSIGN_OR_RETURN(out.dst, f.Register(s.operands[0]));
+  ASSIGN_OR_RETURN(out.a, f.Source(s.operands[1], type));
+  ASSIGN_OR_RETURN(out.b, f.Source(s.operands[2], type));
+  ASSIGN_OR_RETURN(out.c, f.Source(s.operands[3], selector));
+  out.flags = s.operands[3].negated;
+  return Ok();
+}
+
+Status Lanes(const Operand& vector, FunctionDecoder& f, bool destination, Type type, Instruction& out) {
+  if (vector.parts.size() != 2 && vector.parts.size() != 4) return Err("cuda.invalid-ptx", "", "a vector must have 2 or 4 parts");
+  out.lanes = static_cast<uint8_t>(vector.parts.size());
+  for (size_t k = 0; k < vector.parts.size(); ++k) {
+    if (destination) {
+      ASSIGN_OR_RETURN(out.lane_registers[k], f.Register(vector.parts[k]));
+    } else {
+      ASSIGN_OR_RETURN(out.lane_registers[k], f.Source(vector.parts[k], type));
+    }
+  }
+  return Ok();
+}
+
+Status DecodeMov(const Statement& s, FunctionDecoder& f, Instruction& out, std::vector<std::string> mods, Type type) {
+  RETURN_IF_ERROR(WantOperands(s, 2));
+  if (type == Type::kNone || !mods.empty()) return Unsupported(s);
+  const Operand &to = s.operands[0], &from = s.operands[1];
+  if (to.kind == Operand::Kind::kVector || from.kind == Operand::Kind::kVector) {
+    const Operand& vector = to.kind == Operand::Kind::kVector ? to : from;
+    if (vector.parts.empty() || SizeOf(type) < 2 || to.kind == from.kind) return Unsupported(s);
+    out.width = static_cast<uint8_t>(SizeOf(type) / vector.parts.size());
+    const Type part = out.width == 1 ? Type::kB8 : out.width == 2 ? Type::kB16 : Type::kB32;
+    RETURN_IF_ERROR(Lanes(vector, f, &vector == &to, part, out));
+    if (&vector == &to) {
+      out.run = Unpack;
+      ASSIGN_OR_RETURN(out.a, f.Source(from, type));
+      return Ok();
+    }
+    out.run = Pack;
+    ASSIGN_OR_RETURN(out.dst, f.Register(to));
+    return Ok();
+  }
+  ASSIGN_OR_RETURN(out.dst, f.Register(to));
+  uint64_t frame_offset = 0;
+  ASSIGN_OR_RETURN(int32_t is_local, f.LocalAddress(from, &frame_offset));
+  if (is_local >= 0) {
+    out.run = MovLocal;
+    out.offset = static_cast<int64_t>(frame_offset);
+    return Ok();
+  }
+  out.run = Mov;
+  ASSIGN_OR_RETURN(out.a, f.Source(from, type));
+  return Ok();
+}
 
 }  // namespace
+
+bool DecodeInteger(const Statement& s, FunctionDecoder& f, Instruction& out, Status* status) {
+  static constexpr std::string_view kArithmetic[] = {"add", "addc", "sub", "subc", "mul", "mad", "madc", "div", "rem", "min", "max", "and", "or", "xor", "abs", "neg", "not",
+                                                     "cnot", "popc", "clz", "brev", "bfind", "sad", "shl", "shr", "shf", "bfe", "bfi", "prmt", "lop3"};
+  const Type type = LastType(s);
+  std::vector<std::string> mods = s.mods;
+  if (type != Type::kNone) mods.pop_back();
+  if (s.opcode == "setp" || s.opcode == "set") return *status = DecodeCompare(s, f, out, mods, type), true;
+  if (s.opcode == "selp" || s.opcode == "slct") return *status = DecodeSelect(s, f, out, mods, type), true;
+  if (s.opcode == "mov") return *status = DecodeMov(s, f, out, mods, type), true;
+  if (IsFloat(type) || std::find(std::begin(kArithmetic), std::end(kArithmetic), s.opcode) == std::end(kArithmetic)) return false;
+  *status = DecodeArithmetic(s, f, out, mods, type);
+  return true;
+}
+
 }  // namespace ccgpu::ptx
