@@ -1,0 +1,116 @@
+#include "key-broker/appraisal/collateral.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/encoding.h"
+#include "base/json.h"
+#include "trust/evidence/gpu_report.h"
+#include "trust/evidence/ocsp.h"
+#include "trust/evidence/rim.h"
+
+namespace ccgpu::broker {
+namespace {
+
+constexpr size_t kMaxKept = 1024;
+constexpr size_t kMaxRimId = 128;
+
+// RIM ids are made of evidence that nobody has checked yet, and become part of a URL.
+bool IsRimId(std::string_view id) {
+  return !id.empty() && id.size() <= kMaxRimId && id.find("..") == std::string_view::npos &&
+         std::all_of(id.begin(), id.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.'; });
+}
+
+// NVIDIA's answer: {"id","rim": base64 of the XML, "sha256", ...}.
+Result<std::string> RimOfAnswer(const std::string& answer, const std::string& id) {
+  ASSIGN_OR_RETURN(const Json json, ParseJson(answer, "RIM service"));
+  ASSIGN_OR_RETURN(const std::string answered_id, JsonString(json, "id", "RIM service"));
+  if (answered_id != id) return Err("collateral.rim-unavailable", id, "the RIM service answered with another RIM");
+  ASSIGN_OR_RETURN(const std::string encoded, JsonString(json, "rim", "RIM service"));
+  ASSIGN_OR_RETURN(const Bytes xml, Base64Decode(encoded));
+  return ToText(xml);
+}
+
+}  // namespace
+
+bool HttpCollateral::Find(const Cache& cache, const std::string& key, TimePoint now, std::string& document) {
+  std::lock_guard lock(mutex_);
+  const auto it = cache.find(key);
+  if (it == cache.end() || it->second.until <= now) return false;
+  document = it->second.document;
+  return true;
+}
+
+void HttpCollateral::Keep(Cache& cache, const std::string& key, const std::string& document, TimePoint until, TimePoint now) {
+  std::lock_guard lock(mutex_);
+  if (cache.size() >= kMaxKept) std::erase_if(cache, [&](const auto& kept) { return kept.second.until <= now; });
+  if (cache.size() >= kMaxKept) cache.erase(cache.begin());
+  cache[key] = {document, until};
+}
+
+void HttpCollateral::AddRim(const std::string& id, bool may_fetch, TimePoint now, FoundCollateral& out) {
+  std::string xml;
+  if (Find(rims_, id, now, xml)) {
+    out.documents.rims[id] = std::move(xml);
+    return;
+  }
+  if (!may_fetch) return;
+  if (!IsRimId(id)) {
+    out.problems.push_back(Err("collateral.rim-unavailable", "RIM", "the evidence leads to a RIM id that cannot exist"));
+    return;
+  }
+  auto answer = fetcher_.Fetch(urls_.rim + (urls_.rim.ends_with('/') ? "" : "/") + id, "", "");
+  auto rim = answer.ok() ? RimOfAnswer(*answer, id) : Result<std::string>(answer.error());
+  if (!rim.ok()) {
+    out.problems.push_back(Err("collateral.rim-unavailable", id, rim.error().text));
+    return;
+  }
+  Keep(rims_, id, *rim, now + urls_.rim_lifetime, now);
+  out.documents.rims[id] = std::move(*rim);
+}
+
+void HttpCollateral::AddOcsp(const crypto::Certificate& subject, const crypto::Certificate& issuer, bool may_fetch, TimePoint now, FoundCollateral& out) {
+  const Bytes both = Concat({issuer.Der(), subject.Der()});
+  const std::string key = HexEncode(crypto::Sha256(both));
+  std::string der;
+  if (Find(ocsp_, key, now, der)) {
+    out.documents.ocsp_responses.push_back(ToBytes(AsBytes(der)));
+    return;
+  }
+  if (!may_fetch) return;
+  auto answer = fetcher_.Fetch(urls_.ocsp, ToText(evidence::MakeOcspRequest(subject, issuer, {})), "application/ocsp-request");
+  if (!answer.ok()) {
+    out.problems.push_back(Err("collateral.ocsp-unavailable", subject.SubjectName(), answer.error().text));
+    return;
+  }
+  Keep(ocsp_, key, *answer, now + urls_.ocsp_lifetime, now);
+  out.documents.ocsp_responses.push_back(ToBytes(AsBytes(*answer)));
+}
+
+void HttpCollateral::AddChain(const std::vector<crypto::Certificate>& leaf_first, bool may_fetch, TimePoint now, FoundCollateral& out) {
+  for (size_t i = 0; i + 1 < leaf_first.size(); ++i) AddOcsp(leaf_first[i], leaf_first[i + 1], may_fetch, now, out);
+}
+
+FoundCollateral HttpCollateral::For(const std::vector<evidence::GpuEvidence>& gpus, bool may_fetch, TimePoint now) {
+  FoundCollateral out;
+  for (const auto& gpu : gpus) {
+    auto report = evidence::ParseGpuReport(gpu.report);
+    auto chain = crypto::Certificate::ListFromPem(gpu.certificate_chain);
+    if (!report.ok() || !chain.ok()) continue;  // the verification says what is wrong with it
+    // The leaf is issued by the device itself, for which no service answers.
+    AddChain({chain->begin() + 1, chain->end()}, may_fetch, now, out);
+    for (const std::string& id : {evidence::DriverRimId(report->opaque), evidence::VbiosRimId(report->opaque)}) {
+      if (out.documents.rims.contains(id)) continue;
+      AddRim(id, may_fetch, now, out);
+      if (!out.documents.rims.contains(id)) continue;
+      auto rim = evidence::ParseRim(out.documents.rims[id]);
+      if (rim.ok()) AddChain(rim->chain, may_fetch, now, out);
+    }
+  }
+  // GPUs of one make share most of their documents.
+  std::sort(out.documents.ocsp_responses.begin(), out.documents.ocsp_responses.end());
+  out.documents.ocsp_responses.erase(std::unique(out.documents.ocsp_responses.begin(), out.documents.ocsp_responses.end()), out.documents.ocsp_responses.end());
+  return out;
+}
+
+}  // namespace ccgpu::broker

@@ -1,0 +1,71 @@
+// Where the broker gets signed documents about GPUs from: reference manifests (RIM) and revocation answers (OCSP).
+//
+// Nothing here is trusted: trust/verify checks every signature and date. A document that cannot be had is simply absent, and the
+// verification that needs it refuses and says so.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "trust/evidence/composite.h"
+
+namespace ccgpu::broker {
+
+struct FoundCollateral {
+  evidence::Collateral documents;
+  std::vector<Error> problems;  // what could not be had, "collateral.*"
+};
+
+class CollateralSource {
+ public:
+  virtual ~CollateralSource() = default;
+  // For these GPUs. `may_fetch` false: only what is at hand. Any thread.
+  virtual FoundCollateral For(const std::vector<evidence::GpuEvidence>& gpus, bool may_fetch, TimePoint now) = 0;
+};
+
+// One HTTP exchange. A body goes as POST with its content type, else GET.
+class Fetcher {
+ public:
+  virtual ~Fetcher() = default;
+  virtual Result<std::string> Fetch(const std::string& url, const std::string& body, const std::string& content_type) = 0;
+};
+// http:// and https:// (with the system's certificate authorities), 3 s to connect, 10 s to answer, at most 4 MiB.
+std::unique_ptr<Fetcher> MakeHttpFetcher();
+
+struct CollateralUrls {
+  std::string rim = "https://rim.attestation.nvidia.com/v1/rim/";  // the RIM's id is appended
+  std::string ocsp = "https://ocsp.ndis.nvidia.com/";
+  std::chrono::seconds rim_lifetime = std::chrono::hours(1);   // how long a fetched document is used again
+  std::chrono::seconds ocsp_lifetime = std::chrono::seconds(10);  // = how late a revocation may be noticed
+};
+
+// Fetches over HTTP and keeps what it got for the lifetimes above, at most 1024 documents of a kind.
+class HttpCollateral final : public CollateralSource {
+ public:
+  HttpCollateral(CollateralUrls urls, Fetcher& fetcher) : urls_(std::move(urls)), fetcher_(fetcher) {}
+  FoundCollateral For(const std::vector<evidence::GpuEvidence>& gpus, bool may_fetch, TimePoint now) override;
+
+ private:
+  struct Kept {
+    std::string document;
+    TimePoint until{};
+  };
+  using Cache = std::map<std::string, Kept>;
+  bool Find(const Cache& cache, const std::string& key, TimePoint now, std::string& document);
+  void Keep(Cache& cache, const std::string& key, const std::string& document, TimePoint until, TimePoint now);
+  void AddRim(const std::string& id, bool may_fetch, TimePoint now, FoundCollateral& out);
+  void AddOcsp(const crypto::Certificate& subject, const crypto::Certificate& issuer, bool may_fetch, TimePoint now, FoundCollateral& out);
+  void AddChain(const std::vector<crypto::Certificate>& leaf_first, bool may_fetch, TimePoint now, FoundCollateral& out);
+
+  CollateralUrls urls_;
+  Fetcher& fetcher_;
+  std::mutex mutex_;
+  Cache rims_, ocsp_;
+};
+
+}  // namespace ccgpu::broker

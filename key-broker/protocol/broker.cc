@@ -1,0 +1,306 @@
+#include "key-broker/protocol/broker.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "trust/kbs/ear.h"
+#include "trust/kbs/jwe.h"
+#include "trust/kbs/resource_path.h"
+#include "trust/policy/key_release.h"
+
+namespace ccgpu::broker {
+namespace {
+
+// "a=1; kbs-session-id=<id>; b=2" -> id; the first one counts.
+std::string SessionCookie(std::string_view header) {
+  while (!header.empty()) {
+    const size_t end = header.find(';');
+    std::string_view pair = header.substr(0, end);
+    header = end == std::string_view::npos ? "" : header.substr(end + 1);
+    while (pair.starts_with(' ')) pair.remove_prefix(1);
+    const size_t equals = pair.find('=');
+    if (equals != std::string_view::npos && pair.substr(0, equals) == kbs::kSessionCookie) return std::string(pair.substr(equals + 1));
+  }
+  return "";
+}
+
+std::string CookieFor(const Session& session) {
+  const std::time_t at = static_cast<std::time_t>(session.expires.time_since_epoch().count());
+  std::tm parts{};
+  gmtime_r(&at, &parts);
+  char date[64];
+  std::strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  return std::string(kbs::kSessionCookie) + "=" + session.id + "; Expires=" + date + "; Path=/kbs/v0; Secure; HttpOnly";
+}
+
+HttpResponse JsonAnswer(std::string body) {
+  HttpResponse out;
+  out.status = 200;
+  out.content_type = "application/json";
+  out.body = std::move(body);
+  return out;
+}
+
+std::string FailedChecks(const std::string& checks_json) {
+  auto checks = ParseJson(checks_json, "checks");
+  Json failed = Json::array();
+  if (checks.ok() && checks->is_array()) {
+    for (const Json& check : *checks) {
+      if (check.is_object() && check.value("result", "") == "failed") failed.push_back(check);
+    }
+  }
+  return failed.dump();
+}
+
+std::string ReasonsOf(const policy::Decision& decision) {
+  auto json = ParseJson(decision.ToJson(), "decision");
+  return json.ok() && json->contains("reasons") ? (*json)["reasons"].dump() : "[]";
+}
+
+}  // namespace
+
+Broker::Broker(BrokerParts parts, BrokerOptions options)
+    : parts_(std::move(parts)),
+      options_(std::move(options)),
+      token_public_key_(parts_.token_key.public_key()),
+      sessions_(parts_.random, options_.session_lifetime, options_.max_sessions),
+      objects_(parts_.db, parts_.keys, parts_.random),
+      attestations_(parts_.db, parts_.keys, parts_.random),
+      ledger_(parts_.db, parts_.keys) {}
+
+const std::vector<Broker::Route>& Broker::Table() {
+  static const std::vector<Route> table = {
+      {"GET", "/healthz", "/healthz", Access::kAnyone, &Broker::Health},
+      {"GET", "/metrics", "/metrics", Access::kAnyone, &Broker::ShowMetrics},
+      {"POST", "/kbs/v0/auth", "/kbs/v0/auth", Access::kAnyone, &Broker::Auth},
+      {"POST", "/kbs/v0/attest", "/kbs/v0/attest", Access::kAnyone, &Broker::Attest},
+      {"GET", "/kbs/v0/resource/", "/kbs/v0/resource/default/test/one", Access::kAttested, &Broker::GetResource},
+      {"POST", "/kbs/v0/resource/", "/kbs/v0/resource/default/test/one", Access::kAdmin, &Broker::PutResource},
+      {"DELETE", "/kbs/v0/resource/", "/kbs/v0/resource/default/test/one", Access::kAdmin, &Broker::DeleteResource},
+      {"GET", "/kbs/v0/ccgpu/resources", "/kbs/v0/ccgpu/resources", Access::kAuditor, &Broker::ListResources},
+      {"GET", "/kbs/v0/ccgpu/decisions", "/kbs/v0/ccgpu/decisions", Access::kAuditor, &Broker::ListDecisions},
+      {"GET", "/kbs/v0/ccgpu/release-policy/", "/kbs/v0/ccgpu/release-policy/default/test/one", Access::kAuditor, &Broker::GetPolicy},
+      {"POST", "/kbs/v0/ccgpu/release-policy/", "/kbs/v0/ccgpu/release-policy/default/test/one", Access::kAdmin, &Broker::PutPolicy},
+      {"DELETE", "/kbs/v0/ccgpu/release-policy/", "/kbs/v0/ccgpu/release-policy/default/test/one", Access::kAdmin, &Broker::DeletePolicy},
+  };
+  return table;
+}
+
+std::vector<RouteInfo> Broker::Routes() {
+  std::vector<RouteInfo> out;
+  for (const Route& route : Table()) out.push_back({route.method, route.example, route.access});
+  return out;
+}
+
+HttpResponse Broker::Handle(const HttpRequest& request) {
+  ++metrics_.http_requests;
+  Call call{request, "", parts_.clock.Now(), Role::kNone, std::nullopt};
+  std::string allowed;
+  for (const Route& route : Table()) {
+    const std::string_view path = route.path;
+    const bool fits = path.ends_with('/') ? request.path.starts_with(path) : request.path == path;
+    if (!fits) continue;
+    if (request.method != route.method) {
+      allowed += (allowed.empty() ? "" : ", ") + std::string(route.method);
+      continue;
+    }
+    call.rest = request.path.substr(path.size());
+    if (auto refusal = Admit(route, call)) {
+      log::Info("refused", {{"route", route.path}, {"method", route.method}, {"code", refusal->why.code}, {"remote", request.remote}});
+      return Refuse(*refusal);
+    }
+    return (this->*route.handler)(call);
+  }
+  const std::string prefix = std::string(kbs::kPathPrefix) + "/";
+  if (!request.path.starts_with(prefix)) {
+    if (allowed.empty()) return Refuse(RouteUnknown(request.path));
+  } else {
+    const std::string rest = request.path.substr(prefix.size());
+    // As CoCo does: a built-in name with another method is looked up as a plugin and not found.
+    if (allowed.empty() || rest == "auth" || rest == "attest") return Refuse(PluginUnknown(rest.substr(0, rest.find('/'))));
+  }
+  HttpResponse out = Refuse(RouteUnknown(request.path));
+  out.status = 405;
+  out.allow = allowed;
+  return out;
+}
+
+// The one place where it is decided who may call a route.
+std::optional<Refusal> Broker::Admit(const Route& route, Call& call) {
+  switch (route.access) {
+    case Access::kAnyone: return std::nullopt;
+    case Access::kAttested: {
+      auto attestation = AttestationOf(call);
+      if (!attestation.ok()) {
+        const bool missing = attestation.error().code.starts_with("session.");
+        return missing ? TokenMissing(attestation.error()) : TokenRefused(attestation.error());
+      }
+      call.attestation = std::move(*attestation);
+      return std::nullopt;
+    }
+    case Access::kAuditor:
+    case Access::kAdmin:
+      call.role = parts_.roles.Of(BearerToken(call.request.authorization));
+      if (call.role == Role::kAdmin || (call.role == Role::kAuditor && route.access == Access::kAuditor)) return std::nullopt;
+      ++metrics_.admin_refusals;
+      return call.role == Role::kAuditor ? WrongRole("auditor", call.request.path) : NoAdmin(call.request.path);
+  }
+  return NoAdmin(call.request.path);
+}
+
+// A session that attested counts first, then a token; both at once must be of the same attestation.
+Result<Attestation> Broker::AttestationOf(const Call& call) {
+  std::string id;
+  Error no_session = Err("session.none", "request", "carries neither the cookie of an attested session nor an attestation token");
+  if (const std::string cookie = SessionCookie(call.request.cookie); !cookie.empty()) {
+    auto session = sessions_.Find(cookie, call.now);
+    if (!session.ok()) no_session = session.error();
+    else if (session->state == SessionState::kAttested) id = session->id;
+    else no_session = Err("session.not-attested", "session", "has not attested yet: send the evidence to /attest first");
+  }
+  const std::string_view token = BearerToken(call.request.authorization);
+  if (!token.empty()) {
+    ASSIGN_OR_RETURN(const std::string claims_text, kbs::VerifyJwt(token_public_key_, token, call.now));
+    ASSIGN_OR_RETURN(const Json claims, ParseJson(claims_text, "token"));
+    ASSIGN_OR_RETURN(const std::string token_id, JsonString(claims, "jti", "token"));
+    if (!id.empty() && id != token_id) return Err("token.other-session", "token", "is not of the session whose cookie came with it");
+    id = token_id;
+  }
+  if (id.empty()) return no_session;
+  ASSIGN_OR_RETURN(auto attestation, attestations_.Get(id, call.now));
+  if (!attestation) return Err("token.unknown", "token", "stands for no attestation that this broker (still) knows: attest again");
+  return std::move(*attestation);
+}
+
+HttpResponse Broker::Health(const Call&) {
+  HttpResponse out;
+  out.status = 200;
+  return out;
+}
+
+HttpResponse Broker::ShowMetrics(const Call&) {
+  HttpResponse out;
+  out.status = 200;
+  out.content_type = "text/plain; version=0.0.4";
+  out.body = metrics_.Text(sessions_.size());
+  return out;
+}
+
+HttpResponse Broker::Auth(const Call& call) {
+  ++metrics_.auth_requests;
+  auto refuse = [&](Error why) {
+    ++metrics_.auth_errors;
+    log::Info("auth refused", {{"code", why.code}, {"remote", call.request.remote}});
+    return Refuse(AuthFailed(std::move(why)));
+  };
+  auto request = kbs::ParseAuthRequest(call.request.body);
+  if (!request.ok()) return refuse(request.error());
+  if (request->version != kbs::kProtocolVersion) {
+    return refuse(Err("kbs.protocol-version", "request.version",
+                      "KBS Client Protocol Version Mismatch: expect =0.4.0 while the request is " + request->version));
+  }
+  if (request->tee != "snp") return refuse(Err("attest.unsupported-tee", request->tee, "is not verified by this broker; it takes snp, with nvidia devices"));
+  auto session = sessions_.Start(request->tee, call.now);
+  if (!session.ok()) {
+    HttpResponse full = refuse(session.error());
+    full.status = 503;
+    return full;
+  }
+  HttpResponse out = JsonAnswer(kbs::Challenge{session->nonce, R"("")"}.ToJson());
+  out.set_cookie = CookieFor(*session);
+  return out;
+}
+
+HttpResponse Broker::Attest(const Call& call) {
+  ++metrics_.attestation_requests;
+  auto refuse = [&](Error why, std::string checks) {
+    ++metrics_.attestation_failures;
+    log::Warning("attestation refused", {{"code", why.code}, {"subject", why.subject}, {"reason", why.text}, {"remote", call.request.remote}});
+    return Refuse(AttestFailed(std::move(why), std::move(checks)));
+  };
+  const std::string id = SessionCookie(call.request.cookie);
+  if (id.empty()) return refuse(Err("session.none", "request", "has no kbs-session-id cookie: start with /auth"), "");
+  auto request = kbs::ParseAttestRequest(call.request.body);
+  if (!request.ok()) return refuse(request.error(), "");
+  auto session = sessions_.BeginAttempt(id, request->nonce, call.now);
+  if (!session.ok()) return refuse(session.error(), "");
+  if (auto key = kbs::JwkKey(request->tee_pubkey); !key.ok()) return refuse(key.error(), "");
+
+  const Appraisal appraisal = parts_.appraiser.Appraise(session->tee, *request, call.now);
+  LedgerEntry entry{"attest", appraisal.accepted, appraisal.accepted ? "" : appraisal.why.code, session->id, "", "agent", appraisal.environment, ""};
+  if (!appraisal.accepted) {
+    const std::string failed = FailedChecks(appraisal.checks_json);
+    entry.details_json = R"({"why":)" + Json{{"subject", appraisal.why.subject}, {"text", appraisal.why.text}}.dump(-1, ' ', false, Json::error_handler_t::replace) +
+                         R"(,"failed":)" + failed + "}";
+    if (auto recorded = ledger_.Append(entry, call.now); !recorded.ok()) return Refuse(Broken(recorded.error()));
+    return refuse(appraisal.why, failed);
+  }
+  if (Status first = sessions_.MarkAttested(session->id, call.now); !first.ok()) return refuse(first.error(), "");
+  const Attestation attestation{session->id, call.now + options_.token_lifetime, appraisal.environment, request->tee_pubkey, appraisal.claims_json};
+  entry.details_json = R"({"claims":)" + appraisal.claims_json + "}";
+  {
+    Database::Transaction transaction(parts_.db);
+    Status kept = attestations_.Put(attestation, call.now);
+    if (kept.ok()) {
+      if (auto recorded = ledger_.Append(entry, call.now); !recorded.ok()) kept = recorded.error();
+    }
+    if (kept.ok()) kept = transaction.Commit();
+    if (!kept.ok()) return Refuse(Broken(kept.error()));
+  }
+  ++metrics_.attestation_successes;
+  log::Info("attested", {{"session", session->id}, {"environment", appraisal.environment}, {"remote", call.request.remote}});
+  const std::string claims = kbs::MakeEarClaims({call.now, attestation.expires, options_.issuer, "ccgpu", "ccgpu-broker " + options_.version,
+                                                 appraisal.environment, session->id, appraisal.submods});
+  HttpResponse out = JsonAnswer(kbs::MakeTokenResponse(kbs::SignJwt(parts_.token_key, claims)));
+  out.set_cookie = CookieFor(*session);
+  return out;
+}
+
+HttpResponse Broker::DenyRelease(const Call& call, const std::string& resource, Error why, std::string checks_json) {
+  ++metrics_.policy_violations;
+  log::Warning("release denied", {{"resource", resource}, {"session", call.attestation->id}, {"code", why.code}, {"subject", why.subject}, {"reason", why.text}});
+  LedgerEntry entry{"release", false, why.code, call.attestation->id, resource, "agent", call.attestation->environment, ""};
+  entry.details_json = R"({"why":)" + Json{{"subject", why.subject}, {"text", why.text}}.dump(-1, ' ', false, Json::error_handler_t::replace) +
+                       R"(,"reasons":)" + checks_json + "}";
+  if (auto recorded = ledger_.Append(entry, call.now); !recorded.ok()) return Refuse(Broken(recorded.error()));
+  return Refuse(PolicyDenied(std::move(why), std::move(checks_json)));
+}
+
+HttpResponse Broker::GetResource(const Call& call) {
+  auto path = kbs::ParseResourcePath(call.rest);
+  if (!path.ok()) return Refuse(BadRequest(path.error()));
+  const std::string resource = path->ToString();
+  auto policy_text = objects_.Get(ObjectKind::kReleasePolicy, resource);
+  if (!policy_text.ok()) return Refuse(Broken(policy_text.error()));
+  // Nothing tells someone without the right whether the resource exists.
+  if (!*policy_text) return DenyRelease(call, resource, Err("release.no-policy", resource, "has no release policy, so nobody gets it"), "[]");
+  auto policy = policy::ParseKeyReleasePolicy(ToText(**policy_text), "release-policy");
+  if (!policy.ok()) return Refuse(Broken(policy.error()));
+  if (!policy::AppliesTo(*policy, resource)) {
+    return DenyRelease(call, resource, Err("release.other-resource", resource, "its release policy is meant for other resources"), "[]");
+  }
+  const policy::Decision decision = policy::Decide(*policy, call.attestation->claims_json);
+  const std::string reasons = ReasonsOf(decision);
+  if (!decision.allow) return DenyRelease(call, resource, decision.ToError(), reasons);
+
+  auto content = objects_.Get(ObjectKind::kResource, resource);
+  if (!content.ok()) return Refuse(Broken(content.error()));
+  if (!*content) return Refuse(ResourceMissing(resource));
+  auto jwe = kbs::EncryptJwe(call.attestation->key, **content, parts_.random);
+  Wipe(**content);
+  if (!jwe.ok()) {
+    Refusal refusal = Broken(jwe.error());
+    refusal.variant = "JweError";
+    refusal.detail = "JWE failed";
+    return Refuse(refusal);
+  }
+  // No record, no release.
+  const LedgerEntry entry{"release", true, "", call.attestation->id, resource, "agent", call.attestation->environment,
+                          R"({"policy":)" + Json(policy->name).dump(-1, ' ', false, Json::error_handler_t::replace) + R"(,"reasons":)" + reasons + "}"};
+  if (auto recorded = ledger_.Append(entry, call.now); !recorded.ok()) return Refuse(Broken(recorded.error()));
+  ++metrics_.policy_approvals;
+  ++metrics_.resource_reads;
+  log::Info("released", {{"resource", resource}, {"session", call.attestation->id}, {"environment", call.attestation->environment}});
+  return JsonAnswer(std::move(*jwe));
+}
+
+}  // namespace ccgpu::broker

@@ -1,0 +1,56 @@
+// RCAR sessions, in memory: a challenge waits here for its evidence.
+//
+//   (auth) -> kChallenged -(evidence accepted)-> kAttested      both end when their time is over, fixed at auth
+// A nonce is good for one accepted attestation, and for at most kMaxAttempts tries.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "base/crypto/digest.h"
+
+namespace ccgpu::broker {
+
+enum class SessionState { kChallenged, kAttested };
+
+struct Session {
+  std::string id;     // 32 hex digits (a version 4 UUID without dashes)
+  std::string nonce;  // base64 of 32 random bytes
+  std::string tee;
+  SessionState state = SessionState::kChallenged;
+  TimePoint expires{};
+  uint32_t attempts = 0;
+};
+
+// Any thread.
+class Sessions {
+ public:
+  static constexpr uint32_t kMaxAttempts = 8;
+  Sessions(crypto::Random& random, std::chrono::seconds lifetime, size_t limit) : random_(random), lifetime_(lifetime), limit_(limit) {}
+
+  // "session.too-many" when the limit is reached with sessions that are still alive.
+  Result<Session> Start(const std::string& tee, TimePoint now);
+  // A copy; "session.unknown" or "session.expired".
+  Result<Session> Find(const std::string& id, TimePoint now);
+  // Counts a try with this nonce; "session.nonce-used" when the session has attested already, "session.too-many-attempts",
+  // "session.wrong-nonce".
+  Result<Session> BeginAttempt(const std::string& id, const std::string& nonce, TimePoint now);
+  // After the evidence was accepted. Of several attempts at once only the first succeeds; the others get "session.nonce-used".
+  Status MarkAttested(const std::string& id, TimePoint now);
+  size_t size();
+
+ private:
+  void Forget(TimePoint now);
+  crypto::Random& random_;
+  std::chrono::seconds lifetime_;
+  size_t limit_;
+  std::mutex mutex_;
+  std::unordered_map<std::string, Session> sessions_;
+  std::deque<std::pair<TimePoint, std::string>> by_expiry_;  // all live equally long: oldest first
+};
+
+}  // namespace ccgpu::broker
