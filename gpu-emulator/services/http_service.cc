@@ -43,6 +43,11 @@ Result<std::unique_ptr<HttpService>> HttpService::Listen(const std::string& addr
   server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
   server.set_payload_max_length(kMaxRequest);
   server.set_tcp_nodelay(true);
+  // cpp-httplib's default is SO_REUSEPORT, with which two emulators would share a port and answer in turns.
+  server.set_socket_options([](int socket) {
+    const int yes = 1;
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  });
   server.set_read_timeout(5, 0);
   server.set_write_timeout(5, 0);
 

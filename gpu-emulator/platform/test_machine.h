@@ -1,0 +1,83 @@
+// Test-only: a secure processor on a temporary socket with GPUs that only remember who locked them, and the shim's side of it.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <mutex>
+
+#include "base/clock.h"
+#include "gpu-emulator/platform/platform_server.h"
+
+namespace ccgpu::emulator::test {
+
+class TempDir {
+ public:
+  TempDir() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "ccgpu-emu-XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+  }
+  ~TempDir() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// GPUs "g0" .. "g3".
+class FakeGpus final : public GpuPool {
+ public:
+  Result<std::vector<LockedGpu>> Lock(const std::string& sandbox_id, const std::vector<std::string>& uuids) override;
+  void Release(const std::string& sandbox_id) override;
+  std::vector<CollateralItem> Collateral(const std::vector<std::string>& uuids) override;
+  std::string HolderOf(const std::string& uuid);
+  bool WaitUntilFree(const std::string& uuid);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, std::string> holders_;
+};
+
+// The chip is made once per test program: RSA-4096 keys take seconds.
+const SnpIdentity& TestChip();
+
+// The shim's side of one sandbox.
+class Client {
+ public:
+  explicit Client(const std::string& socket_path);
+  FrameStream& stream() { return *stream_; }
+  void Close() { stream_.reset(); }
+
+  struct Image {
+    std::string name;
+    std::string path;
+  };
+  static Image TestGuest();
+  platform::v1::LaunchRequest request;  // to be changed before Launch; sandbox_id "s1", host_data 32 x 0x11
+  std::vector<Image> images;            // starts with guestd = the test guest
+  std::vector<std::string> channels = {"task"};
+  int network_namespace = -1;
+
+  // Launched or Failure.
+  Result<platform::v1::Frame> Launch();
+  // One command to the guest, its answer.
+  std::string Tell(const std::string& command);
+  Result<platform::v1::Frame> Next(std::chrono::milliseconds timeout = std::chrono::seconds(10));
+
+ private:
+  std::unique_ptr<FrameStream> stream_;
+  Fd task_;
+  std::vector<Fd> others_;
+};
+
+}  // namespace ccgpu::emulator::test

@@ -1,0 +1,158 @@
+#include <gtest/gtest.h>
+#include <httplib.h>
+
+#include <filesystem>
+
+#include "base/crypto/digest.h"
+#include "base/encoding.h"
+#include "base/json.h"
+#include "gpu-emulator/identity/board_measurements.h"
+#include "gpu-emulator/services/http_service.h"
+#include "trust/evidence/rim.h"
+
+namespace ccgpu::emulator {
+namespace {
+
+using evidence::CertStatus;
+
+class ServicesTest : public ::testing::Test {
+ protected:
+  ServicesTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "ccgpu-svc-XXXXXX").string();
+    dir_ = mkdtemp(pattern.data());
+    pki_ = LoadOrMakeDevicePki(dir_ + "/vendor", "GH100", clock_.Now()).value();
+    board_ = LoadOrMakeBoard(dir_, 0, pki_, profile_, clock_.Now()).value();
+    endorsements_ = std::make_unique<Endorsements>(pki_, MakeReferenceManifests(profile_, pki_).value(), clock_);
+    endorsements_->Announce(board_);
+    auto http = HttpService::Listen("127.0.0.1:0", *endorsements_, clock_,
+                                    {[] { return std::string("metric 1\n"); }, [this] { return healthy_; }});
+    EXPECT_TRUE(http.ok()) << http.error().ToString();
+    http_ = std::move(*http);
+    client_ = std::make_unique<httplib::Client>("127.0.0.1", http_->port());
+  }
+  ~ServicesTest() override {
+    http_.reset();
+    std::error_code ignored;
+    std::filesystem::remove_all(dir_, ignored);
+  }
+  Bytes Ask(ByteView request) {
+    auto response = client_->Post("/", ToText(request), "application/ocsp-request");
+    return response && response->status == 200 ? ToBytes(AsBytes(response->body)) : Bytes();
+  }
+  ManualClock clock_{SystemClock().Now()};
+  const Profile profile_ = LoadProfile("h100-ncc-v5").value();
+  std::string dir_;
+  DevicePki pki_;
+  BoardIdentity board_;
+  bool healthy_ = true;
+  std::unique_ptr<Endorsements> endorsements_;
+  std::unique_ptr<HttpService> http_;
+  std::unique_ptr<httplib::Client> client_;
+};
+
+TEST_F(ServicesTest, RimServiceAnswersInNvidiasShape) {
+  auto ids = client_->Get("/v1/rim/ids");
+  ASSERT_TRUE(ids);
+  const Json list = ParseJson(ids->body, "ids").value();
+  ASSERT_EQ(list["ids"].size(), 2u);
+  for (const std::string id : list["ids"]) {
+    auto answer = client_->Get("/v1/rim/" + id);
+    ASSERT_TRUE(answer);
+    ASSERT_EQ(answer->status, 200);
+    const Json rim = ParseJson(answer->body, "rim").value();
+    EXPECT_EQ(rim["id"], id);
+    const Bytes xml = Base64Decode(rim["rim"].get<std::string>()).value();
+    EXPECT_EQ(rim["sha256"], HexEncode(crypto::Sha256(xml)));
+    auto parsed = evidence::ParseRim(AsText(xml));
+    ASSERT_TRUE(parsed.ok()) << parsed.error().ToString();
+    EXPECT_TRUE(evidence::VerifyRimSignature(*parsed));
+  }
+  auto missing = client_->Get("/v1/rim/NV_GPU_DRIVER_GH100_1.2.3");
+  ASSERT_TRUE(missing);
+  EXPECT_EQ(missing->status, 404);
+  EXPECT_EQ(ParseJson(missing->body, "404").value()["message"], "RIM_NOT_FOUND");
+}
+
+// Each link of the two chains that verifiers ask about, over HTTP, with a nonce.
+TEST_F(ServicesTest, OcspSaysGoodAboutEveryIssuedCertificate) {
+  const std::vector<std::pair<crypto::Certificate, crypto::Certificate>> links = {
+      {board_.chain[1], board_.chain[2]}, {board_.chain[2], board_.chain[3]}, {board_.chain[3], board_.chain[4]},
+      {pki_.RimChain()[0], pki_.RimChain()[1]}, {pki_.RimChain()[1], pki_.RimChain()[2]}, {pki_.RimChain()[2], pki_.RimChain()[3]}};
+  for (const auto& [subject, issuer] : links) {
+    const Bytes nonce(32, 0x5a);
+    auto response = evidence::ParseOcspResponse(Ask(evidence::MakeOcspRequest(subject, issuer, nonce)));
+    ASSERT_TRUE(response.ok()) << subject.SubjectName() << ": " << response.error().ToString();
+    EXPECT_EQ(response->nonce, nonce);
+    ASSERT_EQ(response->singles.size(), 1u);
+    EXPECT_EQ(response->singles[0].status, CertStatus::kGood);
+    EXPECT_TRUE(response->singles[0].IsAbout(subject, issuer));
+    ASSERT_FALSE(response->certificates.empty());
+    EXPECT_TRUE(response->IsSignedBy(response->certificates[0].key()));
+    EXPECT_TRUE(response->certificates[0].IsSignedBy(issuer));
+    EXPECT_TRUE(evidence::MayOcspSign(response->certificates[0]));
+    EXPECT_EQ(response->singles[0].this_update, clock_.Now());
+    EXPECT_EQ(response->singles[0].next_update, clock_.Now() + std::chrono::hours(1));
+  }
+}
+
+TEST_F(ServicesTest, RevocationComesAndGoes) {
+  const Bytes request = evidence::MakeOcspRequest(board_.chain[1], board_.chain[2], Bytes(32, 1));
+  endorsements_->SetRevoked(board_, true);
+  auto response = evidence::ParseOcspResponse(Ask(request));
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->singles[0].status, CertStatus::kRevoked);
+  EXPECT_EQ(response->singles[0].reason, 1);
+  for (const auto& item : endorsements_->CollateralFor({&board_})) {
+    if (item.id != HexEncode(crypto::Sha256(board_.identity.Der()))) continue;
+    EXPECT_EQ(evidence::ParseOcspResponse(item.data)->singles[0].status, CertStatus::kRevoked);
+  }
+  endorsements_->SetRevoked(board_, false);
+  response = evidence::ParseOcspResponse(Ask(request));
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->singles[0].status, CertStatus::kGood);
+}
+
+TEST_F(ServicesTest, UnknownCertificatesAreNotGood) {
+  const BoardIdentity stranger = MakeSwappedBoard(board_, pki_, profile_, clock_.Now()).value();  // never announced
+  auto response = evidence::ParseOcspResponse(Ask(evidence::MakeOcspRequest(stranger.chain[1], stranger.chain[2], {})));
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->singles[0].status, CertStatus::kUnknown);
+  // An authority that is not ours, and bytes that are no request.
+  const DevicePki other = LoadOrMakeDevicePki(dir_ + "/other", "GH100", clock_.Now()).value();
+  const crypto::Certificate foreign = other.family.authority.certificate;
+  EXPECT_FALSE(evidence::ParseOcspResponse(Ask(evidence::MakeOcspRequest(foreign, other.root.authority.certificate, {}))).ok());
+  EXPECT_FALSE(evidence::ParseOcspResponse(Ask(Bytes{1, 2, 3})).ok());
+  EXPECT_FALSE(evidence::ParseOcspResponse(Ask({})).ok());
+}
+
+TEST_F(ServicesTest, CollateralHoldsAllThatAVerifierAsksFor) {
+  const auto items = endorsements_->CollateralFor({&board_});
+  int rims = 0, ocsp = 0;
+  for (const auto& item : items) {
+    rims += item.kind == "rim";
+    ocsp += item.kind == "ocsp";
+  }
+  EXPECT_EQ(rims, 2);
+  EXPECT_EQ(ocsp, 6);
+  EXPECT_TRUE(endorsements_->CollateralFor({}).empty());
+}
+
+TEST_F(ServicesTest, HealthAndMetrics) {
+  EXPECT_EQ(client_->Get("/metrics")->body, "metric 1\n");
+  EXPECT_EQ(client_->Get("/healthz")->status, 200);
+  healthy_ = false;
+  EXPECT_EQ(client_->Get("/healthz")->status, 503);
+  EXPECT_EQ(client_->Get("/v1/secrets")->status, 404);
+}
+
+TEST_F(ServicesTest, RefusesBadAddresses) {
+  const std::string taken = "127.0.0.1:" + std::to_string(http_->port());
+  for (const std::string& address : {std::string("127.0.0.1"), std::string("127.0.0.1:99999"), std::string("127.0.0.1:x"), taken}) {
+    auto second = HttpService::Listen(address, *endorsements_, clock_, {});
+    ASSERT_FALSE(second.ok()) << address;
+    EXPECT_EQ(second.error().code, "http.bind");
+  }
+}
+
+}  // namespace
+}  // namespace ccgpu::emulator
