@@ -60,7 +60,8 @@ struct SnpOptions {
   std::optional<evidence::TcbParts> minimum_tcb;  // of REPORTED_TCB, part by part
   uint8_t minimum_abi_major = 0, minimum_abi_minor = 0;
   std::optional<Bytes> chip_id;           // pin one machine
-  bool require_revocation = false;        // a CRL of the ARK in the collateral is always honoured; this makes it a must
+  bool require_revocation = false;        // a CRL of the ARK in the collateral is always honoured; this makes a fresh one a must
+  std::chrono::seconds revocation_max_age = std::chrono::hours(24 * 365);  // AMD issues its lists about yearly
 };
 
 Verdict VerifySnp(const evidence::Unverified<evidence::SnpEvidence>& snp, const Collateral& collateral, const Anchors& anchors,

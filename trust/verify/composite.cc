@@ -1,0 +1,136 @@
+// One pod's evidence: the SNP report, each GPU, and what only the set can say.
+#include <algorithm>
+#include <deque>
+#include <set>
+
+#include "base/encoding.h"
+#include "trust/verify/snp_context.h"
+
+namespace ccgpu::verify {
+namespace {
+
+struct CompositeContext {
+  const evidence::CompositeEvidence& evidence;
+  const CompositeOptions& options;
+  SharedContext& shared;
+  SnpContext& snp;
+  std::deque<GpuContext>& gpus;
+};
+
+Finding GpuCount(CompositeContext& c) {
+  if (!c.options.gpu_count) return Finding::Skip("no number of GPUs was asked for");
+  if (*c.options.gpu_count == c.gpus.size()) return Finding::Pass();
+  return Finding::Fail(Err("composite.gpu-count", "", "the pod brings evidence of " + std::to_string(c.gpus.size()) + " GPUs, expected " + std::to_string(*c.options.gpu_count)))
+      .Claim("gpus", std::to_string(*c.options.gpu_count), std::to_string(c.gpus.size()));
+}
+
+// What REPORT_DATA commits to is the text; what is judged must be what that text says.
+Finding SameGpus(CompositeContext& c) {
+  const auto said = evidence::GpusOfAdditionalEvidence(c.evidence.additional_evidence);
+  const auto same = [](const evidence::GpuEvidence& a, const evidence::GpuEvidence& b) {
+    return a.arch == b.arch && a.uuid == b.uuid && a.report == b.report && a.certificate_chain == b.certificate_chain;
+  };
+  if (said.ok() && std::equal(said->begin(), said->end(), c.evidence.gpus.begin(), c.evidence.gpus.end(), same)) return Finding::Pass();
+  return Finding::Fail(Err("composite.additional-evidence", "", "the GPU evidence is not what the additional evidence text says"));
+}
+
+Finding Distinct(CompositeContext& c) {
+  std::set<std::string> ueids, pdis, uuids;
+  std::set<Bytes> responder_nonces;
+  for (const GpuContext& gpu : c.gpus) {
+    const GpuFacts facts = FactsOf(gpu);
+    const auto twice = [&](const char* what, const std::string& value) {
+      return Finding::Fail(Err("composite.duplicate-gpu", "", std::string("two GPUs have the same ") + what + " " + value + ": one device was counted twice")).Claim(what, "distinct", value);
+    };
+    if (!facts.ueid.empty() && !ueids.insert(facts.ueid).second) return twice("ueid", facts.ueid);
+    if (!facts.pdi.empty() && !pdis.insert(facts.pdi).second) return twice("pdi", facts.pdi);
+    if (!facts.uuid.empty() && !uuids.insert(facts.uuid).second) return twice("uuid", facts.uuid);
+    if (gpu.report && !responder_nonces.insert(gpu.report->responder_nonce).second) return twice("responder nonce", HexEncode(gpu.report->responder_nonce));
+  }
+  return Finding::Pass();
+}
+
+// All GPUs of one set run in one protection mode; with a feature flag the report says which (0 single, 1 multi, 2 PPCIE).
+Finding SameMode(CompositeContext& c) {
+  std::set<Bytes> modes;
+  for (const GpuContext& gpu : c.gpus) {
+    if (!gpu.report) continue;
+    const Bytes* flag = gpu.report->opaque.Find(evidence::opaque_type::kFeatureFlag);
+    const Bytes* ppcie = gpu.report->opaque.Find(evidence::opaque_type::kProtectedPcieStatus);
+    const auto mode = gpu.report->measurements.find(evidence::kIndexCcMode);
+    Bytes all = flag ? *flag : Bytes();
+    all.push_back(0xff);
+    if (ppcie) Append(all, *ppcie);
+    if (c.shared.environment == "emulated" && mode != gpu.report->measurements.end()) Append(all, mode->second);
+    modes.insert(all);
+  }
+  if (modes.size() <= 1) return Finding::Pass();
+  return Finding::Fail(Err("composite.mixed-modes", "", "the GPUs of one pod are in different modes"));
+}
+
+Finding Inventory(CompositeContext& c) {
+  if (c.options.allowed_ueids.empty()) return Finding::Skip("no inventory was given");
+  for (const GpuContext& gpu : c.gpus) {
+    const std::string ueid = FactsOf(gpu).ueid;
+    if (std::find(c.options.allowed_ueids.begin(), c.options.allowed_ueids.end(), ueid) == c.options.allowed_ueids.end()) {
+      return Finding::Fail(Err("composite.unknown-gpu", "", "GPU " + gpu.name + " (ueid " + ueid + ") is not in the inventory")).Claim("ueid", "one of the inventory", ueid);
+    }
+  }
+  return Finding::Pass();
+}
+
+// The initdata document travels beside the evidence; only HOST_DATA makes it believable.
+Finding InitData(CompositeContext& c) {
+  if (c.evidence.init_data.empty()) return Finding::Skip("the evidence brings no initdata document");
+  if (!c.snp.report) return Finding::Skip("there is no SNP report that could be parsed");
+  const Bytes digest = crypto::Sha256(AsBytes(c.evidence.init_data));
+  if (EqualConstantTime(digest, c.snp.report->host_data)) return Finding::Pass();
+  return Finding::Fail(Err("composite.init-data-mismatch", "", "the initdata document is not the one that the sandbox was started with"))
+      .Claim("init_data", HexEncode(c.snp.report->host_data), HexEncode(digest))
+      .At("snp/report", evidence::snp_offset::kHostData, 32);
+}
+
+constexpr NamedCheck<CompositeContext> kChecks[] = {
+    {"gpu-count", GpuCount, true}, {"same-gpus", SameGpus},       {"distinct-gpus", Distinct},
+    {"same-mode", SameMode},       {"inventory", Inventory, true}, {"init-data", InitData, true},
+};
+
+}  // namespace
+
+Verdict VerifyComposite(const evidence::Unverified<evidence::CompositeEvidence>& composite, const Collateral& collateral, const Anchors& anchors, const CompositeOptions& options, TimePoint now) {
+  const evidence::CompositeEvidence& evidence = composite.unverified();
+  Verdict verdict;
+  SharedContext shared(collateral, anchors, now);
+  SnpContext snp{evidence.cpu, options.snp, shared, {}, {}, {}, {}};
+  std::deque<GpuContext> gpus;
+  bool good = RunSnpChecks(snp, verdict.checks);
+  for (const evidence::GpuEvidence& gpu : evidence.gpus) {
+    gpus.push_back(GpuContext{gpu, options.gpu, shared, "gpu" + std::to_string(gpus.size()), {}, {}, {}, {}, {}, {}});
+    good = RunGpuChecks(gpus.back(), verdict.checks) && good;
+  }
+  CompositeContext context{evidence, options, shared, snp, gpus};
+  good = RunChecks(std::span<const NamedCheck<CompositeContext>>(kChecks), context, "composite.", verdict.checks) && good;
+
+  nlohmann::ordered_json claims;
+  claims["environment"] = shared.environment;
+  claims["snp"] = SnpClaims(snp);
+  claims["gpus"] = nlohmann::ordered_json::array();
+  Claims facts;
+  for (const GpuContext& gpu : gpus) {
+    claims["gpus"].push_back(GpuClaims(gpu, verdict.checks, gpu.name + "."));
+    facts.gpus.push_back(FactsOf(gpu));
+  }
+  verdict.accepted = good;
+  verdict.environment = shared.environment;
+  verdict.claims_json = claims.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (good) {
+    facts.json = verdict.claims_json;
+    facts.environment = verdict.environment;
+    facts.snp_measurement = HexEncode(snp.report->measurement);
+    facts.host_data = HexEncode(snp.report->host_data);
+    verdict.verified = Seal(std::move(facts));
+  }
+  return verdict;
+}
+
+}  // namespace ccgpu::verify

@@ -1,0 +1,59 @@
+#include "trust/verify/verdict.h"
+
+#include "base/json.h"
+#include "trust/verify/internal.h"
+
+namespace ccgpu::verify {
+namespace {
+
+const char* OutcomeName(Check::Outcome outcome) {
+  switch (outcome) {
+    case Check::Outcome::kPassed: return "passed";
+    case Check::Outcome::kFailed: return "failed";
+    case Check::Outcome::kNotApplicable: return "not-applicable";
+  }
+  return "failed";
+}
+
+}  // namespace
+
+evidence::Verified<Claims> Seal(Claims claims) { return {Passkey(), std::move(claims)}; }
+
+const Check* Verdict::FirstFailure() const {
+  for (const Check& check : checks) {
+    if (check.outcome == Check::Outcome::kFailed) return &check;
+  }
+  return nullptr;
+}
+
+Status Verdict::ToStatus() const {
+  if (accepted) return Ok();
+  if (const Check* check = FirstFailure()) return check->reason.In(check->name);
+  return Err("evidence.not-verified", "evidence", "was not verified to the end");
+}
+
+std::string Verdict::ToJson() const {
+  nlohmann::ordered_json out;
+  out["verdict"] = accepted ? "accepted" : "refused";
+  out["environment"] = environment;
+  out["checks"] = nlohmann::ordered_json::array();
+  for (const Check& check : checks) {
+    nlohmann::ordered_json item;
+    item["name"] = check.name;
+    item["result"] = OutcomeName(check.outcome);
+    if (!check.reason.code.empty()) item["reason"] = check.reason.code;
+    if (!check.reason.subject.empty()) item["subject"] = check.reason.subject;
+    if (!check.reason.text.empty()) item["text"] = check.reason.text;
+    if (!check.claim.empty()) item["claim"] = check.claim;
+    if (!check.expected.empty()) item["expected"] = check.expected;
+    if (!check.found.empty()) item["found"] = check.found;
+    if (!check.document.empty()) item["document"] = check.document;
+    if (check.length > 0) item["offset"] = check.offset, item["length"] = check.length;
+    out["checks"].push_back(std::move(item));
+  }
+  out["claims"] = nlohmann::ordered_json::parse(claims_json, nullptr, false);
+  // Certificates' names may hold bytes that are not UTF-8.
+  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace ccgpu::verify
