@@ -17,7 +17,9 @@ bool EqualConstantTime(ByteView a, ByteView b) {
   return difference == 0;
 }
 
-void Wipe(std::span<uint8_t> secret) { explicit_bzero(secret.data(), secret.size()); }
+void Wipe(std::span<uint8_t> secret) {
+  if (!secret.empty()) explicit_bzero(secret.data(), secret.size());  // an empty span may point nowhere
+}
 
 ByteView Reader::Take(size_t count) {
   if (!ok_ || count > remaining()) {
