@@ -38,14 +38,14 @@ class Channel {
 
   struct Command {
     link::Command op = link::Command::kSync;
-    Bytes arguments;
-    ByteView data;                                  // follows as records of `kind`
-    std::vector<ByteView> more;                     // and so do these (module texts)
+    Bytes arguments = {};
+    ByteView data = {};                               // follows as records of `kind`
+    std::vector<ByteView> more = {};                  // and so do these (module texts)
     link::RecordKind kind = link::RecordKind::kData;
     uint8_t* out = nullptr;                         // where the data of a copy out goes
     uint64_t out_size = 0;
     bool sticky = false;                            // a failure spoils the channel (kernels), as in CUDA
-    std::function<void(const Completion&)> done;    // from whatever thread takes the completion, with the channel locked
+    std::function<void(const Completion&)> done = {};  // from whatever thread takes the completion, with the channel locked
   };
   // Sends; returns when `data` has been read. 0: the channel is dead (see failure()).
   Ticket Submit(Command command);

@@ -158,6 +158,7 @@ CUresult Runtime::PushMirrors(CUctx_st* context) {
     if (const CUresult pulled = PullMirrors(context); pulled != CUDA_SUCCESS) return pulled;
   }
   for (const auto& [host, mirror] : device.mirrors) {
+    if (mirror.device == 0) continue;  // pinned only
     Writer arguments;
     arguments.U64(mirror.device).U64(mirror.size);
     Channel::Command command{.op = link::Command::kCopyIn, .arguments = arguments.bytes(), .data = ByteView(host, mirror.size)};
@@ -173,6 +174,7 @@ CUresult Runtime::PullMirrors(CUctx_st* context) {
   device.mirrors_dirty = false;
   Ticket last = 0;
   for (const auto& [host, mirror] : device.mirrors) {
+    if (mirror.device == 0) continue;  // pinned only
     Writer arguments;
     arguments.U64(mirror.device).U64(mirror.size);
     Channel::Command command{.op = link::Command::kCopyOut, .arguments = arguments.bytes(), .out = host, .out_size = mirror.size};
@@ -216,6 +218,7 @@ Scope::Scope() : lock(Runtime::Get().mutex), runtime(Runtime::Get()) { status = 
 StreamScope::StreamScope(CUstream handle) {
   if (status != CUDA_SUCCESS) return;
   status = runtime.FindStream(handle, context, &stream);
+  if (status == CUDA_SUCCESS) context = stream->context;
   if (status != CUDA_SUCCESS || stream->callbacks == 0) return;
   lock.unlock();
   runtime.WaitCallbacks(stream);
