@@ -1,0 +1,132 @@
+#include "key-broker/server/program.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "key-broker/server/https_server.h"
+
+namespace ccgpu::broker {
+namespace {
+
+sigset_t EndSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+// Two brokers on one state would each believe to be the only writer of the ledger.
+Result<Fd> LockState(const std::string& state) {
+  const std::string path = state + "/lock";
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd.valid()) return ErrnoError("broker.state", "cannot open", path);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return Err("broker.state-in-use", state, "another broker runs on this state folder");
+  return fd;
+}
+
+Status AddRoots(const std::vector<std::string>& files, std::vector<crypto::Certificate>& to) {
+  for (const std::string& file : files) {
+    ASSIGN_OR_RETURN(const std::string pem, ReadFile(file, 1u << 20));
+    auto roots = crypto::Certificate::ListFromPem(pem);
+    if (!roots.ok()) return roots.error().In(file);
+    for (auto& root : *roots) to.push_back(std::move(root));
+  }
+  return Ok();
+}
+
+Result<verify::Anchors> AnchorsOf(const BrokerConfig& config) {
+  verify::Anchors anchors = verify::BuiltinAnchors();
+  RETURN_IF_ERROR(AddRoots(config.device_roots, anchors.device_roots));
+  RETURN_IF_ERROR(AddRoots(config.rim_roots, anchors.rim_roots));
+  RETURN_IF_ERROR(AddRoots(config.amd_roots, anchors.amd_roots));
+  anchors.insecure_accept_emulated = config.insecure_accept_emulated;
+  if (config.insecure_accept_emulated) {
+    log::Warning("--insecure-accept-emulated: keys will be released to emulated devices, which protect nothing from their host");
+  }
+  return anchors;
+}
+
+Result<TlsIdentity> TlsOf(const BrokerConfig& config, TimePoint now) {
+  if (!config.tls_cert.empty()) return LoadTls(config.tls_cert, config.tls_key);
+  std::vector<std::string> names = {"localhost", "127.0.0.1"};
+  for (const auto& address : config.listen) names.push_back(address.host);
+  for (const auto& name : config.tls_names) names.push_back(name);
+  std::erase_if(names, [](const std::string& name) { return name == "0.0.0.0" || name == "::"; });
+  return LoadOrMakeTls(config.state + "/tls", names, now);
+}
+
+CollateralUrls UrlsOf(const BrokerConfig& config) {
+  CollateralUrls urls;
+  if (!config.rim_url.empty()) urls.rim = config.rim_url;
+  if (!config.ocsp_url.empty()) urls.ocsp = config.ocsp_url;
+  urls.rim_lifetime = config.rim_lifetime;
+  urls.ocsp_lifetime = config.ocsp_lifetime;
+  return urls;
+}
+
+Status SayReady(const BrokerConfig& config, const HttpsServer& server) {
+  std::string line = "ready";
+  for (const auto& address : server.addresses()) line += " " + address.ToString();
+  log::Info("serving", {{"addresses", line.substr(6)}, {"state", config.state}});
+  line += "\n";
+  RETURN_IF_ERROR(WriteFileAtomic(config.state + "/ready", line));
+  if (config.ready_fd < 0) return Ok();
+  const ssize_t written = ::write(config.ready_fd, line.data(), line.size());
+  if (written != static_cast<ssize_t>(line.size())) return ErrnoError("broker.state", "cannot write to", "--ready-fd " + std::to_string(config.ready_fd));
+  ::close(config.ready_fd);
+  return Ok();
+}
+
+}  // namespace
+
+Status RunBroker(const BrokerConfig& config, const std::string& version) {
+  const sigset_t end_signals = EndSignals();
+  ::pthread_sigmask(SIG_BLOCK, &end_signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  ::umask(077);
+  const SystemClock clock;
+  crypto::SystemRandom random;
+
+  RETURN_IF_ERROR(MakeDirs(config.state, 0700));
+  ASSIGN_OR_RETURN(const Fd lock, LockState(config.state));
+  ::unlink((config.state + "/ready").c_str());
+  ASSIGN_OR_RETURN(const StoreKeys keys, LoadMasterKey(config.master_key.empty() ? config.state + "/master.key" : config.master_key));
+  ASSIGN_OR_RETURN(const auto db, Database::Open(config.state + "/broker.db"));
+  RETURN_IF_ERROR(CheckMasterKey(*db, keys));
+  ASSIGN_OR_RETURN(const crypto::PrivateKey token_key, LoadOrMakeKey(config.state + "/token.key", crypto::KeyType::kP256));
+  ASSIGN_OR_RETURN(const std::string admin, LoadOrMakeToken(config.state + "/admin-token"));
+  ASSIGN_OR_RETURN(const std::string auditor, LoadOrMakeToken(config.state + "/auditor-token"));
+  const Roles roles(admin, auditor);
+  ASSIGN_OR_RETURN(const TlsIdentity tls, TlsOf(config, clock.Now()));
+  ASSIGN_OR_RETURN(verify::Anchors anchors, AnchorsOf(config));
+
+  const std::unique_ptr<Fetcher> fetcher = MakeHttpFetcher();
+  HttpCollateral collateral(UrlsOf(config), *fetcher);
+  EvidenceAppraiser appraiser(std::move(anchors), collateral);
+  BrokerOptions options;
+  options.style = {config.strict_status, config.explain_denials};
+  options.session_lifetime = config.session_lifetime;
+  options.token_lifetime = config.token_lifetime;
+  options.version = version;
+  Broker broker({*db, keys, appraiser, roles, clock, random, token_key}, options);
+  ASSIGN_OR_RETURN(const int64_t entries, broker.ledger().Verify());
+  log::Info("ledger is whole", {{"entries", std::to_string(entries)}});
+
+  ASSIGN_OR_RETURN(const auto server, HttpsServer::Start(broker, tls, config.listen, config.threads));
+  RETURN_IF_ERROR(SayReady(config, *server));
+  int signal = 0;
+  ::sigwait(&end_signals, &signal);
+  log::Info("stopping", {{"signal", std::to_string(signal)}});
+  server->Stop();
+  ::unlink((config.state + "/ready").c_str());
+  return Ok();
+}
+
+}  // namespace ccgpu::broker
