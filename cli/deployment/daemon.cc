@@ -71,6 +71,15 @@ Result<Daemon> Start(const Command& command, const std::string& log_path) {
   return Daemon{command.name, pid, StartTime(pid)};
 }
 
+Status RunToEnd(const Command& command, const std::string& log_path) {
+  ASSIGN_OR_RETURN(Daemon child, Start(command, log_path));
+  int status = 0;
+  while (::waitpid(child.pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return Ok();
+  return Err("deployment.command", command.name, "failed" + LastLines(log_path));
+}
+
 bool IsAlive(const Daemon& daemon) {
   ::waitpid(daemon.pid, nullptr, WNOHANG);  // our own child, when `up` itself still waits for it
   return daemon.pid > 0 && daemon.start_time != 0 && StartTime(daemon.pid) == daemon.start_time;

@@ -30,6 +30,9 @@ bool IsAlive(const Daemon& daemon);
 // SIGTERM, then SIGKILL after `grace`; returns when it is gone. Fine if it is gone already.
 void Stop(const Daemon& daemon, std::chrono::milliseconds grace);
 
+// Runs it to its end, with the same log; anything but exit 0 is an error that carries the log's last lines.
+Status RunToEnd(const Command& command, const std::string& log_path);
+
 // Asks `ready` every few milliseconds until it says yes, the daemon dies or `limit` is over; errors carry the log's last lines.
 Status WaitReady(const Daemon& daemon, const std::string& log_path, std::chrono::milliseconds limit, const std::function<bool()>& ready);
 

@@ -227,8 +227,7 @@ Status TearDown(const Layout& layout, std::vector<Daemon> daemons, const Progres
   }
   UnmountBelow(layout.state);
   if (auto addresses = ChooseAddresses(layout); addresses.ok() && Exists("/sys/class/net/" + addresses->bridge)) {
-    Command remove{"ip", {"ip", "link", "delete", addresses->bridge}, {}};
-    if (auto ip = Start(remove, layout.Log("ip")); ip.ok()) (void)WaitReady(*ip, layout.Log("ip"), milliseconds(2000), [&] { return !IsAlive(*ip); });
+    (void)RunToEnd({"ip", {"ip", "link", "delete", addresses->bridge}, {}}, layout.Log("ip"));
   }
   std::error_code ignored;
   std::filesystem::remove_all(layout.state + "/run", ignored);
@@ -248,7 +247,7 @@ Result<DeploymentConfig> LoadConfig(const Layout& layout) {
   out.gpus = static_cast<int>(gpus);
   out.insecure_accept_emulated = json.value("insecure_accept_emulated", false);
   struct Text { const char* key; std::string* to; };
-  const Text texts[] = {{"profile", &out.profile}, {"broker_url", &out.broker_url}, {"broker_ca_pem", &out.broker_ca_pem},
+  const Text texts[] = {{"profile", &out.profile}, {"broker_url", &out.broker_url}, {"broker_admin_url", &out.broker_admin_url}, {"broker_ca_pem", &out.broker_ca_pem},
                         {"device_root_pem", &out.device_root_pem}, {"rim_root_pem", &out.rim_root_pem}, {"amd_root_pem", &out.amd_root_pem},
                         {"rim_url", &out.rim_url}, {"ocsp_url", &out.ocsp_url}, {"admin_token_file", &out.admin_token_file}};
   for (const Text& text_field : texts) {

@@ -36,6 +36,7 @@ struct DeploymentConfig {
   std::string profile;
   bool insecure_accept_emulated = false;
   std::string broker_url, broker_ca_pem;
+  std::string broker_admin_url;  // the same broker as this machine reaches it before any pod made the bridge
   std::string device_root_pem, rim_root_pem, amd_root_pem;
   std::string rim_url, ocsp_url;
   std::string admin_token_file;
