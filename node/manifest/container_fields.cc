@@ -43,10 +43,9 @@ std::vector<VolumeMount> ReadMounts(YamlMap& container) {
   std::vector<VolumeMount> out;
   std::set<std::string> paths;
   for (auto& map : container.Maps("volumeMounts")) {
-    OnlyHonoured(map, {"name", "mountPath", "readOnly", "subPath"});
-    VolumeMount mount{map.String("name", true), map.String("mountPath", true), map.String("subPath"), map.Bool("readOnly")};
+    OnlyHonoured(map, {"name", "mountPath", "readOnly"});
+    VolumeMount mount{map.String("name", true), map.String("mountPath", true), map.Bool("readOnly")};
     if (!mount.mount_path.empty() && !IsAbsoluteClean(mount.mount_path)) map.Fail("input.bad-value", "mountPath", "must be an absolute path without \"..\"");
-    if (!mount.sub_path.empty() && !IsAbsoluteClean("/" + mount.sub_path)) map.Fail("input.bad-value", "subPath", "must be a relative path without \"..\"");
     if (!paths.insert(mount.mount_path).second) map.Fail("input.bad-value", "mountPath", "is mounted twice");
     out.push_back(std::move(mount));
   }

@@ -18,7 +18,7 @@ struct EnvVar {
 };
 
 struct VolumeMount {
-  std::string volume, mount_path, sub_path;
+  std::string volume, mount_path;
   bool read_only = false;
 };
 
