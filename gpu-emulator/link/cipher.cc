@@ -3,24 +3,13 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-
-#include "base/crypto/digest.h"
 
 namespace ccgpu::link {
 namespace {
 
 constexpr size_t kStage = 16 * 1024;  // stays in the first-level cache between its cipher pass and its copy
-
-template <size_t N>
-std::array<uint8_t, N> ToArray(const Bytes& bytes) {
-  std::array<uint8_t, N> out{};
-  if (bytes.size() != N) std::abort();
-  std::memcpy(out.data(), bytes.data(), N);
-  return out;
-}
 
 void Must(bool good) {
   if (!good) std::abort();  // only a broken libcrypto comes here; going on would send plaintext or accept anything
@@ -30,35 +19,6 @@ void PutLe32(uint8_t* out, uint32_t value) { std::memcpy(out, &value, sizeof val
 void PutLe64(uint8_t* out, uint64_t value) { std::memcpy(out, &value, sizeof value); }
 
 }  // namespace
-
-Protection ProtectionOf(Mode mode) {
-  switch (mode) {
-    case Mode::kOff:
-    case Mode::kDevtools: return Protection::kClear;
-    case Mode::kApm: return Protection::kDataCtr;
-    case Mode::kHopperCc: return Protection::kSealed;
-  }
-  return Protection::kSealed;
-}
-
-void CipherKey::Wipe() {
-  ccgpu::Wipe(key);
-  ccgpu::Wipe(iv_mask);
-}
-
-std::string KeyLabel(uint32_t channel, bool d2h) {
-  char label[24];
-  std::snprintf(label, sizeof label, "Lce%02u_%s_user", channel % 100, d2h ? "d2h" : "h2d");
-  return label;
-}
-
-std::array<uint8_t, 32> DeriveKey(ByteView emk, std::string_view label) {
-  return ToArray<32>(crypto::HkdfExpand(crypto::Hash::kSha256, emk, AsBytes(label), 32));
-}
-
-std::array<uint8_t, 32> RotateKey(const std::array<uint8_t, 32>& key, std::string_view label) {
-  return ToArray<32>(crypto::HkdfExpand(crypto::Hash::kSha256, crypto::Sha256(key), AsBytes(label), 32));
-}
 
 struct RecordCipher::Impl {
   Protection protection;

@@ -25,7 +25,10 @@ struct CipherKey {
   std::array<uint8_t, 12> iv_mask{};
   uint64_t channel_counter = 0;  // rises with every opening of any channel in a session: no IV is ever used twice
   std::string label;
-  void Wipe();
+  void Wipe() {
+    ccgpu::Wipe(key);
+    ccgpu::Wipe(iv_mask);
+  }
 };
 
 std::string KeyLabel(uint32_t channel, bool d2h);

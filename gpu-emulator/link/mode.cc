@@ -1,5 +1,7 @@
 #include "gpu-emulator/link/mode.h"
 
+#include "gpu-emulator/link/cipher.h"
+
 namespace ccgpu::link {
 
 std::string_view ModeName(Mode mode) {
@@ -32,6 +34,16 @@ std::string_view StateName(DeviceState state) {
     case DeviceState::kError: return "ERROR";
   }
   return "unknown";
+}
+
+Protection ProtectionOf(Mode mode) {
+  switch (mode) {
+    case Mode::kOff:
+    case Mode::kDevtools: return Protection::kClear;
+    case Mode::kApm: return Protection::kDataCtr;
+    case Mode::kHopperCc: return Protection::kSealed;
+  }
+  return Protection::kSealed;
 }
 
 }  // namespace ccgpu::link

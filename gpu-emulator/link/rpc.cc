@@ -101,15 +101,4 @@ Result<ChannelOffer> DecodeChannelOffer(ByteView bytes) {
   return offer;
 }
 
-CipherKey KeyOf(const ChannelOffer& offer, bool d2h, ByteView emk) {
-  CipherKey key;
-  key.label = KeyLabel(offer.channel, d2h);
-  key.channel_counter = offer.channel_counter;
-  key.iv_mask = d2h ? offer.d2h_mask : offer.h2d_mask;
-  if (emk.empty()) return key;
-  key.key = DeriveKey(emk, key.label);
-  for (uint32_t i = 0; i < offer.generation; ++i) key.key = RotateKey(key.key, key.label);
-  return key;
-}
-
 }  // namespace ccgpu::link
