@@ -1,0 +1,207 @@
+"""One real deployment for tests: `ccgpu up` in a folder of its own, pods from templates, and what they left behind."""
+import copy
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+BUILD = None  # set by run_tests.py
+_open = []
+
+
+class Skip(Exception):
+    """The machine lacks what the test needs; the text says what."""
+
+
+def close_all():
+    while _open:
+        _open.pop().close()
+
+
+class Result:
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    def json(self):
+        return json.loads(self.out)
+
+    def __repr__(self):
+        return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+class Node:
+    """A deployment. `accept`: --insecure-accept-emulated."""
+
+    def __init__(self, gpus=2, accept=True, profile="h100-ncc-v5"):
+        self.state = pathlib.Path(tempfile.mkdtemp(prefix="ccgpu-", dir="/tmp"))
+        self.options = ["--gpus", str(gpus), "--profile", profile] + (["--insecure-accept-emulated"] if accept else [])
+        _open.append(self)
+        self.up()
+
+    def up(self):
+        result = self.ccgpu("up", *self.options, timeout=120)
+        if result.code != 0:
+            raise AssertionError(f"ccgpu up failed: {result}\n{self.logs()}")
+        return result
+
+    def ccgpu(self, *arguments, timeout=90, stdin=None):
+        env = dict(os.environ, CCGPU_STATE=str(self.state))
+        done = subprocess.run([str(BUILD / "bin" / "ccgpu"), *map(str, arguments)], env=env, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, errors="replace")
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def file(self, name, text):
+        path = self.state / "test" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text if isinstance(text, str) else to_yaml(text))
+        return path
+
+    # A pod on its usual way: policy made, secret put for exactly this pod.
+    def seal(self, pod, *options):
+        name = pod["metadata"]["name"]
+        sealed = self.state / "test" / f"{name}.sealed.yaml"
+        result = self.ccgpu("policy", "generate", self.file(f"{name}.yaml", pod), "-o", sealed, *options)
+        assert result.code == 0, result
+        return sealed
+
+    def digest(self, sealed):
+        result = self.ccgpu("policy", "digest", sealed)
+        assert result.code == 0, result
+        return result.out.strip()
+
+    def put_secret(self, path, value, sealed=None, **spec):
+        release = {"apiVersion": "ccgpu.dev/v1alpha1", "kind": "KeyReleasePolicy", "metadata": {"name": "test"},
+                   "spec": {"environment": ["emulated"], "sandbox": {"tee": "snp", **({"hostData": [self.digest(sealed)]} if sealed else {"anyPod": True})}, **spec}}
+        result = self.ccgpu("secret", "put", path, self.file("secret.bin", value), "--release", self.file("release.yaml", release))
+        assert result.code == 0, result
+
+    def run(self, sealed, *options, timeout=90):
+        return self.ccgpu("run", sealed, "--timeout", "60s", *options, timeout=timeout)
+
+    def remove(self, name):
+        self.ccgpu("rm", name)
+
+    def describe(self, name):
+        result = self.ccgpu("describe", name, "--json")
+        assert result.code == 0, result
+        return result.json()
+
+    def gpus(self):
+        result = self.ccgpu("gpu", "list", "--json")
+        assert result.code == 0, result
+        gpus = result.json()
+        return gpus["gpus"] if isinstance(gpus, dict) else gpus
+
+    def fault(self, index, fault):
+        result = self.ccgpu("gpu", "fault", index, fault)
+        assert result.code == 0, result
+
+    def mode(self, index, mode):
+        result = self.ccgpu("gpu", "mode", index, mode)
+        assert result.code == 0, result
+
+    def daemons(self):
+        return {daemon["name"]: daemon["pid"] for daemon in json.loads((self.state / "run" / "daemons.json").read_text())}
+
+    def logs(self, lines=15):
+        out = ""
+        for path in sorted((self.state / "logs").glob("*.log")):
+            out += f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) + "\n"
+        return out
+
+    def close(self):
+        self.ccgpu("down", timeout=120)
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    # What a pod may leave on the machine.
+    def leftovers(self):
+        found = []
+        state = str(self.state)
+        for process in pathlib.Path("/proc").iterdir():
+            if not process.name.isdigit():
+                continue
+            try:
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                name = (process / "comm").read_text().strip()
+            except OSError:
+                continue
+            if name.startswith(("containerd-shim", "ccgpu-guestd", "ccgpu-agent")) or "containerd-shim-ccgpu" in command:
+                found.append(f"process {process.name} {command or name}")
+        for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
+            point = line.split()[1]
+            if point.startswith(state):
+                found.append(f"mount {point}")
+        found += [f"gpu {gpu['index']} {gpu['state']}" for gpu in self.gpus() if gpu["state"] not in ("UNLOCKED",)]
+        return found
+
+    def wait_clean(self, seconds=10):
+        """The last moments of a pod's end are asynchronous; nothing may be left when they are over."""
+        wait_for(lambda: not self.leftovers(), seconds, lambda: f"left behind: {self.leftovers()}")
+
+
+def wait_for(condition, seconds, text=lambda: "condition"):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {text()}")
+        time.sleep(0.05)
+
+
+_shared = {}
+
+
+def shared(**options):
+    """One node for all tests of a module with these options; healthy again at each call."""
+    key = tuple(sorted(options.items()))
+    if key not in _shared or _shared[key] not in _open:
+        _shared[key] = Node(**options)
+    node = _shared[key]
+    for gpu in node.gpus():
+        if gpu.get("fault", "none") not in ("none", ""):
+            node.fault(gpu["index"], "none")
+    return node
+
+
+def pod(name, command, gpus=1, **container):
+    """A pod of one busybox container that runs this shell text."""
+    main = {"name": "main", "image": "localhost/ccgpu/busybox:latest", "command": ["sh", "-c", command], **container}
+    if gpus:
+        main["resources"] = {"limits": {"ccgpu.dev/cc-gpu": gpus}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"runtimeClassName": "ccgpu", "restartPolicy": "Never", "containers": [main]}}
+
+
+def fetch(resource):
+    """Shell text that prints a resource, or the agent's refusal."""
+    return f"wget -q -O - http://127.0.0.1:8006/cdh/resource/{resource} || wget -O - http://127.0.0.1:8006/attest/status"
+
+
+def edited(sealed_path, edit, name="edited.yaml"):
+    """A copy of a sealed manifest that somebody changed after the policy was made. `edit` gets the pod as Python values."""
+    value = json.loads(from_yaml(sealed_path))
+    edit(value)
+    path = pathlib.Path(sealed_path).with_name(name)
+    path.write_text(to_yaml(value))
+    return path
+
+
+def to_yaml(value):
+    return json.dumps(value, indent=1)  # JSON is YAML
+
+
+def from_yaml(path):
+    """YAML of our own writing as JSON text, by busybox-free means: yq is not in Debian, python3-yaml is."""
+    import yaml
+    return json.dumps(yaml.safe_load(pathlib.Path(path).read_text()))
+
+
+def refused(result, code):
+    """The run was refused (exit 3) for exactly this reason."""
+    assert result.code == 3, result
+    assert code in result.out + result.err, f"expected the reason {code} in {result}"
+
+
+def deep(value):
+    return copy.deepcopy(value)
