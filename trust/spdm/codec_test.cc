@@ -178,12 +178,14 @@ TEST(Messages, LengthsAreExact) {
     ExpectExact(Encode(Digests{version, 3, {b48, b48}}), [](ByteView* v) { return DecodeDigests(v).ok(); });
     ExpectExact(Encode(GetCertificate{version, 0, 1, 2}), [](ByteView* v) { return DecodeGetCertificate(v).ok(); });
     ExpectExact(Encode(CertificatePortion{version, 0, b32, 7}), [](ByteView* v) { return DecodeCertificate(v).ok(); });
-    ExpectExact(Encode(GetMeasurements{version, true, false, 0xFF, b32, 0}), [](ByteView* v) { return DecodeGetMeasurements(v).ok(); });
+    ExpectExact(Encode(GetMeasurements{version, true, false, 0xFF, b32, 0}),
+                [](ByteView* v) { return DecodeGetMeasurements(v).ok(); });
     Measurements measurements{version, 0, 0, 0, b48, b32, {1, 2}, {}};
     ExpectExact(Encode(measurements), [](ByteView* v) { return DecodeMeasurements(v, false).ok(); });
     measurements.signature = b96;
     ExpectExact(Encode(measurements), [](ByteView* v) { return DecodeMeasurements(v, true).ok(); });
-    ExpectExact(Encode(KeyExchange{version, 0, 0, 1, 0, b32, b96, {1, 2, 3}}), [](ByteView* v) { return DecodeKeyExchange(v).ok(); });
+    ExpectExact(Encode(KeyExchange{version, 0, 0, 1, 0, b32, b96, {1, 2, 3}}),
+                [](ByteView* v) { return DecodeKeyExchange(v).ok(); });
     KeyExchangeRsp response{version, 4, 1, 0, 0, b32, b96, {}, {1}, b96, b48};
     ExpectExact(Encode(response), [](ByteView* v) { return DecodeKeyExchangeRsp(v, false).ok(); });
     response.summary_hash = b48;
@@ -193,7 +195,8 @@ TEST(Messages, LengthsAreExact) {
     vendor.version = version;
     vendor.payload = {5, 6};
     ExpectExact(Encode(vendor), [](ByteView* v) { return DecodeVendorDefined(v, false).ok(); });
-    ExpectExact(EncodeHeader({version, kHeartbeat, 0, 0}), [](ByteView* v) { return DecodeHeaderOnly(v, kHeartbeat, "").ok(); });
+    ExpectExact(EncodeHeader({version, kHeartbeat, 0, 0}),
+                [](ByteView* v) { return DecodeHeaderOnly(v, kHeartbeat, "").ok(); });
     ExpectExact(Encode(ErrorMessage{version, kInvalidRequest, 0, {}}), [](ByteView* v) { return DecodeError(v).ok(); });
   }
 }
@@ -209,7 +212,8 @@ TEST(Records, RefuseWhatDoesNotFit) {
   EXPECT_FALSE(DecodeRecord(record, 4).ok());
   EXPECT_TRUE(DecodeRecord({}, 0).ok());
   for (size_t size = 0; size < record.size(); ++size) EXPECT_FALSE(DecodeRecord(ByteView(record).first(size), 3).ok());
-  for (const auto& [at, value] : std::vector<std::pair<size_t, uint8_t>>{{0, 0}, {0, 8}, {1, 2}, {2, 0x34}, {5, 0x2F}}) {
+  for (const auto& [at, value] :
+       std::vector<std::pair<size_t, uint8_t>>{{0, 0}, {0, 8}, {1, 2}, {2, 0x34}, {5, 0x2F}}) {
     Bytes bad = record;
     bad[at] = value;
     EXPECT_FALSE(DecodeRecord(bad, 3).ok()) << at;

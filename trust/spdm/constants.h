@@ -61,9 +61,9 @@ enum ErrorCode : uint8_t {
   kDecryptError = 0x06,
   kUnsupportedRequest = 0x07,  // Param2: the request code
   kSessionLimitExceeded = 0x0A,
-  kSessionRequired = 0x0B,     // 1.2; a 1.1 responder says UnexpectedRequest
-  kResponseTooLarge = 0x0D,    // 1.2, extended data: u32 size
-  kRequestTooLarge = 0x0E,     // 1.2
+  kSessionRequired = 0x0B,   // 1.2; a 1.1 responder says UnexpectedRequest
+  kResponseTooLarge = 0x0D,  // 1.2, extended data: u32 size
+  kRequestTooLarge = 0x0E,   // 1.2
   kVersionMismatch = 0x41,
   kVendorError = 0xFF,
 };
@@ -85,8 +85,8 @@ inline constexpr uint32_t kCapPublicKeyId = 1u << 16;
 inline constexpr uint32_t kCapChunk = 1u << 17;
 
 // The H100's profile.
-inline constexpr uint32_t kH100ResponderFlags = kCapCert | kCapMeasSig | kCapMeasFresh | kCapEncrypt | kCapMac | kCapMutAuth |
-                                                kCapKeyEx | kCapEncap | kCapHeartbeat | kCapKeyUpdate;
+inline constexpr uint32_t kH100ResponderFlags = kCapCert | kCapMeasSig | kCapMeasFresh | kCapEncrypt | kCapMac |
+                                                kCapMutAuth | kCapKeyEx | kCapEncap | kCapHeartbeat | kCapKeyUpdate;
 static_assert(kH100ResponderFlags == 0x73F2);
 inline constexpr uint8_t kH100CtExponent = 0x1F;
 // What the NVIDIA driver says of itself, less MUT_AUTH (we have no requester certificate).
@@ -94,7 +94,7 @@ inline constexpr uint32_t kRequesterFlags =
     kCapCert | kCapEncrypt | kCapMac | kCapKeyEx | kCapEncap | kCapHeartbeat | kCapKeyUpdate;
 
 inline constexpr uint8_t kMeasurementSpecDmtf = 1;
-inline constexpr uint8_t kOpaqueFormat1 = 0x02;       // OtherParams, 1.2
+inline constexpr uint8_t kOpaqueFormat1 = 0x02;  // OtherParams, 1.2
 inline constexpr uint32_t kMeasurementHashSha384 = 4;
 inline constexpr uint32_t kAsymEcdsaP384 = 0x80;
 inline constexpr uint32_t kHashSha384 = 2;
@@ -108,7 +108,8 @@ inline constexpr size_t kHashSize = 48;
 inline constexpr size_t kSignatureSize = 96;
 inline constexpr size_t kExchangeSize = 96;  // X||Y on P-384
 inline constexpr size_t kNonceSize = 32;
-// Largest message either end takes: the H100 driver's shared buffer. Said as DataTransferSize and MaxSPDMmsgSize in 1.2.
+// Largest message either end takes: the H100 driver's shared buffer. Said as DataTransferSize and MaxSPDMmsgSize
+// in 1.2.
 inline constexpr size_t kMaxMessageSize = 0x1200;
 inline constexpr size_t kMinDataTransferSize = 42;
 

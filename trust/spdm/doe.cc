@@ -38,12 +38,15 @@ Result<DoeType> DoeTypeOf(ByteView object) {
   if (!in.ok()) return Err("spdm.doe-malformed", "DOE object", "shorter than its 8-byte header");
   const size_t size = size_t{words == 0 ? kMaxWords : words} * 4;
   if (size != object.size()) {
-    return Err("spdm.doe-malformed", "DOE object",
-               "its length field says " + std::to_string(size) + " bytes, the object has " + std::to_string(object.size()));
+    return Err(
+        "spdm.doe-malformed", "DOE object",
+        "its length field says " + std::to_string(size) + " bytes, the object has " + std::to_string(object.size()));
   }
-  if (vendor != kPciSig) return Err("spdm.doe-type", "DOE object", "vendor " + std::to_string(vendor) + " is not PCI-SIG (1)");
+  if (vendor != kPciSig)
+    return Err("spdm.doe-type", "DOE object", "vendor " + std::to_string(vendor) + " is not PCI-SIG (1)");
   if (type > static_cast<uint8_t>(DoeType::kSecuredSpdm)) {
-    return Err("spdm.doe-type", "DOE object", "type " + std::to_string(type) + " is neither discovery (0) nor SPDM (1, 2)");
+    return Err("spdm.doe-type", "DOE object",
+               "type " + std::to_string(type) + " is neither discovery (0) nor SPDM (1, 2)");
   }
   return static_cast<DoeType>(type);
 }
@@ -51,7 +54,8 @@ Result<DoeType> DoeTypeOf(ByteView object) {
 Result<Packet> DecodeDoe(ByteView object) {
   ASSIGN_OR_RETURN(const DoeType type, DoeTypeOf(object));
   ByteView payload = object.subspan(kHeader);
-  if (type == DoeType::kDiscovery) return Err("spdm.doe-type", "DOE object", "a discovery object where an SPDM message belongs");
+  if (type == DoeType::kDiscovery)
+    return Err("spdm.doe-type", "DOE object", "a discovery object where an SPDM message belongs");
   if (payload.empty()) return Err("spdm.doe-malformed", "DOE object", "no payload");
   if (type == DoeType::kSpdm) return Packet{false, ToBytes(payload)};
 

@@ -1,6 +1,7 @@
 // Data Object Exchange (PCIe 6.30.1): the envelope in which SPDM messages cross the link's mailbox.
 //
-//   vendor u16 = 1 | type u8 | reserved u8 | length u32 in 4-byte words, header included (0 means 2^18) | payload, padded with zeros
+//   vendor u16 = 1 | type u8 | reserved u8 | length u32 in 4-byte words, header included (0 means 2^18) | payload,
+//   padded with zeros
 //
 // Transcripts never include the padding. Plain messages know their own length only after parsing, so a decoded plain
 // Packet may still end in up to three zero bytes; Responder and Requester cut them. Secured records are cut here.
@@ -32,7 +33,8 @@ struct DoeProtocol {
 };
 Bytes EncodeDiscoveryRequest(uint8_t index);
 Result<DoeProtocol> DecodeDiscoveryResponse(ByteView object);
-// The device's side: we offer discovery, SPDM and secured SPDM. An index past the end answers with vendor 0xFFFF, as PCIe wants.
+// The device's side: we offer discovery, SPDM and secured SPDM. An index past the end answers with vendor 0xFFFF, as
+// PCIe wants.
 Result<Bytes> AnswerDiscovery(ByteView object);
 
 }  // namespace ccgpu::spdm

@@ -17,7 +17,14 @@ Bytes Expand(ByteView secret, uint8_t version, std::string_view label, ByteView 
 
 Bytes BinConcat(uint8_t version, std::string_view label, ByteView context, uint16_t length) {
   Writer out;
-  out.U16(length).Text("spdm").U8('0' + (version >> 4)).U8('.').U8('0' + (version & 0xF)).U8(' ').Text(label).Raw(context);
+  out.U16(length)
+      .Text("spdm")
+      .U8('0' + (version >> 4))
+      .U8('.')
+      .U8('0' + (version & 0xF))
+      .U8(' ')
+      .Text(label)
+      .Raw(context);
   return std::move(out).Finish();
 }
 

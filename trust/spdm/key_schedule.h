@@ -1,5 +1,5 @@
-// The key schedule (DSP0274 "Key schedule", suite SHA-384 + AES-256-GCM): pure functions from an ECDH secret and transcript
-// hashes to secrets. `version` is the negotiated SPDM version, which is part of each label ("spdm1.1 ").
+// The key schedule (DSP0274 "Key schedule", suite SHA-384 + AES-256-GCM): pure functions from an ECDH secret and
+// transcript hashes to secrets. `version` is the negotiated SPDM version, which is part of each label ("spdm1.1 ").
 #pragma once
 
 #include "base/bytes.h"

@@ -34,7 +34,8 @@ Result<std::vector<MeasurementBlock>> DecodeRecord(ByteView record, size_t count
     const size_t value_size = in.U16();
     block.value = ToBytes(in.Take(value_size));
     if (!in.ok()) return Malformed("ends inside block " + std::to_string(i + 1) + " of " + std::to_string(count));
-    if (specification != kMeasurementSpecDmtf) return Malformed("block " + std::to_string(i + 1) + " is not in DMTF's format");
+    if (specification != kMeasurementSpecDmtf)
+      return Malformed("block " + std::to_string(i + 1) + " is not in DMTF's format");
     if (size != value_size + 3) return Malformed("block " + std::to_string(i + 1) + "'s two sizes do not fit together");
     if (block.index <= last_index || block.index == kAllMeasurements) {
       return Malformed("block index " + std::to_string(block.index) + " is out of order or not in 1..254");

@@ -1,9 +1,11 @@
-// SPDM messages, 1.1 and 1.2 (DSP0274), as structs with their bytes, for the one algorithm suite of the H100 (SHA-384, P-384).
+// SPDM messages, 1.1 and 1.2 (DSP0274), as structs with their bytes, for the one algorithm suite of the H100 (SHA-384,
+// P-384).
 //
-// Encode*: struct to exact bytes. Decode*(ByteView*): checks the code, every length and count, and that nothing but up to
-// three bytes of zero padding follows; then cuts the view to the message's exact length, which is what transcripts need.
-// Reserved fields are written as zero and ignored when read, as the specification wants. Whether a value makes sense is
-// for Responder and Requester to say. Code of every decoding error: spdm.malformed, subject the message's name.
+// Encode*: struct to exact bytes. Decode*(ByteView*): checks the code, every length and count, and that nothing but up
+// to three bytes of zero padding follows; then cuts the view to the message's exact length, which is what transcripts
+// need. Reserved fields are written as zero and ignored when read, as the specification wants. Whether a value makes
+// sense is for Responder and Requester to say. Code of every decoding error: spdm.malformed, subject the message's
+// name.
 #pragma once
 
 #include <optional>
@@ -18,7 +20,8 @@ struct Header {
 };
 // The first four bytes of any message; nothing when there are fewer.
 std::optional<Header> PeekHeader(ByteView message);
-// Messages that are only a header: GET_VERSION, GET_DIGESTS, HEARTBEAT, KEY_UPDATE, END_SESSION, FINISH_RSP, their acks.
+// Messages that are only a header: GET_VERSION, GET_DIGESTS, HEARTBEAT, KEY_UPDATE, END_SESSION, FINISH_RSP, their
+// acks.
 Bytes EncodeHeader(const Header& header);
 Result<Header> DecodeHeaderOnly(ByteView* message, uint8_t code, std::string_view name);
 
@@ -87,10 +90,10 @@ struct Measurements {
   uint8_t param1 = 0;  // number of blocks there are, when operation was 0
   uint8_t param2 = 0;  // bits 0-3 slot, bits 4-5 content changed (1.2)
   uint8_t block_count = 0;
-  Bytes record;        // see measurements.h
-  Bytes nonce;         // the responder's
+  Bytes record;  // see measurements.h
+  Bytes nonce;   // the responder's
   Bytes opaque;
-  Bytes signature;     // empty or 96 bytes
+  Bytes signature;  // empty or 96 bytes
 };
 Bytes Encode(const Measurements& message);
 Result<Measurements> DecodeMeasurements(ByteView* message, bool with_signature);

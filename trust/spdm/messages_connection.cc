@@ -16,10 +16,14 @@ constexpr size_t kMaxAlgorithmsLength = 128;
 
 std::optional<uint16_t>& Slot(Algorithms& message, uint8_t type) {
   switch (type) {
-    case kTypeDhe: return message.dhe;
-    case kTypeAead: return message.aead;
-    case kTypeReqAsym: return message.req_base_asym;
-    default: return message.key_schedule;
+    case kTypeDhe:
+      return message.dhe;
+    case kTypeAead:
+      return message.aead;
+    case kTypeReqAsym:
+      return message.req_base_asym;
+    default:
+      return message.key_schedule;
   }
 }
 
@@ -108,7 +112,8 @@ Bytes Encode(const Algorithms& message) {
 Result<Algorithms> DecodeAlgorithms(ByteView* message, bool response) {
   const std::string_view name = response ? "ALGORITHMS" : "NEGOTIATE_ALGORITHMS";
   Reader in(*message);
-  ASSIGN_OR_RETURN(const Header header, Start(in, response ? uint8_t{kAlgorithms} : uint8_t{kNegotiateAlgorithms}, name));
+  ASSIGN_OR_RETURN(const Header header,
+                   Start(in, response ? uint8_t{kAlgorithms} : uint8_t{kNegotiateAlgorithms}, name));
   Algorithms out;
   out.version = header.version;
   out.response = response;
@@ -132,11 +137,13 @@ Result<Algorithms> DecodeAlgorithms(ByteView* message, bool response) {
     const uint8_t counts = in.U8();
     const uint16_t value = in.U16();
     if (!in.ok()) break;
-    if (type < kTypeDhe || type > kTypeKeySchedule) return Malformed(name, "unknown algorithm structure type " + std::to_string(type));
+    if (type < kTypeDhe || type > kTypeKeySchedule)
+      return Malformed(name, "unknown algorithm structure type " + std::to_string(type));
     if (type <= last_type) return Malformed(name, "algorithm structures are not in ascending order");
     if (counts >> 4 != 2) return Malformed(name, "an algorithm structure's fixed part must have 2 bytes");
     external += counts & 0xF;
-    if ((response && (counts & 0xF) != 0) || external > kMaxExternalAlgorithms) return Malformed(name, "too many external algorithms");
+    if ((response && (counts & 0xF) != 0) || external > kMaxExternalAlgorithms)
+      return Malformed(name, "too many external algorithms");
     in.Skip((counts & 0xF) * 4);
     Slot(out, type) = value;
     last_type = type;
@@ -259,9 +266,14 @@ Result<ErrorMessage> DecodeError(ByteView* message) {
   ASSIGN_OR_RETURN(const Header header, Start(in, kError, "ERROR"));
   ErrorMessage out{header.version, header.param1, header.param2, {}};
   switch (header.param1) {  // only two of the codes we may meet carry data; for the others what follows is padding
-    case kResponseTooLarge: out.extended = ToBytes(in.Take(4)); break;
-    case kVendorError: out.extended = ToBytes(in.Rest()); break;
-    default: break;
+    case kResponseTooLarge:
+      out.extended = ToBytes(in.Take(4));
+      break;
+    case kVendorError:
+      out.extended = ToBytes(in.Rest());
+      break;
+    default:
+      break;
   }
   RETURN_IF_ERROR(End(in, message, "ERROR"));
   return out;
@@ -269,20 +281,34 @@ Result<ErrorMessage> DecodeError(ByteView* message) {
 
 std::string_view ErrorCodeName(uint8_t code) {
   switch (code) {
-    case kInvalidRequest: return "InvalidRequest";
-    case kInvalidSession: return "InvalidSession";
-    case kBusy: return "Busy";
-    case kUnexpectedRequest: return "UnexpectedRequest";
-    case kUnspecified: return "Unspecified";
-    case kDecryptError: return "DecryptError";
-    case kUnsupportedRequest: return "UnsupportedRequest";
-    case kSessionLimitExceeded: return "SessionLimitExceeded";
-    case kSessionRequired: return "SessionRequired";
-    case kResponseTooLarge: return "ResponseTooLarge";
-    case kRequestTooLarge: return "RequestTooLarge";
-    case kVersionMismatch: return "VersionMismatch";
-    case kVendorError: return "vendor-defined error";
-    default: return "unknown error";
+    case kInvalidRequest:
+      return "InvalidRequest";
+    case kInvalidSession:
+      return "InvalidSession";
+    case kBusy:
+      return "Busy";
+    case kUnexpectedRequest:
+      return "UnexpectedRequest";
+    case kUnspecified:
+      return "Unspecified";
+    case kDecryptError:
+      return "DecryptError";
+    case kUnsupportedRequest:
+      return "UnsupportedRequest";
+    case kSessionLimitExceeded:
+      return "SessionLimitExceeded";
+    case kSessionRequired:
+      return "SessionRequired";
+    case kResponseTooLarge:
+      return "ResponseTooLarge";
+    case kRequestTooLarge:
+      return "RequestTooLarge";
+    case kVersionMismatch:
+      return "VersionMismatch";
+    case kVendorError:
+      return "vendor-defined error";
+    default:
+      return "unknown error";
   }
 }
 

@@ -1,5 +1,5 @@
-// Every decoder of the message codec on any bytes: no crash, views only ever cut, and what was decoded encodes to a message
-// that decodes again.
+// Every decoder of the message codec on any bytes: no crash, views only ever cut, and what was decoded encodes to a
+// message that decodes again.
 #include <cstdlib>
 
 #include "trust/spdm/measurements.h"
@@ -53,7 +53,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     (void)DecodeSelectedVersion(version, in);
   }
   if (size > 0) {
-    if (auto blocks = DecodeRecord(in.subspan(1), data[0]); blocks.ok() && !ccgpu::Equal(EncodeRecord(*blocks), in.subspan(1))) std::abort();
+    if (auto blocks = DecodeRecord(in.subspan(1), data[0]);
+        blocks.ok() && !ccgpu::Equal(EncodeRecord(*blocks), in.subspan(1)))
+      std::abort();
   }
   return 0;
 }

@@ -73,7 +73,8 @@ Bytes Encode(const Finish& message) {
 Result<Finish> DecodeFinish(ByteView* message) {
   Reader in(*message);
   ASSIGN_OR_RETURN(const Header header, Start(in, kFinish, "FINISH"));
-  if (header.param1 & 1) return Malformed("FINISH", "carries a signature although no mutual authentication was asked for");
+  if (header.param1 & 1)
+    return Malformed("FINISH", "carries a signature although no mutual authentication was asked for");
   Finish out{header.version, false, header.param2, ToBytes(in.Take(kHashSize))};
   RETURN_IF_ERROR(End(in, message, "FINISH"));
   return out;

@@ -21,7 +21,8 @@ inline Result<Header> Start(Reader& in, uint8_t code, std::string_view name) {
   header.param1 = in.U8();
   header.param2 = in.U8();
   if (!in.ok()) return Malformed(name, "shorter than the 4-byte header");
-  if (header.code != code) return Malformed(name, "message code is " + std::to_string(header.code) + ", not " + std::to_string(code));
+  if (header.code != code)
+    return Malformed(name, "message code is " + std::to_string(header.code) + ", not " + std::to_string(code));
   return header;
 }
 

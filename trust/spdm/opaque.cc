@@ -82,7 +82,8 @@ Result<uint16_t> DecodeSelectedVersion(uint8_t spdm_version, ByteView opaque) {
   const uint16_t version = in.U16();
   if (!in.AtEnd()) return Malformed("the selected version must have 2 bytes");
   if (std::ranges::find(kSecuredVersions, version) == std::end(kSecuredVersions)) {
-    return Err("spdm.version", "secured messages", "the device chose version " + std::to_string(version) + ", which was not offered");
+    return Err("spdm.version", "secured messages",
+               "the device chose version " + std::to_string(version) + ", which was not offered");
   }
   return version;
 }

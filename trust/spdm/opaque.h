@@ -1,12 +1,14 @@
-// The opaque data of KEY_EXCHANGE and KEY_EXCHANGE_RSP: which versions of secured messages (DSP0277) the requester speaks,
-// and which one the responder chose. SPDM 1.1 wraps it in the "DMTF" general format, 1.2 in opaque data format 1.
+// The opaque data of KEY_EXCHANGE and KEY_EXCHANGE_RSP: which versions of secured messages (DSP0277) the requester
+// speaks, and which one the responder chose. SPDM 1.1 wraps it in the "DMTF" general format, 1.2 in opaque data
+// format 1.
 #pragma once
 
 #include "base/bytes.h"
 
 namespace ccgpu::spdm {
 
-// DSP0277 versions as they stand on the wire: 1.0, 1.1, 1.2. For us they differ in nothing (no sequence number on the wire).
+// DSP0277 versions as they stand on the wire: 1.0, 1.1, 1.2. For us they differ in nothing (no sequence number on the
+// wire).
 inline constexpr uint16_t kSecuredVersions[] = {0x1000, 0x1100, 0x1200};
 
 Bytes EncodeSupportedVersions(uint8_t spdm_version);

@@ -11,9 +11,7 @@ std::string Hex(uint32_t value) {
   return text;
 }
 
-std::string VersionName(uint8_t version) {
-  return std::to_string(version >> 4) + "." + std::to_string(version & 0xF);
-}
+std::string VersionName(uint8_t version) { return std::to_string(version >> 4) + "." + std::to_string(version & 0xF); }
 
 // A vendor-defined ERROR of our own responder: vendor id, code, zero byte, text.
 std::optional<Error> HandlerError(const ErrorMessage& error) {
@@ -51,14 +49,16 @@ Result<Bytes> Requester::CheckResponse(Bytes response, uint8_t code) const {
     ASSIGN_OR_RETURN(const ErrorMessage error, DecodeError(&view));
     if (std::optional<Error> from_handler = HandlerError(error)) return *from_handler;
     return Err("spdm.peer-error", "device",
-               "answered ERROR " + Hex(error.code) + " (" + std::string(ErrorCodeName(error.code)) + "), data " + Hex(error.data));
+               "answered ERROR " + Hex(error.code) + " (" + std::string(ErrorCodeName(error.code)) + "), data " +
+                   Hex(error.data));
   }
   if (header->code != code) {
     return Err("spdm.malformed", "response", "message code is " + Hex(header->code) + ", not " + Hex(code));
   }
   const uint8_t expected = code == kVersion ? kVersion10 : version_;
   if (header->version != expected) {
-    return Err("spdm.version", "response", "says version " + VersionName(header->version) + ", not " + VersionName(expected));
+    return Err("spdm.version", "response",
+               "says version " + VersionName(header->version) + ", not " + VersionName(expected));
   }
   return response;
 }
@@ -77,18 +77,20 @@ Result<Bytes> Requester::AskSealed(ByteView request, uint8_t code) {
   if (!response->secured) {
     const std::optional<Header> header = PeekHeader(response->bytes);
     const bool error = header && header->code == kError;
-    return Lose(Err("spdm.session-lost", "device",
-                    "answered outside the session" +
-                        (error ? " with ERROR " + Hex(header->param1) + " (" + std::string(ErrorCodeName(header->param1)) + ")" : "") +
-                        "; it no longer holds the session, or the link was tampered with. Start a new session"));
+    return Lose(
+        Err("spdm.session-lost", "device",
+            "answered outside the session" +
+                (error ? " with ERROR " + Hex(header->param1) + " (" + std::string(ErrorCodeName(header->param1)) + ")"
+                       : "") +
+                "; it no longer holds the session, or the link was tampered with. Start a new session"));
   }
   Result<Bytes> message = session_->Open(response->bytes);
   if (!message.ok()) return Lose(message.error());
   const std::optional<Header> header = PeekHeader(*message);
   Result<Bytes> checked = CheckResponse(*std::move(message), code);
   // The device ends its session when it says DecryptError; any other proper ERROR leaves it.
-  const bool survives = header && header->code == kError && header->version == version_ && header->param1 != kDecryptError &&
-                        session_->phase() == Session::Phase::kEstablished;
+  const bool survives = header && header->code == kError && header->version == version_ &&
+                        header->param1 != kDecryptError && session_->phase() == Session::Phase::kEstablished;
   if (!checked.ok() && !survives) return Lose(checked.error());
   return checked;
 }
@@ -113,8 +115,10 @@ Result<Bytes> Requester::GetMeasurements(ByteView nonce32) {
   MeasurementTranscript transcript;
   const bool fits = transcript.Add(ByteView(report).first(report.size() - kSignatureSize));
   if (!fits || (message->param2 & 0xF) != 0 ||
-      !VerifyTranscript(leaf_key_, version_, SigningContext::kMeasurements, transcript.ToSign(version_, vca_), message->signature)) {
-    const Error error = Err("spdm.signature", "MEASUREMENTS", "its signature does not verify with the key of the device's leaf certificate");
+      !VerifyTranscript(leaf_key_, version_, SigningContext::kMeasurements, transcript.ToSign(version_, vca_),
+                        message->signature)) {
+    const Error error = Err("spdm.signature", "MEASUREMENTS",
+                            "its signature does not verify with the key of the device's leaf certificate");
     return sealed ? Lose(error) : error;
   }
   return report;
@@ -127,7 +131,8 @@ Result<Bytes> Requester::Vendor(ByteView payload) {
   request.payload = ToBytes(payload);
   const Bytes bytes = Encode(request);
   if (bytes.size() > kMaxMessageSize) {
-    return Err("spdm.state", "requester", "a vendor message may have at most " + std::to_string(kMaxMessageSize) + " bytes");
+    return Err("spdm.state", "requester",
+               "a vendor message may have at most " + std::to_string(kMaxMessageSize) + " bytes");
   }
   ASSIGN_OR_RETURN(const Bytes response, AskSealed(bytes, kVendorDefinedResponse));
   ByteView view = response;
@@ -168,7 +173,8 @@ Status Requester::UpdateKeys(KeyUpdateOp operation) {
     }
     return Ok();
   };
-  if (Status status = step(operation, operation == KeyUpdateOp::kUpdateAllKeys); !status.ok()) return Lose(status.error());
+  if (Status status = step(operation, operation == KeyUpdateOp::kUpdateAllKeys); !status.ok())
+    return Lose(status.error());
   session_->UpdateRequestKey();
   if (Status status = step(KeyUpdateOp::kVerifyNewKey, false); !status.ok()) return Lose(status.error());
   return Ok();

@@ -1,10 +1,12 @@
 // The other end: drives one device through a Transport, blocking. It checks everything that the protocol itself binds
-// (signatures by the leaf's key, VerifyData, lengths, versions, selections against offers, the device's capability flags,
-// record order). Whether the chain is to be believed is trust/verify's question, to be asked before the answers are used.
+// (signatures by the leaf's key, VerifyData, lengths, versions, selections against offers, the device's capability
+// flags, record order). Whether the chain is to be believed is trust/verify's question, to be asked before the answers
+// are used.
 //
 // Errors (Result codes): spdm.transport (from the Transport, passed on as it came), spdm.malformed, spdm.version,
-// spdm.capabilities, spdm.algorithms, spdm.certificate, spdm.signature, spdm.verify-data, spdm.mutual-auth, spdm.peer-error,
-// spdm.session-lost, spdm.record-rejected, spdm.key-update, spdm.state; from Vendor also what the device's handler said.
+// spdm.capabilities, spdm.algorithms, spdm.certificate, spdm.signature, spdm.verify-data, spdm.mutual-auth,
+// spdm.peer-error, spdm.session-lost, spdm.record-rejected, spdm.key-update, spdm.state; from Vendor also what the
+// device's handler said.
 #pragma once
 
 #include <memory>
@@ -25,8 +27,8 @@ class Transport {
 };
 
 struct RequesterConfig {
-  Transport* transport = nullptr;      // not owned
-  crypto::Random* random = nullptr;    // not owned
+  Transport* transport = nullptr;                              // not owned
+  crypto::Random* random = nullptr;                            // not owned
   uint8_t min_version = kVersion11, max_version = kVersion12;  // the highest common one is used
   // The device must say exactly this, as NVIDIA's driver demands of an H100.
   uint32_t responder_flags = kH100ResponderFlags;

@@ -58,10 +58,12 @@ Status Requester::NegotiateVersion() {
   for (uint16_t entry : offered.entries) {
     const uint8_t version = entry >> 8;  // update and alpha do not matter for the wire format
     const bool known = version == kVersion11 || version == kVersion12;
-    if (known && (entry & 0xF) == 0 && version >= config_.min_version && version <= config_.max_version) best = std::max(best, version);
+    if (known && (entry & 0xF) == 0 && version >= config_.min_version && version <= config_.max_version)
+      best = std::max(best, version);
   }
   if (best == 0) {
-    return Err("spdm.version", "device", "speaks no SPDM version between " + Hex(config_.min_version) + " and " + Hex(config_.max_version));
+    return Err("spdm.version", "device",
+               "speaks no SPDM version between " + Hex(config_.min_version) + " and " + Hex(config_.max_version));
   }
   version_ = best;
   vca_ = Concat({request, exact});
@@ -79,7 +81,8 @@ Status Requester::NegotiateCapabilities() {
   ByteView exact = response;
   ASSIGN_OR_RETURN(const Capabilities device, DecodeCapabilities(&exact, kCapabilities));
   if (device.flags != config_.responder_flags) {
-    return Err("spdm.capabilities", "device", "its capability flags are " + Hex(device.flags) + ", expected exactly " + Hex(config_.responder_flags));
+    return Err("spdm.capabilities", "device",
+               "its capability flags are " + Hex(device.flags) + ", expected exactly " + Hex(config_.responder_flags));
   }
   if (device.ct_exponent != config_.responder_ct_exponent) {
     return Err("spdm.capabilities", "device",
@@ -87,7 +90,8 @@ Status Requester::NegotiateCapabilities() {
   }
   if (version_ >= kVersion12 &&
       (device.data_transfer_size < kMinDataTransferSize || device.max_message_size < device.data_transfer_size)) {
-    return Err("spdm.capabilities", "device", "its transfer sizes contradict each other or are below the minimum of 42");
+    return Err("spdm.capabilities", "device",
+               "its transfer sizes contradict each other or are below the minimum of 42");
   }
   Append(vca_, bytes);
   Append(vca_, exact);
@@ -103,7 +107,8 @@ Status Requester::NegotiateAlgorithms() {
   offer.base_hash = kHashSha384;
   offer.dhe = kDheSecp384r1;
   offer.aead = kAeadAes256Gcm;
-  offer.req_base_asym = kReqAsymRsaPss3072;  // offered as NVIDIA's driver does; never used without mutual authentication
+  offer.req_base_asym =
+      kReqAsymRsaPss3072;  // offered as NVIDIA's driver does; never used without mutual authentication
   offer.key_schedule = kKeyScheduleSpdm;
   const Bytes bytes = Encode(offer);
   ASSIGN_OR_RETURN(const Bytes response, Ask(bytes, kAlgorithms));
@@ -116,7 +121,8 @@ Status Requester::NegotiateAlgorithms() {
       chosen.base_hash != offer.base_hash || chosen.dhe != offer.dhe || chosen.aead != offer.aead ||
       chosen.key_schedule != offer.key_schedule || (req_asym != 0 && req_asym != *offer.req_base_asym)) {
     return Err("spdm.algorithms", "device",
-               "chose algorithms other than the offered suite (ECDSA P-384, SHA-384, secp384r1, AES-256-GCM, DMTF measurements)");
+               "chose algorithms other than the offered suite (ECDSA P-384, SHA-384, secp384r1, AES-256-GCM, DMTF "
+               "measurements)");
   }
   Append(vca_, bytes);
   Append(vca_, exact);
@@ -145,7 +151,8 @@ Status Requester::FetchChain() {
     }
     Append(chain, portion.portion);
     const size_t says = chain.size() + portion.remainder;
-    if (total != 0 && says != total) return Err("spdm.certificate", "device", "the chain's length changed while it was read");
+    if (total != 0 && says != total)
+      return Err("spdm.certificate", "device", "the chain's length changed while it was read");
     total = says;
     if (total > 0xFFFF) return Err("spdm.certificate", "device", "its certificate chain is longer than 64 KiB");
   } while (chain.size() < total);
@@ -162,7 +169,8 @@ Status Requester::ParseChain(ByteView structure) {
   const size_t length = in.U16();
   in.Skip(2);
   const ByteView root_hash = in.Take(kHashSize);
-  if (!in.ok() || length != structure.size()) return Err("spdm.certificate", "device", "its chain's length field does not fit");
+  if (!in.ok() || length != structure.size())
+    return Err("spdm.certificate", "device", "its chain's length field does not fit");
   while (in.remaining() > 0) {
     const size_t size = DerSequenceSize(structure.subspan(in.offset()));
     if (size == 0 || chain_.size() == kMaxCertificates) {
@@ -209,15 +217,18 @@ Result<uint8_t> Requester::KeyExchangeAndFinish() {
   ASSIGN_OR_RETURN(const Bytes response_bytes, Ask(request_bytes, kKeyExchangeRsp));
   ByteView exact = response_bytes;
   ASSIGN_OR_RETURN(const KeyExchangeRsp response, DecodeKeyExchangeRsp(&exact, /*with_summary=*/false));
-  if (Result<uint16_t> secured = DecodeSelectedVersion(version_, response.opaque); !secured.ok()) return secured.error();
+  if (Result<uint16_t> secured = DecodeSelectedVersion(version_, response.opaque); !secured.ok())
+    return secured.error();
   const Bytes before = Concat({vca_, chain_hash_, request_bytes});
   const size_t unsigned_size = exact.size() - kHashSize - kSignatureSize;
-  if (!VerifyTranscript(leaf_key_, version_, SigningContext::kKeyExchangeRsp, Concat({before, exact.first(unsigned_size)}),
-                        response.signature)) {
-    return Err("spdm.signature", "KEY_EXCHANGE_RSP", "its signature does not verify with the key of the device's leaf certificate");
+  if (!VerifyTranscript(leaf_key_, version_, SigningContext::kKeyExchangeRsp,
+                        Concat({before, exact.first(unsigned_size)}), response.signature)) {
+    return Err("spdm.signature", "KEY_EXCHANGE_RSP",
+               "its signature does not verify with the key of the device's leaf certificate");
   }
   if (response.mutual_auth != 0) {
-    return Err("spdm.mutual-auth", "device", "asks the requester to authenticate, which it does not support and did not offer");
+    return Err("spdm.mutual-auth", "device",
+               "asks the requester to authenticate, which it does not support and did not offer");
   }
   Result<crypto::PublicKey> peer = crypto::PublicKey::FromPoint(crypto::KeyType::kP384, response.exchange);
   if (!peer.ok()) return peer.error().In("KEY_EXCHANGE_RSP");
@@ -238,7 +249,8 @@ Result<uint8_t> Requester::KeyExchangeAndFinish() {
   Append(transcript, finish.verify_data);
   ASSIGN_OR_RETURN(const Bytes finish_response, AskSealed(Encode(finish), kFinishRsp));
   ByteView finish_exact = finish_response;
-  if (Result<Header> header = DecodeHeaderOnly(&finish_exact, kFinishRsp, "FINISH_RSP"); !header.ok()) return header.error();
+  if (Result<Header> header = DecodeHeaderOnly(&finish_exact, kFinishRsp, "FINISH_RSP"); !header.ok())
+    return header.error();
   Append(transcript, finish_exact);
   session_->Establish(crypto::Sha384(transcript));
   return response.heartbeat_period;

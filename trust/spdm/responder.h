@@ -1,4 +1,5 @@
-// The device's side of SPDM: one connection, one certificate slot (0), one session, the H100's capabilities and algorithms.
+// The device's side of SPDM: one connection, one certificate slot (0), one session, the H100's capabilities and
+// algorithms.
 //
 // A table of what is answered when (anything else is an ERROR, and never ends the process or throws):
 //   any time                      GET_VERSION: forgets everything, a session included
@@ -27,13 +28,13 @@
 namespace ccgpu::spdm {
 
 struct ResponderConfig {
-  std::vector<Bytes> chain_der;   // root first, leaf last (certificate DER); at least one, under 64 KiB in all
-  crypto::PrivateKey key;         // of the leaf, P-384
+  std::vector<Bytes> chain_der;  // root first, leaf last (certificate DER); at least one, under 64 KiB in all
+  crypto::PrivateKey key;        // of the leaf, P-384
   MeasurementSource* measurements = nullptr;  // not owned
   crypto::Random* random = nullptr;           // not owned
   uint8_t heartbeat_period_s = 4;
-  // VENDOR_DEFINED payloads inside a session (after FINISH). An error crosses as a vendor-defined ERROR that carries its
-  // code and text, so that Requester::Vendor returns it. May call Reset() on the responder.
+  // VENDOR_DEFINED payloads inside a session (after FINISH). An error crosses as a vendor-defined ERROR that carries
+  // its code and text, so that Requester::Vendor returns it. May call Reset() on the responder.
   std::function<Result<Bytes>(ByteView request)> vendor_in_session;
   std::function<void(const Bytes& export_master_secret)> on_session;  // after FINISH; 48 bytes
   // An established session is over: END_SESSION, decrypt error, heartbeat timeout, reset. Not for broken handshakes.
@@ -49,8 +50,8 @@ class Responder {
 
   // Always an answer, ERROR messages included. `now` feeds the heartbeat.
   Packet Handle(const Packet& request, TimePoint now);
-  // Ends the session when more than two heartbeat periods passed without a good record (time has a resolution of 1 s, so
-  // "more than": never early). Call it about once a second.
+  // Ends the session when more than two heartbeat periods passed without a good record (time has a resolution of 1 s,
+  // so "more than": never early). Call it about once a second.
   void CheckHeartbeat(TimePoint now);
   bool in_session() const { return session_ && session_->phase() == Session::Phase::kEstablished; }
   // Back to power-on state.
@@ -80,7 +81,7 @@ class Responder {
   void EndSession(std::string_view why);
 
   ResponderConfig config_;
-  Bytes chain_;       // the SPDM certificate chain structure
+  Bytes chain_;  // the SPDM certificate chain structure
   Bytes chain_hash_;
   State state_ = State::kStart;
   uint8_t version_ = kVersion10;
@@ -90,7 +91,7 @@ class Responder {
   Bytes vca_;
   MeasurementTranscript measurements_;
   std::unique_ptr<Session> session_;
-  bool must_verify_key_ = false;   // KEY_UPDATE was acknowledged, VerifyNewKey is due
+  bool must_verify_key_ = false;  // KEY_UPDATE was acknowledged, VerifyNewKey is due
   // What to do once the answer in hand is sealed with the keys it belongs to.
   enum class After { kNothing, kEstablish, kDrop } after_ = After::kNothing;
   std::string drop_reason_;

@@ -83,10 +83,12 @@ Bytes Responder::OnNegotiateAlgorithms(ByteView message) {
   response.aead = Select(request->aead, kAeadAes256Gcm);
   response.req_base_asym = Select(request->req_base_asym, kReqAsymRsaPss3072);
   response.key_schedule = Select(request->key_schedule, kKeyScheduleSpdm);
-  if (response.measurement_spec == 0 || response.base_asym == 0 || response.base_hash == 0) return Fail(kInvalidRequest);
+  if (response.measurement_spec == 0 || response.base_asym == 0 || response.base_hash == 0)
+    return Fail(kInvalidRequest);
   const bool opaque = version_ < kVersion12 || response.other_params != 0;
   key_exchange_negotiated_ = (peer_flags_ & kCapKeyEx) && (peer_flags_ & kCapEncrypt) && (peer_flags_ & kCapMac) &&
-                             response.dhe.value_or(0) && response.aead.value_or(0) && response.key_schedule.value_or(0) && opaque;
+                             response.dhe.value_or(0) && response.aead.value_or(0) &&
+                             response.key_schedule.value_or(0) && opaque;
   // Who says KEY_EX but offers nothing that we speak would otherwise find out only at KEY_EXCHANGE.
   if ((peer_flags_ & kCapKeyEx) && !key_exchange_negotiated_) return Fail(kInvalidRequest);
   const Bytes bytes = Encode(response);
@@ -102,7 +104,8 @@ Bytes Responder::OnGetDigests(ByteView message) {
 
 Bytes Responder::OnGetCertificate(ByteView message) {
   Result<GetCertificate> request = DecodeGetCertificate(&message);
-  if (!request.ok() || request->slot != 0 || request->offset >= chain_.size() || request->length == 0) return Fail(kInvalidRequest);
+  if (!request.ok() || request->slot != 0 || request->offset >= chain_.size() || request->length == 0)
+    return Fail(kInvalidRequest);
   constexpr size_t kPortionHeader = 8;
   const size_t left = chain_.size() - request->offset;
   const size_t size = std::min({left, size_t{request->length}, peer_max_size_ - kPortionHeader});

@@ -93,7 +93,8 @@ struct World {
     structure.U16(4 + 48 + chain.size()).U16(0).Raw(crypto::Sha384(chain)).Raw(chain);
     const Bytes before = Concat({vca, crypto::Sha384(structure.bytes()), bytes});
     auto peer = crypto::PublicKey::FromPoint(crypto::KeyType::kP384, response->exchange);
-    session = std::make_unique<Session>(Session::Role::kRequester, version, uint32_t{response->session_id} << 16, *ephemeral.Agree(*peer),
+    session = std::make_unique<Session>(Session::Role::kRequester, version, uint32_t{response->session_id} << 16,
+                                        *ephemeral.Agree(*peer),
                                         crypto::Sha384(Concat({before, view.first(view.size() - 48)})));
     session->transcript = Concat({before, view});
   }

@@ -11,7 +11,8 @@ class InSession : public test::Conformance {};
 
 TEST_P(InSession, KeyExchange_8) {
   ToNegotiated();
-  for (uint8_t summary : {kSummaryNone, kSummaryTcb, kSummaryAll}) ToHandshake(summary);  // unfinished ones are replaced
+  for (uint8_t summary : {kSummaryNone, kSummaryTcb, kSummaryAll})
+    ToHandshake(summary);  // unfinished ones are replaced
 }
 
 TEST_P(InSession, KeyExchangeInvalid_8_6) {
@@ -24,9 +25,9 @@ TEST_P(InSession, KeyExchangeInvalid_8_6) {
   for (int slot : {1, 7, 8, 15, 255}) expect_invalid([&](KeyExchange& r) { r.slot = static_cast<uint8_t>(slot); });
   expect_invalid([](KeyExchange& r) { r.summary_type = 2; });
   expect_invalid([](KeyExchange& r) { r.summary_type = 0xFE; });
-  expect_invalid([](KeyExchange& r) { r.exchange[5] ^= 1; });            // not on the curve
-  expect_invalid([](KeyExchange& r) { r.exchange.assign(96, 0); });      // the point at infinity's encoding
-  expect_invalid([](KeyExchange& r) { r.opaque.clear(); });              // no version of secured messages
+  expect_invalid([](KeyExchange& r) { r.exchange[5] ^= 1; });        // not on the curve
+  expect_invalid([](KeyExchange& r) { r.exchange.assign(96, 0); });  // the point at infinity's encoding
+  expect_invalid([](KeyExchange& r) { r.opaque.clear(); });          // no version of secured messages
   expect_invalid([&](KeyExchange& r) { r.opaque = EncodeSelectedVersion(version(), 0x1200); });
   expect_invalid([&](KeyExchange& r) { r.opaque = EncodeSupportedVersions(v12() ? kVersion11 : kVersion12); });
   expect_invalid([](KeyExchange& r) { r.opaque.resize(r.opaque.size() - 4); });
@@ -70,7 +71,8 @@ TEST_P(InSession, SecondSessionIsRefused) {
 TEST_P(InSession, HandshakeTakesOnlyFinish) {
   ToNegotiated();
   ToHandshake();
-  for (uint8_t code : {kGetMeasurements, kHeartbeat, kKeyUpdate, kEndSession, kVendorDefinedRequest, kKeyExchange, kGetVersion, kGetDigests}) {
+  for (uint8_t code : {kGetMeasurements, kHeartbeat, kKeyUpdate, kEndSession, kVendorDefinedRequest, kKeyExchange,
+                       kGetVersion, kGetDigests}) {
     ExpectError(SendSealed(Plain(code)), kUnexpectedRequest);
   }
   ExpectError(SendSealed(Plain(kChallenge)), kUnsupportedRequest, kChallenge);
@@ -135,7 +137,8 @@ TEST_P(InSession, InSession_8_5_9_5_12_16) {
   Bytes finish = Plain(kFinish);
   finish.resize(52);
   ExpectError(SendSealed(finish), kUnexpectedRequest);
-  for (uint8_t code : {kGetVersion, kGetCapabilities, kNegotiateAlgorithms, kGetDigests, kGetCertificate, kGetEncapsulatedRequest}) {
+  for (uint8_t code :
+       {kGetVersion, kGetCapabilities, kNegotiateAlgorithms, kGetDigests, kGetCertificate, kGetEncapsulatedRequest}) {
     ExpectError(SendSealed(Plain(code)), kUnexpectedRequest);
   }
   ExpectError(SendSealed(Plain(kChallenge)), kUnsupportedRequest, kChallenge);
@@ -170,8 +173,8 @@ TEST_P(InSession, MeasurementsInSessionHaveTheirOwnTranscript) {
   Result<Measurements> parsed = DecodeMeasurements(&view, true);
   ASSERT_TRUE(parsed.ok());
   const Bytes covered = Concat({v12() ? ByteView(vca_) : ByteView(), request, view.first(view.size() - 96)});
-  EXPECT_TRUE(VerifyTranscript(test::TestChain().leaf_key.public_key(), version(), SigningContext::kMeasurements, covered,
-                               parsed->signature));
+  EXPECT_TRUE(VerifyTranscript(test::TestChain().leaf_key.public_key(), version(), SigningContext::kMeasurements,
+                               covered, parsed->signature));
 }
 
 TEST_P(InSession, VendorOfAnotherRegistryIsUnsupported) {
@@ -190,7 +193,7 @@ TEST_P(InSession, KeyUpdate_13) {
   ToSession();
   ExpectError(SendSealed(Plain(kKeyUpdate, 0, 1)), kInvalidRequest);
   ExpectError(SendSealed(Plain(kKeyUpdate, 4, 1)), kInvalidRequest);
-  ExpectError(SendSealed(Plain(kKeyUpdate, 3, 1)), kInvalidRequest);  // nothing to verify
+  ExpectError(SendSealed(Plain(kKeyUpdate, 3, 1)), kInvalidRequest);           // nothing to verify
   EXPECT_EQ(SendSealed(Plain(kKeyUpdate, 1, 7)), Plain(kKeyUpdateAck, 1, 7));  // under the old response key
   session_->UpdateRequestKey();
   ExpectError(SendSealed(Plain(kHeartbeat)), kUnexpectedRequest);
@@ -225,9 +228,8 @@ TEST_P(InSession, ResetWithoutSessionCallsNobody) {
   EXPECT_THAT(device_.session_ends, IsEmpty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, InSession, testing::Values(kVersion11, kVersion12), [](const auto& info) {
-  return info.param == kVersion11 ? "Spdm11" : "Spdm12";
-});
+INSTANTIATE_TEST_SUITE_P(Versions, InSession, testing::Values(kVersion11, kVersion12),
+                         [](const auto& info) { return info.param == kVersion11 ? "Spdm11" : "Spdm12"; });
 
 }  // namespace
 }  // namespace ccgpu::spdm

@@ -10,7 +10,8 @@ using testing::IsEmpty;
 class Connection : public test::Conformance {};
 
 TEST_P(Connection, NothingBeforeGetVersion) {
-  for (uint8_t code : {kGetCapabilities, kNegotiateAlgorithms, kGetDigests, kGetMeasurements, kKeyExchange, kFinish, kVendorDefinedRequest}) {
+  for (uint8_t code : {kGetCapabilities, kNegotiateAlgorithms, kGetDigests, kGetMeasurements, kKeyExchange, kFinish,
+                       kVendorDefinedRequest}) {
     ExpectError(Send(Plain(code)), kUnexpectedRequest, 0, kVersion10);
   }
 }
@@ -49,9 +50,9 @@ TEST_P(Connection, CapabilitiesInvalid_2_4) {
     return Encode(request);
   };
   const uint32_t good = kRequesterFlags;
-  for (uint32_t flags : {good & ~(kCapEncrypt | kCapMac), good & ~kCapKeyEx, (good | kCapMutAuth) & ~kCapEncap, good | 2u << 10, good | 3u << 10,
-                         (kCapCert | kCapHeartbeat), (kCapCert | kCapKeyUpdate), kCapCert | kCapHandshakeInClear,
-                         good | kCapPublicKeyId}) {
+  for (uint32_t flags : {good & ~(kCapEncrypt | kCapMac), good & ~kCapKeyEx, (good | kCapMutAuth) & ~kCapEncap,
+                         good | 2u << 10, good | 3u << 10, (kCapCert | kCapHeartbeat), (kCapCert | kCapKeyUpdate),
+                         kCapCert | kCapHandshakeInClear, good | kCapPublicKeyId}) {
     ExpectError(Send(with_flags(flags)), kInvalidRequest);
   }
   Bytes shorter = Encode(GoodCapabilities());
@@ -108,14 +109,16 @@ TEST_P(Connection, AlgorithmsRefused_3_2_to_3_4) {
     bytes[at] = value;
     return bytes;
   };
-  for (const Bytes& bad : {changed(4, 0x2F), changed(4, 0x31), changed(28, 21), changed(29, 21), changed(33, 0x10), changed(33, 0x30),
-                           changed(33, 0x2F), changed(2, 3), changed(2, 5), changed(32, 3), changed(32, 1), changed(44, 6)}) {
+  for (const Bytes& bad :
+       {changed(4, 0x2F), changed(4, 0x31), changed(28, 21), changed(29, 21), changed(33, 0x10), changed(33, 0x30),
+        changed(33, 0x2F), changed(2, 3), changed(2, 5), changed(32, 3), changed(32, 1), changed(44, 6)}) {
     ExpectError(Send(bad), kInvalidRequest);
   }
   // Offers that leave nothing in common.
   for (auto spoil : std::vector<std::function<void(Algorithms&)>>{
-           [](Algorithms& a) { a.base_asym = 0x10; }, [](Algorithms& a) { a.base_hash = 1; }, [](Algorithms& a) { a.dhe = 8; },
-           [](Algorithms& a) { a.aead = 1; }, [](Algorithms& a) { a.key_schedule = 0; }, [](Algorithms& a) { a.dhe.reset(); },
+           [](Algorithms& a) { a.base_asym = 0x10; }, [](Algorithms& a) { a.base_hash = 1; },
+           [](Algorithms& a) { a.dhe = 8; }, [](Algorithms& a) { a.aead = 1; },
+           [](Algorithms& a) { a.key_schedule = 0; }, [](Algorithms& a) { a.dhe.reset(); },
            [](Algorithms& a) { a.measurement_spec = 0; }}) {
     Algorithms request = GoodAlgorithms();
     spoil(request);
@@ -132,7 +135,8 @@ TEST_P(Connection, AlgorithmsRefused_3_2_to_3_4) {
 
 TEST_P(Connection, NothingElseBeforeAlgorithms) {
   ToCapabilities();
-  for (uint8_t code : {kGetDigests, kGetCertificate, kGetMeasurements, kKeyExchange, kFinish, kHeartbeat, kVendorDefinedRequest}) {
+  for (uint8_t code :
+       {kGetDigests, kGetCertificate, kGetMeasurements, kKeyExchange, kFinish, kHeartbeat, kVendorDefinedRequest}) {
     ExpectError(Send(Plain(code)), kUnexpectedRequest);
   }
 }
@@ -150,8 +154,8 @@ TEST_P(Connection, OtherVersionsAreMismatches) {
 
 TEST_P(Connection, UnsupportedRequests) {
   ToNegotiated();
-  for (uint8_t code : {uint8_t{kChallenge}, uint8_t{kPskExchange}, uint8_t{kPskFinish}, uint8_t{0x85}, uint8_t{0x86}, uint8_t{0xED}, uint8_t{0xEE},
-                       uint8_t{kRespondIfReady}, uint8_t{0x00}, uint8_t{0x60}}) {
+  for (uint8_t code : {uint8_t{kChallenge}, uint8_t{kPskExchange}, uint8_t{kPskFinish}, uint8_t{0x85}, uint8_t{0x86},
+                       uint8_t{0xED}, uint8_t{0xEE}, uint8_t{kRespondIfReady}, uint8_t{0x00}, uint8_t{0x60}}) {
     ExpectError(Send(Plain(code)), kUnsupportedRequest, code);
   }
   // Nobody asked for mutual authentication.
@@ -162,7 +166,8 @@ TEST_P(Connection, UnsupportedRequests) {
 TEST_P(Connection, SessionMessagesOutsideASession) {
   ToNegotiated();
   const uint8_t expected = v12() ? kSessionRequired : kUnexpectedRequest;
-  for (uint8_t code : {kHeartbeat, kKeyUpdate, kEndSession, kVendorDefinedRequest}) ExpectError(Send(Plain(code)), expected);
+  for (uint8_t code : {kHeartbeat, kKeyUpdate, kEndSession, kVendorDefinedRequest})
+    ExpectError(Send(Plain(code)), expected);
   Bytes finish = Plain(kFinish);
   finish.resize(52);
   ExpectError(Send(finish), kUnexpectedRequest);
@@ -191,7 +196,8 @@ TEST_P(Connection, Certificates_5) {
     EXPECT_EQ(chain[0] | chain[1] << 8, static_cast<int>(chain.size()));
     EXPECT_EQ(crypto::Sha384(chain), digests->digests[0]);
   }
-  for (uint8_t slot = 1; slot < 16; ++slot) ExpectError(Send(Encode(GetCertificate{version(), slot, 0, 0x400})), kInvalidRequest);
+  for (uint8_t slot = 1; slot < 16; ++slot)
+    ExpectError(Send(Encode(GetCertificate{version(), slot, 0, 0x400})), kInvalidRequest);
   ExpectError(Send(Encode(GetCertificate{version(), 0, 0xFFFF, 0x400})), kInvalidRequest);
   ExpectError(Send(Encode(GetCertificate{version(), 0, 0, 0})), kInvalidRequest);
   ExpectError(Send(Bytes{version(), kGetCertificate, 0, 0, 0, 0, 0}), kInvalidRequest);
@@ -215,8 +221,8 @@ TEST_P(Connection, Measurements_7) {
     Append(transcript, view.first(view.size() - (sign ? 96 : 0)));
     if (sign) {
       const Bytes signed_bytes = v12() ? Concat({vca_, transcript}) : transcript;
-      EXPECT_TRUE(VerifyTranscript(test::TestChain().leaf_key.public_key(), version(), SigningContext::kMeasurements, signed_bytes,
-                                   parsed->signature));
+      EXPECT_TRUE(VerifyTranscript(test::TestChain().leaf_key.public_key(), version(), SigningContext::kMeasurements,
+                                   signed_bytes, parsed->signature));
       transcript.clear();
     }
     return *parsed;
@@ -247,7 +253,8 @@ TEST_P(Connection, Measurements_7) {
 
 TEST_P(Connection, MeasurementsInvalid_7_4) {
   ToNegotiated();
-  for (int index : {65, 100, 254}) ExpectError(Send(Bytes{version(), kGetMeasurements, 0, static_cast<uint8_t>(index)}), kInvalidRequest);
+  for (int index : {65, 100, 254})
+    ExpectError(Send(Bytes{version(), kGetMeasurements, 0, static_cast<uint8_t>(index)}), kInvalidRequest);
   for (uint8_t slot = 1; slot < 16; ++slot) {
     GetMeasurements request{version(), true, false, kAllMeasurements, Bytes(32), slot};
     ExpectError(Send(Encode(request)), kInvalidRequest);
@@ -284,9 +291,8 @@ TEST_P(Connection, SmallRequesterGetsSmallPortions) {
   ExpectError(device_.responder->Handle({true, Bytes(30)}, device_.now).bytes, kInvalidSession);
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, Connection, testing::Values(kVersion11, kVersion12), [](const auto& info) {
-  return info.param == kVersion11 ? "Spdm11" : "Spdm12";
-});
+INSTANTIATE_TEST_SUITE_P(Versions, Connection, testing::Values(kVersion11, kVersion12),
+                         [](const auto& info) { return info.param == kVersion11 ? "Spdm11" : "Spdm12"; });
 
 }  // namespace
 }  // namespace ccgpu::spdm

@@ -28,7 +28,11 @@ Result<Bytes> RecordCipher::Seal(uint32_t session_id, ByteView message) {
   ASSIGN_OR_RETURN(const Bytes nonce, NextNonce());
   const size_t sealed_size = kLengthField + message.size();
   Writer out;
-  out.U32(session_id).U16(sealed_size + crypto::kAeadTagSize).U16(message.size()).Raw(message).Zeros(crypto::kAeadTagSize);
+  out.U32(session_id)
+      .U16(sealed_size + crypto::kAeadTagSize)
+      .U16(message.size())
+      .Raw(message)
+      .Zeros(crypto::kAeadTagSize);
   Bytes record = std::move(out).Finish();
   uint8_t* body = record.data() + kRecordHeader;
   aead_.Seal(nonce, ByteView(record).first(kRecordHeader), {body, sealed_size}, body, body + sealed_size);
@@ -49,7 +53,8 @@ Result<Bytes> RecordCipher::Open(uint32_t session_id, ByteView record) {
   }
   if (id != session_id) return Rejected("it names another session");
   Bytes plain(length - crypto::kAeadTagSize);
-  if (!aead_.Open(nonce, record.first(kRecordHeader), body.first(plain.size()), body.last(crypto::kAeadTagSize), plain.data())) {
+  if (!aead_.Open(nonce, record.first(kRecordHeader), body.first(plain.size()), body.last(crypto::kAeadTagSize),
+                  plain.data())) {
     return Rejected("it was changed, replayed, reordered or made with another key");
   }
   Reader content(plain);

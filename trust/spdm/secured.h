@@ -10,8 +10,8 @@
 
 namespace ccgpu::spdm {
 
-// One direction of a session in one key epoch: a key and its counter. The counter never wraps; at its end both calls fail
-// with spdm.sequence-exhausted. Not for several threads.
+// One direction of a session in one key epoch: a key and its counter. The counter never wraps; at its end both calls
+// fail with spdm.sequence-exhausted. Not for several threads.
 class RecordCipher {
  public:
   explicit RecordCipher(const RecordKey& key);

@@ -43,7 +43,9 @@ void Session::SetResponseCipher(ByteView secret) {
   (role_ == Role::kRequester ? incoming_ : outgoing_).emplace(MakeCipher(version_, secret));
 }
 
-Bytes Session::ResponderVerifyData(ByteView covered) const { return VerifyData(version_, handshake_.response, covered); }
+Bytes Session::ResponderVerifyData(ByteView covered) const {
+  return VerifyData(version_, handshake_.response, covered);
+}
 
 Bytes Session::RequesterVerifyData(ByteView covered) const { return VerifyData(version_, handshake_.request, covered); }
 

@@ -1,7 +1,8 @@
-// One secure session as either end holds it: its secrets, the cipher of each direction, and the table of what may happen in
-// which phase. Not for several threads. Secrets are wiped when it goes.
+// One secure session as either end holds it: its secrets, the cipher of each direction, and the table of what may
+// happen in which phase. Not for several threads. Secrets are wiped when it goes.
 //
-//   KEY_EXCHANGE_RSP -> kHandshake -> FINISH_RSP -> kEstablished -> (any refused record, END_SESSION, timeout) -> destroyed
+//   KEY_EXCHANGE_RSP -> kHandshake -> FINISH_RSP -> kEstablished -> (any refused record, END_SESSION, timeout) ->
+//   destroyed
 #pragma once
 
 #include <optional>
@@ -35,8 +36,8 @@ class Session {
   Result<Bytes> Seal(ByteView message) { return outgoing_->Seal(id_, message); }
   Result<Bytes> Open(ByteView record) { return incoming_->Open(id_, record); }
 
-  // KEY_UPDATE: the direction's next secret; its counter starts at 0. The old key is gone at once (stricter than DSP0274,
-  // which lets the old request key live until VerifyNewKey for transports that lose messages; DOE loses none).
+  // KEY_UPDATE: the direction's next secret; its counter starts at 0. The old key is gone at once (stricter than
+  // DSP0274, which lets the old request key live until VerifyNewKey for transports that lose messages; DOE loses none).
   void UpdateRequestKey();
   void UpdateResponseKey();
 

@@ -14,7 +14,8 @@ using testing::HasSubstr;
 class Flow : public testing::TestWithParam<uint8_t> {
  protected:
   Requester Make(Transport& transport) {
-    return Requester({.transport = &transport, .random = &random_, .min_version = GetParam(), .max_version = GetParam()});
+    return Requester(
+        {.transport = &transport, .random = &random_, .min_version = GetParam(), .max_version = GetParam()});
   }
   void Start(Requester& requester) {
     const Status connected = requester.Connect();
@@ -98,8 +99,8 @@ TEST_P(Flow, ReportVerifiesAndBindsNonce) {
   Bytes other = to_sign;
   other[10] ^= 1;
   EXPECT_FALSE(VerifyTranscript(key, GetParam(), SigningContext::kMeasurements, other, answered->signature));
-  EXPECT_FALSE(VerifyTranscript(key, GetParam() == kVersion11 ? kVersion12 : kVersion11, SigningContext::kMeasurements, to_sign,
-                                answered->signature));
+  EXPECT_FALSE(VerifyTranscript(key, GetParam() == kVersion11 ? kVersion12 : kVersion11, SigningContext::kMeasurements,
+                                to_sign, answered->signature));
 
   // Two reports never share the device's nonce.
   Result<Bytes> second = requester.GetMeasurements(nonce);
@@ -285,9 +286,8 @@ TEST_P(Flow, ChangedNegotiationNeverGivesASession) {
   EXPECT_GT(refused, 100);
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, Flow, testing::Values(kVersion11, kVersion12), [](const auto& info) {
-  return info.param == kVersion11 ? "Spdm11" : "Spdm12";
-});
+INSTANTIATE_TEST_SUITE_P(Versions, Flow, testing::Values(kVersion11, kVersion12),
+                         [](const auto& info) { return info.param == kVersion11 ? "Spdm11" : "Spdm12"; });
 
 TEST(Requester, ChoosesTheHighestCommonVersion) {
   Device device;

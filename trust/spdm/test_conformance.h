@@ -93,7 +93,8 @@ class Conformance : public testing::TestWithParam<uint8_t> {
     ASSERT_TRUE(response.ok());
     EXPECT_EQ(response->mutual_auth, 0);
     EXPECT_EQ(response->heartbeat_period, 4);
-    EXPECT_EQ(response->summary_hash, summary == kSummaryNone ? Bytes{} : SummaryHash(device_.measurements.blocks, summary));
+    EXPECT_EQ(response->summary_hash,
+              summary == kSummaryNone ? Bytes{} : SummaryHash(device_.measurements.blocks, summary));
     Writer chain;
     for (const Bytes& der : TestChain().der) chain.Raw(der);
     Writer structure;
@@ -103,8 +104,9 @@ class Conformance : public testing::TestWithParam<uint8_t> {
     EXPECT_TRUE(VerifyTranscript(TestChain().leaf_key.public_key(), version(), SigningContext::kKeyExchangeRsp,
                                  ByteView(th1).first(th1.size() - 96), response->signature));
     auto peer = crypto::PublicKey::FromPoint(crypto::KeyType::kP384, response->exchange);
-    session_ = std::make_unique<Session>(Session::Role::kRequester, version(), uint32_t{response->session_id} << 16 | 0x1234,
-                                         *ephemeral_.Agree(*peer), crypto::Sha384(th1));
+    session_ =
+        std::make_unique<Session>(Session::Role::kRequester, version(), uint32_t{response->session_id} << 16 | 0x1234,
+                                  *ephemeral_.Agree(*peer), crypto::Sha384(th1));
     EXPECT_EQ(response->verify_data, session_->ResponderVerifyData(th1));
     session_->transcript = Concat({before, view});
   }

@@ -1,5 +1,5 @@
-// What the SPDM tests share: an emulated device with a throw-away chain, a link that can be listened to and tampered with,
-// and DMTF's logs.
+// What the SPDM tests share: an emulated device with a throw-away chain, a link that can be listened to and tampered
+// with, and DMTF's logs.
 #pragma once
 
 #include <deque>
@@ -82,6 +82,6 @@ std::vector<std::map<std::string, Bytes>> ReadKats(const std::filesystem::path& 
 
 }  // namespace ccgpu::spdm::test
 
-#define REQUIRE_VECTORS(variable)                                                                       \
-  const auto variable = ccgpu::spdm::test::Vectors();                                                   \
+#define REQUIRE_VECTORS(variable)                     \
+  const auto variable = ccgpu::spdm::test::Vectors(); \
   if (!variable) GTEST_SKIP() << "NOT TESTED: no vectors/spdm; set CCGPU_VECTORS to the vectors' folder"

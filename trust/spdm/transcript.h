@@ -1,4 +1,5 @@
-// What signatures and key schedules commit to (DSP0274 "Transcript"): the messages exactly as they crossed, without padding.
+// What signatures and key schedules commit to (DSP0274 "Transcript"): the messages exactly as they crossed, without
+// padding.
 #pragma once
 
 #include "base/bytes.h"
@@ -15,10 +16,11 @@ enum class SigningContext { kMeasurements, kKeyExchangeRsp };
 
 // ECDSA P-384, raw r||s. 1.1 signs Hash(transcript); 1.2 signs Hash(prefix || Hash(transcript)).
 Bytes SignTranscript(const crypto::PrivateKey& key, uint8_t version, SigningContext context, ByteView transcript);
-[[nodiscard]] bool VerifyTranscript(const crypto::PublicKey& key, uint8_t version, SigningContext context, ByteView transcript,
-                                    ByteView signature);
+[[nodiscard]] bool VerifyTranscript(const crypto::PublicKey& key, uint8_t version, SigningContext context,
+                                    ByteView transcript, ByteView signature);
 
-// L1/L2: GET_MEASUREMENTS and MEASUREMENTS since the last signature or any other request. One outside sessions, one in each.
+// L1/L2: GET_MEASUREMENTS and MEASUREMENTS since the last signature or any other request. One outside sessions, one in
+// each.
 class MeasurementTranscript {
  public:
   void Reset() { messages_.clear(); }

@@ -1,5 +1,5 @@
-// Our bytes against other people's: sessions between DMTF's own programs (logs and key-schedule answers), and attestation
-// reports of real H100s.
+// Our bytes against other people's: sessions between DMTF's own programs (logs and key-schedule answers), and
+// attestation reports of real H100s.
 #include <gmock/gmock.h>
 
 #include "base/encoding.h"
@@ -56,20 +56,34 @@ Bytes Exact(const LoggedMessage& message) {
     }
   };
   const uint8_t code = message.bytes[1];
-  if (name == "VERSION") take(DecodeVersion(&view));
-  else if (name == "GET_CAPABILITIES" || name == "CAPABILITIES") take(DecodeCapabilities(&view, code));
-  else if (name == "NEGOTIATE_ALGORITHMS") take(DecodeAlgorithms(&view, false));
-  else if (name == "ALGORITHMS") take(DecodeAlgorithms(&view, true));
-  else if (name == "DIGESTS") take(DecodeDigests(&view));
-  else if (name == "GET_CERTIFICATE") take(DecodeGetCertificate(&view));
-  else if (name == "CERTIFICATE") take(DecodeCertificate(&view));
-  else if (name == "GET_MEASUREMENTS") take(DecodeGetMeasurements(&view));
-  else if (name == "MEASUREMENTS") take(DecodeMeasurements(&view, true));
-  else if (name == "KEY_EXCHANGE") take(DecodeKeyExchange(&view));
-  else if (name == "KEY_EXCHANGE_RSP") take(DecodeKeyExchangeRsp(&view, true));
-  else if (name == "FINISH") take(DecodeFinish(&view));
-  else if (name == "CHALLENGE" || name == "CHALLENGE_AUTH") return message.bytes;  // not ours
-  else take(DecodeHeaderOnly(&view, code, name));
+  if (name == "VERSION")
+    take(DecodeVersion(&view));
+  else if (name == "GET_CAPABILITIES" || name == "CAPABILITIES")
+    take(DecodeCapabilities(&view, code));
+  else if (name == "NEGOTIATE_ALGORITHMS")
+    take(DecodeAlgorithms(&view, false));
+  else if (name == "ALGORITHMS")
+    take(DecodeAlgorithms(&view, true));
+  else if (name == "DIGESTS")
+    take(DecodeDigests(&view));
+  else if (name == "GET_CERTIFICATE")
+    take(DecodeGetCertificate(&view));
+  else if (name == "CERTIFICATE")
+    take(DecodeCertificate(&view));
+  else if (name == "GET_MEASUREMENTS")
+    take(DecodeGetMeasurements(&view));
+  else if (name == "MEASUREMENTS")
+    take(DecodeMeasurements(&view, true));
+  else if (name == "KEY_EXCHANGE")
+    take(DecodeKeyExchange(&view));
+  else if (name == "KEY_EXCHANGE_RSP")
+    take(DecodeKeyExchangeRsp(&view, true));
+  else if (name == "FINISH")
+    take(DecodeFinish(&view));
+  else if (name == "CHALLENGE" || name == "CHALLENGE_AUTH")
+    return message.bytes;  // not ours
+  else
+    take(DecodeHeaderOnly(&view, code, name));
   EXPECT_EQ(HexEncode(again), HexEncode(view)) << name;
   return ToBytes(view);
 }
@@ -89,18 +103,20 @@ TEST_P(DmtfLog, EveryMessageDecodesAndEncodesToItself) {
   for (const LoggedMessage& message : log.messages) Exact(message);
 }
 
-// Both sessions of the log: transcripts, signatures, VerifyData, key schedule, every secured record, key update, in-session
-// measurement signature. Only DMTF's private keys are missing to have been either end.
+// Both sessions of the log: transcripts, signatures, VerifyData, key schedule, every secured record, key update,
+// in-session measurement signature. Only DMTF's private keys are missing to have been either end.
 TEST_P(DmtfLog, SessionsReplay) {
   REQUIRE_VECTORS(folder);
   const uint8_t version = GetParam().version;
   const Log log = test::ReadLog(*folder / (std::string(GetParam().name) + ".req.log"));
   std::vector<Kat> kats = test::ReadKats(*folder / (std::string(GetParam().name) + ".kat.json"));
   Bytes vca, chain;
-  for (const char* name : {"GET_VERSION", "VERSION", "GET_CAPABILITIES", "CAPABILITIES", "NEGOTIATE_ALGORITHMS", "ALGORITHMS"}) {
+  for (const char* name :
+       {"GET_VERSION", "VERSION", "GET_CAPABILITIES", "CAPABILITIES", "NEGOTIATE_ALGORITHMS", "ALGORITHMS"}) {
     Append(vca, Exact(log.All(name).at(0)));
   }
-  // DMTF's responder has two slots and its requester opens the second session on slot 1: certificates 0 and 1 of the log.
+  // DMTF's responder has two slots and its requester opens the second session on slot 1: certificates 0 and 1 of the
+  // log.
   crypto::PublicKey leaf;
   auto use_slot = [&](uint8_t slot) {
     const Bytes certificate = Exact(log.All("CERTIFICATE").at(slot));
@@ -153,8 +169,10 @@ TEST_P(DmtfLog, SessionsReplay) {
       const Bytes th1 = Concat({before, ByteView(exact).first(exact.size() - kHashSize)});
       Kat& kat = kats.at(session_index);
       EXPECT_EQ(HexEncode(crypto::Sha384(th1)), HexEncode(kat["th1_hash"]));
-      requester = std::make_unique<Session>(Session::Role::kRequester, version, 0xFFFFFFFF, kat["dhe_secret"], crypto::Sha384(th1));
-      responder = std::make_unique<Session>(Session::Role::kResponder, version, 0xFFFFFFFF, kat["dhe_secret"], crypto::Sha384(th1));
+      requester = std::make_unique<Session>(Session::Role::kRequester, version, 0xFFFFFFFF, kat["dhe_secret"],
+                                            crypto::Sha384(th1));
+      responder = std::make_unique<Session>(Session::Role::kResponder, version, 0xFFFFFFFF, kat["dhe_secret"],
+                                            crypto::Sha384(th1));
       EXPECT_EQ(parsed->verify_data, responder->ResponderVerifyData(th1));
       transcript = Concat({before, exact});
     }
@@ -209,7 +227,8 @@ TEST_P(DmtfLog, SessionsReplay) {
       Result<Measurements> parsed = DecodeMeasurements(&view, true);
       MeasurementTranscript l1;
       ASSERT_TRUE(l1.Add(measurements) && l1.Add(ByteView(exact).first(exact.size() - 96)));
-      EXPECT_TRUE(VerifyTranscript(leaf, version, SigningContext::kMeasurements, l1.ToSign(version, vca), parsed->signature));
+      EXPECT_TRUE(
+          VerifyTranscript(leaf, version, SigningContext::kMeasurements, l1.ToSign(version, vca), parsed->signature));
       Result<std::vector<MeasurementBlock>> blocks = DecodeRecord(parsed->record, parsed->block_count);
       if (blocks.ok()) {  // DMTF's sample numbers its manifest 0xFD, 0xFE: all fit
         EXPECT_EQ(EncodeRecord(*blocks), parsed->record);
@@ -229,8 +248,8 @@ TEST_P(DmtfLog, SessionsReplay) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Runs, DmtfLog,
-                         testing::Values(Run{"doe11", kVersion11}, Run{"doe12", kVersion12}, Run{"h100_profile_11", kVersion11},
-                                         Run{"h100_profile_12", kVersion12}),
+                         testing::Values(Run{"doe11", kVersion11}, Run{"doe12", kVersion12},
+                                         Run{"h100_profile_11", kVersion11}, Run{"h100_profile_12", kVersion12}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 // Our requester in place of DMTF's: with DMTF's responses it sends, up to the certificate, exactly DMTF's requests.
@@ -283,7 +302,8 @@ TEST(Vectors, DiscoveryAnswersLikeDmtfs) {
   EXPECT_EQ(seen, 3);
 }
 
-// Reports of real GPUs are GET_MEASUREMENTS || MEASUREMENTS of SPDM 1.1; their signature verifies with the chain's leaf.
+// Reports of real GPUs are GET_MEASUREMENTS || MEASUREMENTS of SPDM 1.1; their signature verifies with the chain's
+// leaf.
 TEST(Vectors, RealH100Reports) {
   REQUIRE_VECTORS(folder);
   const std::filesystem::path nvidia = folder->parent_path() / "nvidia";
@@ -313,7 +333,8 @@ TEST(Vectors, RealH100Reports) {
     auto chain = crypto::Certificate::ListFromPem(*pem);
     ASSERT_TRUE(chain.ok());
     const Bytes covered = ToBytes(ByteView(report).first(report.size() - 96));
-    EXPECT_TRUE(VerifyTranscript(chain->front().key(), kVersion11, SigningContext::kMeasurements, covered, answered->signature));
+    EXPECT_TRUE(VerifyTranscript(chain->front().key(), kVersion11, SigningContext::kMeasurements, covered,
+                                 answered->signature));
   }
 }
 
