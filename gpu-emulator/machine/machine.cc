@@ -50,7 +50,9 @@ Status Machine::AddSlot(const MachineConfig& config, uint32_t index) {
   slot->mode = profile_.default_mode;
   if (Exists(slot->mode_file)) {
     ASSIGN_OR_RETURN(std::string kept, ReadFile(slot->mode_file, 64));
-    if (profile_.Supports(kept)) slot->mode = kept;
+    if (kept.ends_with('\n')) kept.pop_back();
+    if (!profile_.Supports(kept)) return Err("identity.damaged", slot->mode_file, "\"" + kept + "\" is no mode of profile " + profile_.name + "; remove the file to get the default");
+    slot->mode = kept;
   }
   slot->measurements = std::make_unique<BoardMeasurements>(profile_, slot->original.fwid, slot->mode);
   device::GpuConfig gpu;

@@ -8,6 +8,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "gpu-emulator/platform/test_machine.h"
+#include "trust/verify/verify.h"
 
 namespace ccgpu::emulator::test {
 namespace {
@@ -110,6 +111,49 @@ TEST_F(PlatformTest, GuestEntersTheGivenNetworkNamespace) {
   shim.network_namespace = made.get();
   ASSERT_TRUE(shim.Launch()->has_launched());
   EXPECT_THAT(shim.Tell("facts"), HasSubstr("net:[" + std::to_string(st.st_ino) + "]"));
+}
+
+TEST_F(PlatformTest, AVerifierAcceptsTheReportForThisSandboxOnly) {
+  Client shim(socket_path());
+  auto launched = shim.Launch();
+  ASSERT_TRUE(launched->has_launched());
+  evidence::SnpEvidence evidence{ReportBytes(shim.Tell("report " + std::string(128, 'a') + " 0")), evidence::ParseCertTable(TestChip().cert_table).value()};
+  verify::Anchors anchors{{}, {}, {TestChip().ark}, true};
+  verify::SnpOptions options;
+  options.report_data = Bytes(64, 0xaa);
+  options.host_data = Bytes(32, 0x11);
+  options.measurement = ToBytes(AsBytes(launched->launched().measurement()));
+  const auto code = [&] {
+    auto verdict = verify::VerifySnp(evidence::Unverified<evidence::SnpEvidence>(evidence), {}, anchors, options, SystemClock().Now());
+    return verdict.accepted ? "accepted as " + verdict.environment : verdict.FirstFailure()->reason.code;
+  };
+  EXPECT_EQ(code(), "accepted as emulated");
+  options.host_data = Bytes(32, 0x12);
+  EXPECT_EQ(code(), "snp.host-data-mismatch");
+  options.host_data = Bytes(32, 0x11);
+  options.report_data = Bytes(64, 0xab);
+  EXPECT_EQ(code(), "snp.report-data-mismatch");
+  options.report_data = Bytes(64, 0xaa);
+  options.measurement->at(0) ^= 1;
+  EXPECT_EQ(code(), "snp.measurement-mismatch");
+  options.measurement->at(0) ^= 1;
+  anchors.insecure_accept_emulated = false;
+  EXPECT_EQ(code(), "environment.emulated");
+}
+
+TEST_F(PlatformTest, OneIdIsOneSandbox) {
+  Client first(socket_path());
+  first.request.add_gpu_uuids("g0");
+  ASSERT_TRUE(first.Launch()->has_launched());
+  Client second(socket_path());
+  auto refused = second.Launch();
+  ASSERT_TRUE(refused.ok() && refused->has_failure());
+  EXPECT_EQ(refused->failure().code(), "platform.sandbox-exists");
+  EXPECT_EQ(gpus_.HolderOf("g0"), "s1");
+  EXPECT_EQ(first.Tell("exit 0"), "gone");
+  ASSERT_TRUE(first.Next()->has_exited());
+  Client third(socket_path());
+  EXPECT_TRUE(third.Launch()->has_launched());
 }
 
 TEST_F(PlatformTest, ChangedImageIsAnotherMeasurement) {

@@ -49,6 +49,7 @@ void Sandbox::Run() {
   } else {
     log::Warning("launch refused", {{"sandbox", id_}, {"code", launched.error().code}, {"text", launched.error().text}});
     (void)shim_.SendFailure(launched.error());
+    if (guest_) guest_->Kill();  // it started, but nobody can be told
   }
   Finish();
   --parts_.running;
@@ -60,6 +61,9 @@ Status Sandbox::Launch(ReceivedFrame received) {
   }
   const LaunchRequest& request = received.frame.launch();
   RETURN_IF_ERROR(CheckRequest(request));
+  if (!parts_.Enter(request.sandbox_id())) {
+    return Err("platform.sandbox-exists", request.sandbox_id(), "a sandbox of this id runs; wait for its Exited");
+  }
   id_ = request.sandbox_id();
   ASSIGN_OR_RETURN(gpus_, parts_.gpus->Lock(id_, {request.gpu_uuids().begin(), request.gpu_uuids().end()}));
   std::vector<evidence::MeasuredFile> measured;
@@ -230,7 +234,10 @@ void Sandbox::Finish() {
   tsm_.reset();
   guest_channel_.reset();
   // Only a scrubbed GPU is free, and only then does the peer hear that the sandbox is gone.
-  if (!id_.empty()) parts_.gpus->Release(id_);
+  if (!id_.empty()) {
+    parts_.gpus->Release(id_);
+    parts_.Leave(id_);
+  }
   if (!started) return;
   Frame frame;
   frame.mutable_exited()->set_status(exit_status.status);

@@ -3,6 +3,9 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
+#include <set>
+#include <string>
 
 #include "base/crypto/digest.h"
 #include "gpu-emulator/platform/frame_stream.h"
@@ -22,6 +25,20 @@ struct PlatformParts {
   ImageStore images;
   std::atomic<int> running{0};       // for /metrics
   std::atomic<uint64_t> launched{0};
+
+  // A sandbox's id is its name towards GpuPool: two sandboxes of one id would free each other's GPUs.
+  bool Enter(const std::string& sandbox_id) {
+    std::lock_guard lock(mutex);
+    return ids.insert(sandbox_id).second;
+  }
+  void Leave(const std::string& sandbox_id) {
+    std::lock_guard lock(mutex);
+    ids.erase(sandbox_id);
+  }
+
+ private:
+  std::mutex mutex;
+  std::set<std::string> ids;
 };
 
 // Runs on one thread from its making to its end: the guest dies with that thread.
@@ -49,7 +66,7 @@ class Sandbox {
   FrameStream shim_;
   Fd peer_mount_namespace_;
   int stop_;
-  std::string id_;
+  std::string id_;  // empty until it is entered
   std::vector<LockedGpu> gpus_;
   std::vector<std::shared_ptr<const SealedFile>> images_;
   std::unique_ptr<SnpReporter> reporter_;
