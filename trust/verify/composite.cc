@@ -36,13 +36,14 @@ Finding SameGpus(CompositeContext& c) {
 
 Finding Distinct(CompositeContext& c) {
   std::set<std::string> ueids, pdis, uuids;
-  std::set<Bytes> responder_nonces;
+  std::set<Bytes> responder_nonces, keys;
   for (const GpuContext& gpu : c.gpus) {
     const GpuFacts facts = FactsOf(gpu);
     const auto twice = [&](const char* what, const std::string& value) {
       return Finding::Fail(Err("composite.duplicate-gpu", "", std::string("two GPUs have the same ") + what + " " + value + ": one device was counted twice")).Claim(what, "distinct", value);
     };
     if (!facts.ueid.empty() && !ueids.insert(facts.ueid).second) return twice("ueid", facts.ueid);
+    if (!gpu.chain.empty() && !keys.insert(gpu.chain[0].key().Der()).second) return twice("attestation key, ueid", facts.ueid);
     if (!facts.pdi.empty() && !pdis.insert(facts.pdi).second) return twice("pdi", facts.pdi);
     if (!facts.uuid.empty() && !uuids.insert(facts.uuid).second) return twice("uuid", facts.uuid);
     if (gpu.report && !responder_nonces.insert(gpu.report->responder_nonce).second) return twice("responder nonce", HexEncode(gpu.report->responder_nonce));

@@ -17,10 +17,11 @@ const PrivateKey& SharedKey(const std::string& name, KeyType type) {
   return it->second;
 }
 
-Party Issue(const std::string& level, const std::string& name, const Party* issuer, bool ca, const SpecEdits& edits, const SpecEdit& extra = nullptr, KeyType type = KeyType::kP384) {
+Party Issue(const std::string& level, const std::string& name, const Party* issuer, bool ca, const SpecEdits& edits, const SpecEdit& extra = nullptr, KeyType type = KeyType::kP384,
+            const std::string& unit = "") {
   CertificateSpec spec;
   spec.subject = {{"O", "EMULATED, NOT NVIDIA"}, {"CN", name}};
-  Party out{SharedKey(level, type), {}};
+  Party out{SharedKey(level + unit, type), {}};
   spec.key = out.key.public_key();
   spec.not_before = kStart;
   spec.not_after = kEnd;
@@ -56,14 +57,14 @@ std::vector<crypto::Certificate> CertificatesOf(const std::vector<Party>& leaf_f
   return out;
 }
 
-GpuWorld::GpuWorld(const SpecEdits& edits) {
+GpuWorld::GpuWorld(const SpecEdits& edits, const std::string& unit) {
   const Party root = Issue("device4", "ccgpu Device Identity CA", nullptr, true, edits);
   const Party family = Issue("device3", "GH100 Identity", &root, true, edits);
   const Party provisioner = Issue("device2", "GH100 Provisioner ICA 1", &family, true, edits);
-  const Party identity = Issue("device1", "GH100 A01 GSP BROM", &provisioner, true, edits, [](CertificateSpec& s) { s.serial = {0x41, 1, 2, 3, 4, 5, 6, 7, 8}; });
+  const Party identity = Issue("device1", "GH100 A01 GSP BROM", &provisioner, true, edits, [](CertificateSpec& s) { s.serial = {0x41, 1, 2, 3, 4, 5, 6, 7, 8}; }, KeyType::kP384, unit);
   const Party leaf = Issue("device0", "GH100 A01 GSP FMC LF", &identity, false, edits, [&](CertificateSpec& s) {
     s.extensions.push_back({evidence::kOidCompositeDeviceId, evidence::MakeFwidExtension(identity.key.public_key(), kFwid), false});
-  });
+  }, KeyType::kP384, unit);
   device = {leaf, identity, provisioner, family, root};
   const Party rim_root = Issue("rim3", "RIM root", nullptr, true, edits);
   const Party rim_ca = Issue("rim2", "RIM CA", &rim_root, true, edits);

@@ -30,7 +30,8 @@ inline const TimePoint kTestNow = ParseTime("2026-06-01T12:00:00Z").value();
 
 // A healthy H100 and everything needed to judge it.
 struct GpuWorld {
-  explicit GpuWorld(const SpecEdits& edits = {});
+  // Worlds with another `unit` are other devices of the same vendor: same roots, other device keys.
+  explicit GpuWorld(const SpecEdits& edits = {}, const std::string& unit = "");
 
   std::vector<Party> device, rim;  // leaf first, root last
   Party ocsp;                      // issued by the device root
