@@ -22,9 +22,6 @@ ttrpc::Code CodeOf(const Error& error) {
   return ttrpc::Code::kUnknown;
 }
 
-// Failures that only say what the caller can know anyway make no event.
-bool IsEvent(const Error& error) { return CodeOf(error) == ttrpc::Code::kPermissionDenied || CodeOf(error) == ttrpc::Code::kUnknown; }
-
 }  // namespace
 
 template <class Request, class F>
@@ -35,7 +32,7 @@ void GuestService::On(const char* method, F handler) {
       return ttrpc::Reply::Fail(ttrpc::Code::kInternal, "not a valid message");
     Status status = handler(request);
     if (status.ok()) return ttrpc::Reply::Ok();
-    if (IsEvent(status.error())) host_.EventOf(status.error());
+    // The host half makes the event of it: an event sent from here could come too late to be read.
     return ttrpc::Reply::Fail(CodeOf(status.error()), status.error());
   });
 }
