@@ -48,10 +48,17 @@ void Sandbox::Run() {
     if (!Supervise()) guest_->Kill();
   } else {
     log::Warning("launch refused", {{"sandbox", id_}, {"code", launched.error().code}, {"text", launched.error().text}});
-    (void)shim_.SendFailure(launched.error());
-    if (guest_) guest_->Kill();  // it started, but nobody can be told
+    if (guest_) guest_->Kill();  // it started, but nobody could be told
   }
-  Finish();
+  const GuestProcess::ExitStatus exit_status = Finish();
+  if (launched.ok()) {
+    Frame frame;
+    frame.mutable_exited()->set_status(exit_status.status);
+    frame.mutable_exited()->set_signaled(exit_status.signaled);
+    (void)shim_.Send(frame);
+  } else {
+    (void)shim_.SendFailure(launched.error());
+  }
   --parts_.running;
 }
 
@@ -224,10 +231,9 @@ void Sandbox::Answer(ReceivedFrame request) {
   if (!sent.ok()) guest_channel_.reset();
 }
 
-void Sandbox::Finish() {
+GuestProcess::ExitStatus Sandbox::Finish() {
   GuestProcess::ExitStatus exit_status;
-  const bool started = guest_ != nullptr;
-  if (started) {
+  if (guest_) {
     exit_status = guest_->Wait();
     log::Info("guest ended", {{"sandbox", id_}, {"status", std::to_string(exit_status.status)}, {"signaled", exit_status.signaled ? "true" : "false"}});
   }
@@ -238,11 +244,7 @@ void Sandbox::Finish() {
     parts_.gpus->Release(id_);
     parts_.Leave(id_);
   }
-  if (!started) return;
-  Frame frame;
-  frame.mutable_exited()->set_status(exit_status.status);
-  frame.mutable_exited()->set_signaled(exit_status.signaled);
-  (void)shim_.Send(frame);
+  return exit_status;
 }
 
 }  // namespace ccgpu::emulator

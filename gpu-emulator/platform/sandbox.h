@@ -60,7 +60,8 @@ class Sandbox {
   bool ServeShim();
   void ServeGuest();
   void Answer(ReceivedFrame request);
-  void Finish();
+  // Waits for the guest's end and undoes everything.
+  GuestProcess::ExitStatus Finish();
 
   PlatformParts& parts_;
   FrameStream shim_;
