@@ -65,19 +65,17 @@ std::vector<kbs::EarSubmod> Submods(const kbs::AttestRequest& request, const ver
   return out;
 }
 
-// Whether fetching documents could still change the verdict: only then are they fetched, so that nobody makes the broker send
-// requests with evidence that is worth nothing anyway.
-bool OnlyDocumentsAreMissing(const verify::Verdict& verdict) {
-  bool missing = false;
+bool NeedsDocument(const verify::Check& check) {
+  const std::string& code = check.reason.code;
+  return code == "rim.not-found" || code.ends_with(".revocation-missing") || code.ends_with(".revocation-stale");
+}
+
+// The first failure that no document could mend; nullptr when there is none.
+const verify::Check* FatalFailure(const verify::Verdict& verdict) {
   for (const auto& check : verdict.checks) {
-    if (check.outcome != verify::Check::Outcome::kFailed) continue;
-    if (!check.reason.code.ends_with("-missing") && !check.reason.code.ends_with("-stale") && !check.reason.code.starts_with("rim.") &&
-        !check.reason.code.starts_with("revocation.")) {
-      return false;
-    }
-    missing = true;
+    if (check.outcome == verify::Check::Outcome::kFailed && !NeedsDocument(check)) return &check;
   }
-  return missing;
+  return nullptr;
 }
 
 }  // namespace
@@ -88,7 +86,9 @@ Appraisal EvidenceAppraiser::Appraise(const std::string& tee, const kbs::AttestR
   const evidence::Unverified<evidence::CompositeEvidence> composite(prepared->composite);
   FoundCollateral collateral = collateral_.For(prepared->composite.gpus, false, now);
   verify::Verdict verdict = verify::VerifyComposite(composite, collateral.documents, anchors_, prepared->options, now);
-  if (!verdict.accepted && OnlyDocumentsAreMissing(verdict)) {
+  // Documents are fetched only for evidence that they can still save: so nobody makes the broker send requests with evidence
+  // that is worth nothing anyway.
+  if (!verdict.accepted && !FatalFailure(verdict)) {
     collateral = collateral_.For(prepared->composite.gpus, true, now);
     verdict = verify::VerifyComposite(composite, collateral.documents, anchors_, prepared->options, now);
   }
@@ -97,8 +97,9 @@ Appraisal EvidenceAppraiser::Appraise(const std::string& tee, const kbs::AttestR
   out.claims_json = verdict.claims_json;
   if (auto whole = ParseJson(verdict.ToJson(), "verdict"); whole.ok() && whole->contains("checks")) out.checks_json = (*whole)["checks"].dump();
   if (!verdict.accepted || !verdict.verified) {
-    const Status why = verdict.ToStatus();
-    out.why = why.ok() ? Err("attest.refused", "evidence", "was not accepted") : why.error();
+    const verify::Check* failure = FatalFailure(verdict);
+    if (!failure) failure = verdict.FirstFailure();
+    out.why = failure ? failure->reason.In(failure->name) : Err("attest.refused", "evidence", "was not accepted");
     for (const Error& problem : collateral.problems) out.why.text += "; " + problem.ToString();
     return out;
   }

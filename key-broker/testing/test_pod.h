@@ -1,0 +1,44 @@
+// An emulated pod with GPUs that answers a broker's challenge, and the vendor services that its evidence needs.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <string>
+
+#include "key-broker/appraisal/collateral.h"
+#include "trust/kbs/jwe.h"
+#include "trust/kbs/protocol.h"
+#include "trust/verify/test_world.h"
+
+namespace ccgpu::broker {
+
+struct TestPod {
+  explicit TestPod(size_t gpu_count = 1);
+
+  // Evidence for this nonce, bound to `bound_to` (normally this pod's own key).
+  kbs::AttestRequest Answer(const std::string& nonce, const kbs::PublicJwk& bound_to);
+  kbs::AttestRequest Answer(const std::string& nonce) { return Answer(nonce, key.jwk); }
+  verify::Anchors Anchors() const;
+
+  kbs::TeeKey key = kbs::TeeKey::Generate();
+  std::string init_data;
+  std::string host_data;  // hex
+  std::deque<verify::GpuWorld> gpus;
+  verify::SnpWorld cpu;
+};
+
+// The RIM and OCSP services of the pod's vendor. Any thread once set up.
+class TestVendor final : public Fetcher {
+ public:
+  explicit TestVendor(const TestPod& pod) : pod_(pod) {}
+  Result<std::string> Fetch(const std::string& url, const std::string& body, const std::string& content_type) override;
+
+  std::atomic<bool> down{false};
+  std::atomic<int> fetches{0};
+  std::string revoked_level;  // "device1": answered as revoked
+
+ private:
+  const TestPod& pod_;
+};
+
+}  // namespace ccgpu::broker
