@@ -10,7 +10,7 @@
 namespace ccgpu::evidence {
 namespace {
 
-constexpr size_t kHashSize = 48, kMaxAlternatives = 64, kMaxResources = 64, kMaxChain = 8;
+constexpr size_t kHashSize = 48, kMaxAlternatives = 64, kMaxChain = 8;
 
 Error Bad(std::string text) { return Err("rim.malformed", "RIM", std::move(text)); }
 Error BadSignature(std::string text) { return Err("rim.signature-profile", "RIM", std::move(text)); }

@@ -16,6 +16,7 @@ nlohmann::ordered_json SnpClaims(const SnpContext& c) {
   out["policy_migrate_ma"] = (r.policy & evidence::snp_policy::kMigrationAgent) != 0;
   out["policy_debug_allowed"] = (r.policy & evidence::snp_policy::kDebug) != 0;
   out["policy_single_socket"] = (r.policy & evidence::snp_policy::kSingleSocket) != 0;
+  if (tcb.fmc) out["reported_tcb_fmc"] = *tcb.fmc;
   out["reported_tcb_bootloader"] = tcb.bootloader;
   out["reported_tcb_tee"] = tcb.tee;
   out["reported_tcb_snp"] = tcb.snp;
