@@ -1,0 +1,178 @@
+// The program itself: its start, its end, its files, and what a kill leaves behind.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <thread>
+
+#include "base/json.h"
+#include "key-broker/server/test_process.h"
+#include "key-broker/store/test_store.h"
+
+namespace ccgpu::broker {
+namespace {
+
+constexpr char kResource[] = "/kbs/v0/resource/default/test/one";
+
+class ProcessTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!Exists(std::string(CCGPU_BIN_DIR) + "/ccgpu-broker")) GTEST_SKIP() << "NO PROGRAM: build ccgpu-broker first";
+    WriteKey('a');
+  }
+  void WriteKey(char digit) { ASSERT_TRUE(WriteFileAtomic(folder.path() + "/master.key", std::string(64, digit) + "\n", 0600).ok()); }
+  std::string Log() { return *ReadFile(folder.path() + "/log"); }
+  int RunToEnd(std::vector<std::string> args) {
+    BrokerProcess broker(folder.path(), std::move(args));
+    EXPECT_FALSE(broker.ready());
+    const int status = broker.Wait();
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  TempFolder folder;
+};
+
+TEST_F(ProcessTest, ServesAndEndsCleanly) {
+  BrokerProcess broker(folder.path(), {});
+  ASSERT_TRUE(broker.ready()) << Log();
+  EXPECT_EQ(broker.Client()->Get("/healthz")->status, 200);
+  EXPECT_EQ(broker.Client("localhost")->Get("/healthz")->status, 200);
+  EXPECT_EQ(broker.Client()->Get("/")->status, 404);
+  httplib::SSLClient stranger("127.0.0.1", broker.port());
+  stranger.enable_server_certificate_verification(true);
+  EXPECT_FALSE(stranger.Get("/healthz")) << "the CA is the broker's own";
+  struct stat info{};
+  for (const char* name : {"broker.db", "admin-token", "auditor-token", "token.key", "tls/ca.key", "tls/server.key"}) {
+    ASSERT_EQ(::stat((folder.path() + "/" + name).c_str(), &info), 0) << name;
+    EXPECT_EQ(info.st_mode & 077, 0u) << name;
+  }
+  EXPECT_TRUE(Exists(folder.path() + "/ready"));
+  const int status = broker.Kill(SIGTERM);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << Log();
+  EXPECT_FALSE(Exists(folder.path() + "/ready"));
+}
+
+TEST_F(ProcessTest, CaAndTokensStayOverRestarts) {
+  std::string ca, token, server;
+  for (int i = 0; i < 2; ++i) {
+    BrokerProcess broker(folder.path(), {});
+    ASSERT_TRUE(broker.ready()) << Log();
+    const std::string now_ca = *ReadFile(folder.path() + "/tls/ca.crt"), now_token = *ReadFile(folder.path() + "/admin-token"), now_server = *ReadFile(folder.path() + "/tls/server.crt");
+    if (i == 1) {
+      EXPECT_EQ(now_ca, ca);
+      EXPECT_EQ(now_token, token);
+      EXPECT_EQ(now_server, server);
+    }
+    ca = now_ca;
+    token = now_token;
+    server = now_server;
+    broker.Kill(SIGTERM);
+  }
+  // Another name: another server certificate, the same CA.
+  BrokerProcess broker(folder.path(), {"--tls-name", "broker.example.org"});
+  ASSERT_TRUE(broker.ready()) << Log();
+  EXPECT_EQ(*ReadFile(folder.path() + "/tls/ca.crt"), ca);
+  EXPECT_NE(*ReadFile(folder.path() + "/tls/server.crt"), server);
+}
+
+TEST_F(ProcessTest, RefusesToRun) {
+  { BrokerProcess broker(folder.path(), {}); ASSERT_TRUE(broker.ready()); broker.Kill(SIGTERM); }
+  WriteKey('b');
+  EXPECT_EQ(RunToEnd({}), 1);
+  EXPECT_NE(Log().find("store.wrong-master-key"), std::string::npos);
+  WriteKey('a');
+  EXPECT_EQ(RunToEnd({"--listen", "nonsense"}), 2);
+  EXPECT_EQ(RunToEnd({"--no-such-flag"}), 2);
+  EXPECT_EQ(RunToEnd({"--device-root", "/nonexistent"}), 1);
+  BrokerProcess first(folder.path(), {});
+  ASSERT_TRUE(first.ready());
+  EXPECT_EQ(RunToEnd({}), 1);
+  EXPECT_NE(Log().find("broker.state-in-use"), std::string::npos);
+}
+
+TEST_F(ProcessTest, AddressesThatDoNotExistYetAreFine) {
+  BrokerProcess broker(folder.path(), {"--listen", "192.0.2.77:0"});  // TEST-NET-1 is on no interface
+  EXPECT_TRUE(broker.ready()) << Log();
+}
+
+TEST_F(ProcessTest, EmulatedEvidenceIsAnnouncedLoudly) {
+  { BrokerProcess broker(folder.path(), {}); ASSERT_TRUE(broker.ready()); EXPECT_EQ(Log().find("insecure"), std::string::npos); }
+  BrokerProcess broker(folder.path(), {"--insecure-accept-emulated"});
+  ASSERT_TRUE(broker.ready());
+  EXPECT_NE(Log().find("level=warning component=ccgpu-broker msg=\"--insecure-accept-emulated"), std::string::npos);
+}
+
+TEST_F(ProcessTest, KilledWhileWritingLeavesNoHalfResource) {
+  for (int round = 0; round < 5; ++round) {
+    BrokerProcess broker(folder.path(), {});
+    ASSERT_TRUE(broker.ready()) << Log();
+    std::atomic<int> stored{0};
+    std::thread writer([&] {
+      auto client = broker.Client();
+      client->set_keep_alive(true);
+      for (char c = 'a';; c = c == 'z' ? 'a' : static_cast<char>(c + 1)) {
+        auto result = client->Post(kResource, broker.Admin(), std::string(500000, c), "application/octet-stream");
+        if (!result || result->status != 200) return;
+        ++stored;
+      }
+    });
+    while (stored < 3 + round) std::this_thread::yield();
+    broker.Kill(SIGKILL);
+    writer.join();
+  }
+  {
+    BrokerProcess broker(folder.path(), {});
+    ASSERT_TRUE(broker.ready()) << "the ledger is whole after every kill: " << Log();
+    broker.Kill(SIGTERM);
+  }
+  TestStore store(folder.path() + "/broker.db", 0xaa);
+  auto content = store.objects->Get(ObjectKind::kResource, "default/test/one");
+  ASSERT_TRUE(content.ok()) << content.error().ToString();
+  ASSERT_TRUE(content->has_value());
+  ASSERT_EQ((*content)->size(), 500000u);
+  EXPECT_EQ(std::count((*content)->begin(), (*content)->end(), (**content)[0]), 500000);
+}
+
+TEST_F(ProcessTest, Bodies) {
+  BrokerProcess broker(folder.path(), {});
+  ASSERT_TRUE(broker.ready()) << Log();
+  auto client = broker.Client();
+  const httplib::Headers admin = broker.Admin();
+  EXPECT_EQ(client->Post(kResource, admin, std::string(2u << 20, 'x'), "application/octet-stream")->status, 200);
+  auto too_much = client->Post(kResource, admin, std::string((2u << 20) + 1, 'x'), "application/octet-stream");
+  EXPECT_TRUE(!too_much || too_much->status == 413);
+  // curl's default type: must not be taken apart as a form.
+  EXPECT_EQ(broker.Client()->Post(kResource, admin, std::string(100000, '&'), "application/x-www-form-urlencoded")->status, 200);
+  const auto list = Json::parse(broker.Client()->Get("/kbs/v0/ccgpu/resources", admin)->body);
+  EXPECT_EQ(list["resources"][0]["size"], 100000);
+  EXPECT_EQ(broker.Client()->Delete(kResource, admin)->status, 200);
+  auto head = broker.Client()->Head("/healthz");
+  EXPECT_EQ(head->status, 405);
+  EXPECT_EQ(head->get_header_value("Allow"), "GET");
+}
+
+TEST_F(ProcessTest, UnpackedBodiesHaveTheSameLimit) {
+  BrokerProcess broker(folder.path(), {});
+  ASSERT_TRUE(broker.ready()) << Log();
+  auto client = broker.Client();
+  client->set_compress(true);
+  auto result = client->Post(kResource, broker.Admin(), std::string(64u << 20, 'x'), "text/plain");
+  EXPECT_TRUE(!result || result->status >= 400);
+  EXPECT_EQ(broker.Client()->Get("/healthz")->status, 200);
+}
+
+TEST_F(ProcessTest, PlainHttpGetsNothing) {
+  BrokerProcess broker(folder.path(), {});
+  ASSERT_TRUE(broker.ready()) << Log();
+  httplib::Client plain("127.0.0.1", broker.port());
+  EXPECT_FALSE(plain.Get("/healthz"));
+}
+
+TEST_F(ProcessTest, HelpAndVersion) {
+  for (const char* flag : {"--help", "--version"}) {
+    const std::string command = std::string(CCGPU_BIN_DIR) + "/ccgpu-broker " + flag + " > " + folder.path() + "/out";
+    EXPECT_EQ(std::system(command.c_str()), 0) << flag;
+    EXPECT_NE(ReadFile(folder.path() + "/out")->find("ccgpu-broker"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace ccgpu::broker
