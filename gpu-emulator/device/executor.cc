@@ -52,6 +52,7 @@ Status Executor::RunOne() {
   Status fatal;
   const Result<Bytes> answer = Dispatch(op, in, fatal);
   RETURN_IF_ERROR(std::move(fatal));
+  if (Stopped()) return Err("link.stopped", "channel", "was closed during a command");  // a cancelled kernel has no result
   if (!answer.ok() && answer.error().code == "link.bad-command") return answer.error();
   RETURN_IF_ERROR(Complete(sequence, answer));
   if (!answer.ok()) return Ok();

@@ -16,7 +16,7 @@ struct ServerOptions {
   std::string path;            // socket; an old one is replaced
   mode_t mode = 0600;          // containers whose users are not root need 0666
   bool may_set_ready = false;  // only the agent's own socket
-  std::vector<std::shared_ptr<GuestDriver>> gpus;  // in the order in which the peer counts them; it sees no others
+  std::vector<std::shared_ptr<GuestDriver>> gpus = {};  // in the order in which the peer counts them; it sees no others
 };
 
 // One thread per server plus one per connection. A connection that ends closes the channels that it opened. The destructor

@@ -90,7 +90,7 @@ CUresult LoadTexts(Scope& scope, const std::vector<std::string>& texts, const Ji
   command.arguments = arguments.bytes();
   const Completion answer = scope.context->channel->Call(std::move(command));
   if (answer.status != CUDA_SUCCESS) {
-    log.Fail(answer.error);
+    if (answer.status == CUDA_ERROR_INVALID_PTX) log.Fail(answer.error);
     return answer.status;
   }
   log.Clear();

@@ -83,7 +83,10 @@ Error Channel::StateError() const {
   return Err("gpu.lost", "channel", "the GPU is gone: lost, reset or taken back");
 }
 
-void Channel::Die(const Error& error) {
+void Channel::Die(const Error& cause) {
+  // A device that goes away takes its ring with it: what is left there is not an attack.
+  const bool lost = link::Load(memory_.control(id_)->status) == link::kChannelLost;
+  const Error error = lost && cause.code.starts_with("link.") ? StateError() : cause;
   int none = CUDA_SUCCESS;
   if (!failure_.compare_exchange_strong(none, ToCuda(error))) return;
   std::fprintf(stderr, "ccgpu: libcuda: %s\n", error.ToString().c_str());

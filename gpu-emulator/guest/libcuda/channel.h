@@ -72,7 +72,7 @@ class Channel {
   Status TakeRecord();
   Status TakeCompletion(ByteView record);
   void Finish(const Completion& completion);
-  void Die(const Error& error);  // lock held
+  void Die(const Error& cause);  // lock held
   Error StateError() const;      // why the channel's status says that nothing more comes
   bool Broken() const;
 
