@@ -63,9 +63,9 @@ Status CheckConfig(const Config& config) {
       config.resource.find("kubernetes.io/") != std::string::npos) {
     return Err("plugin.bad-config", "resource", "\"" + config.resource + "\" is not an extended resource name (domain/name)");
   }
-  // sun_path holds 108 bytes; our longest name is ccgpu-<16 hex>.sock.
+  // sun_path holds 107 characters; our longest name is ccgpu-<8 hex>.sock.
   for (const auto& dir : {config.kubelet_dir, config.plugin_watcher_dir}) {
-    if (dir.size() > 78) return Err("plugin.bad-config", dir, "is too long for a unix socket path (78 characters at most)");
+    if (dir.size() > 87) return Err("plugin.bad-config", dir, "is too long for a unix socket path (87 characters at most)");
   }
   return Ok();
 }

@@ -35,6 +35,11 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address
   auto impl = std::make_unique<Impl>();
   auto& server = impl->server;
   server.new_task_queue = [] { return new httplib::ThreadPool(2); };
+  // The library's default would let two processes share the port without a word.
+  server.set_socket_options([](socket_t socket) {
+    const int yes = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  });
   server.Get("/metrics", [&](const httplib::Request&, httplib::Response& response) {
     response.set_content(metrics.Text(*table.Get()), "text/plain; version=0.0.4");
   });

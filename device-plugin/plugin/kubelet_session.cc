@@ -19,7 +19,7 @@ namespace {
 std::string UniqueSocketName() {
   std::random_device random;
   char name[32];
-  std::snprintf(name, sizeof name, "ccgpu-%08x%08x.sock", random(), random());
+  std::snprintf(name, sizeof name, "ccgpu-%08x.sock", random());  // short: sun_path has 108 bytes for it and its folder
   return name;
 }
 

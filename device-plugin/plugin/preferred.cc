@@ -43,13 +43,14 @@ Result<std::vector<std::string>> PreferredDevices(const Snapshot& devices, const
   }
 
   // The node to fill from: one that holds the whole request before one that does not; among those, the one that already has
-  // most of what must be in, then the one with the lowest index.
+  // most of what must be in, then (where none holds it whole) the one with most devices, then the one with the lowest index.
   std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.index < b.index; });
   const size_t missing = static_cast<size_t>(size) - must.size();
   auto better = [&](const Candidate& a, const Candidate& b) {
     auto fits = [&](int32_t node) { return offered_on_node[node] - must_on_node[node] >= missing; };
     if (must_on_node[a.numa] != must_on_node[b.numa]) return must_on_node[a.numa] > must_on_node[b.numa];
     if (fits(a.numa) != fits(b.numa)) return fits(a.numa);
+    if (!fits(a.numa) && offered_on_node[a.numa] != offered_on_node[b.numa]) return offered_on_node[a.numa] > offered_on_node[b.numa];
     return a.index < b.index;
   };
   std::vector<std::string> chosen(must.begin(), must.end());

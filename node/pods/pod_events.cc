@@ -2,6 +2,9 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <array>
+
 #include "base/fd.h"
 #include "base/json.h"
 #include "node/cri/refusal.h"
@@ -10,6 +13,9 @@ namespace ccgpu::node {
 namespace {
 
 constexpr size_t kMostEvents = 20000;  // a sandbox must not fill the node's memory
+
+// Good news whose codes are in areas that otherwise refuse.
+constexpr std::array<std::string_view, 4> kGood = {"gpu.session", "policy.in-force", "attest.gpu-accepted", "attest.not-applicable"};
 
 }  // namespace
 
@@ -65,7 +71,7 @@ const PodEvent* FindRefusal(const std::vector<PodEvent>& events) {
     if (event.component == "ccgpu-node") continue;
     if (event.code == "attest.gpu-accepted") {
       found = nullptr;
-    } else if (found == nullptr && IsRefusal(event.code)) {
+    } else if (found == nullptr && IsRefusal(event.code) && std::find(kGood.begin(), kGood.end(), event.code) == kGood.end()) {
       found = &event;
     }
   }

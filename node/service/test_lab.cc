@@ -13,13 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <condition_variable>
 #include <cstring>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
-#include <thread>
 
 #include "base/file.h"
 #include "node/images/archive.h"
@@ -36,71 +33,6 @@ bool Eventually(const std::function<bool()>& condition, milliseconds limit) {
     ::poll(nullptr, 0, 10);
   }
   return true;
-}
-
-// --- StubEmulator
-
-struct StubEmulator::State {
-  std::mutex mutex;
-  std::condition_variable changed;
-  uint64_t version = 0;
-  bool stopping = false;
-  emulator::v1::ListGpusResponse list;
-};
-
-StubEmulator::StubEmulator(const std::string& socket) : state_(std::make_shared<State>()) {
-  ::unlink(socket.c_str());
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("unix:" + socket, grpc::InsecureServerCredentials());
-  builder.RegisterService(this);
-  server_ = builder.BuildAndStart();
-}
-
-StubEmulator::~StubEmulator() {
-  {
-    std::lock_guard lock(state_->mutex);
-    state_->stopping = true;
-    state_->changed.notify_all();
-  }
-  server_->Shutdown(std::chrono::system_clock::now() + milliseconds(200));
-}
-
-void StubEmulator::Set(std::vector<emulator::v1::Gpu> gpus) {
-  std::lock_guard lock(state_->mutex);
-  state_->list.clear_gpus();
-  for (auto& gpu : gpus) *state_->list.add_gpus() = std::move(gpu);
-  state_->version++;
-  state_->changed.notify_all();
-}
-
-emulator::v1::Gpu StubEmulator::MakeGpu(uint32_t index, int numa) {
-  emulator::v1::Gpu gpu;
-  gpu.set_index(index);
-  gpu.set_uuid("GPU-00000000-0000-0000-0000-00000000000" + std::to_string(index));
-  gpu.set_mode("hopper-cc");
-  gpu.set_state("UNLOCKED");
-  gpu.set_healthy(true);
-  gpu.set_numa_node(numa);
-  return gpu;
-}
-
-grpc::Status StubEmulator::ListGpus(grpc::ServerContext*, const emulator::v1::ListGpusRequest*, emulator::v1::ListGpusResponse* response) {
-  std::lock_guard lock(state_->mutex);
-  *response = state_->list;
-  return grpc::Status::OK;
-}
-
-grpc::Status StubEmulator::WatchGpus(grpc::ServerContext* context, const emulator::v1::ListGpusRequest*,
-                                     grpc::ServerWriter<emulator::v1::ListGpusResponse>* writer) {
-  std::unique_lock lock(state_->mutex);
-  for (uint64_t seen = UINT64_MAX; !state_->stopping && !context->IsCancelled();) {
-    if (seen != state_->version) {
-      seen = state_->version;
-      if (!writer->Write(state_->list)) break;
-    }
-    state_->changed.wait_for(lock, milliseconds(100));
-  }
-  return grpc::Status::OK;
 }
 
 // --- Process
@@ -331,10 +263,8 @@ void Lab::StartNode() {
 
 void Lab::StartPlugin() {
   plugin_ = Process({std::string(CCGPU_BIN_DIR) + "/ccgpu-device-plugin", "--state", dir_, "--http", ""}, dir_ + "/logs/plugin.log");
-  emulator::v1::ListGpusResponse list;
-  emulator_->ListGpus(nullptr, nullptr, &list);
   int64_t healthy = 0;
-  for (const auto& gpu : list.gpus()) healthy += gpu.healthy();
+  for (const auto& gpu : emulator_->Get()) healthy += gpu.healthy();
   EXPECT_TRUE(WaitAllocatable(healthy));
 }
 

@@ -11,27 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "gpu-emulator/api/control.grpc.pb.h"
+#include "device-plugin/testing/stub_emulator.h"
 #include "node/api/node.grpc.pb.h"
 
 namespace ccgpu::node {
 
-// The emulator's control API with GPUs that a test sets.
-class StubEmulator final : public emulator::v1::Control::Service {
- public:
-  explicit StubEmulator(const std::string& socket);
-  ~StubEmulator() override;
-  void Set(std::vector<emulator::v1::Gpu> gpus);  // pushed to watchers
-  static emulator::v1::Gpu MakeGpu(uint32_t index, int numa = 0);
-  grpc::Status ListGpus(grpc::ServerContext*, const emulator::v1::ListGpusRequest*, emulator::v1::ListGpusResponse*) override;
-  grpc::Status WatchGpus(grpc::ServerContext*, const emulator::v1::ListGpusRequest*,
-                         grpc::ServerWriter<emulator::v1::ListGpusResponse>*) override;
-
- private:
-  struct State;
-  std::shared_ptr<State> state_;
-  std::unique_ptr<grpc::Server> server_;
-};
+using deviceplugin::StubEmulator;
 
 // A program that the lab started; ended with the lab at the latest.
 class Process {
