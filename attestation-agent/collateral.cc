@@ -1,5 +1,6 @@
 #include "attestation-agent/collateral.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/file.h"
