@@ -94,7 +94,7 @@ Status CheckUserMount(const MountPolicy& policy, const Mount& mount, const std::
     case MountPolicy::Source::kEmptyDir: {
       const size_t slash = mount.source.rfind('/');
       const std::string folder = mount.source.substr(0, slash);
-      if (mount.source.substr(slash + 1) != policy.volume || !folder.ends_with("empty-dir")) {
+      if (mount.source.substr(slash + 1) != policy.volume || !(folder.ends_with("empty-dir") || folder.ends_with(".volumes"))) {  // kubelet, ccgpu-node
         return Differs("policy.mount", subject + ".volume", "the pod's emptyDir volume " + Show(policy.volume), Show(mount.source));
       }
       return Ok();

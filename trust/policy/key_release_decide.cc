@@ -55,16 +55,17 @@ class Checks {
 void CheckSandbox(const KeyReleasePolicy::Sandbox& policy, const Json& claims, Checks& checks) {
   const Json snp = claims.contains(policy.tee) ? claims[policy.tee] : Json();
   checks.Add("sandbox.tee", snp.is_object(), "evidence of " + policy.tee, snp.is_object() ? policy.tee : kMissing);
-  if (policy.any_pod) checks.Add("sandbox.anyPod", true, "any", TextOf(snp, "host_data"));
-  else checks.OneOf("sandbox.hostData", policy.host_data, TextOf(snp, "host_data"));
+  if (policy.any_pod) checks.Add("sandbox.anyPod", true, "any", TextOf(snp, "init_data"));
+  else checks.OneOf("sandbox.hostData", policy.host_data, TextOf(snp, "init_data"));
   if (!policy.measurements.empty()) checks.OneOf("sandbox.measurements", policy.measurements, TextOf(snp, "measurement"));
-  const bool known = snp.is_object() && snp.contains("debug") && snp["debug"].is_boolean();
-  const bool debug = !known || snp["debug"].get<bool>();
+  constexpr const char* kDebug = "policy_debug_allowed";
+  const bool known = snp.is_object() && snp.contains(kDebug) && snp[kDebug].is_boolean();
+  const bool debug = !known || snp[kDebug].get<bool>();
   checks.Add("sandbox.allowDebug", policy.allow_debug || !debug, policy.allow_debug ? "any" : "debug off", known ? (debug ? "debug on" : "debug off") : kMissing);
-  const Json tcb = snp.is_object() && snp.contains("reported_tcb") ? snp["reported_tcb"] : Json();
   for (const auto& [part, floor] : policy.min_tcb) {
-    const bool there = tcb.is_object() && tcb.contains(part) && tcb[part].is_number_unsigned();
-    const uint64_t found = there ? tcb[part].get<uint64_t>() : 0;
+    const std::string claim = "reported_tcb_" + part;
+    const bool there = snp.is_object() && snp.contains(claim) && snp[claim].is_number_unsigned();
+    const uint64_t found = there ? snp[claim].get<uint64_t>() : 0;
     checks.Add("sandbox.minTcb." + part, there && found >= floor, "at least " + std::to_string(floor), there ? std::to_string(found) : kMissing);
   }
 }
@@ -79,10 +80,10 @@ void CheckGpus(const KeyReleasePolicy::Gpus& policy, const Json& claims, Checks&
     if (!policy.modes.empty()) checks.OneOf(at + "modes", policy.modes, TextOf(gpus[i], "mode"));
     if (!policy.models.empty()) checks.OneOf(at + "models", policy.models, TextOf(gpus[i], "hwmodel"));
     if (!policy.min_driver_version.empty()) {
-      const std::string found = TextOf(gpus[i], "driver_version");
+      const std::string found = TextOf(gpus[i], "x-nvidia-gpu-driver-version");
       checks.Add(at + "driverVersions.min", AtLeast(found, policy.min_driver_version), "at least " + policy.min_driver_version, found);
     }
-    if (!policy.vbios_versions.empty()) checks.OneOf(at + "vbiosVersions", policy.vbios_versions, TextOf(gpus[i], "vbios_version"));
+    if (!policy.vbios_versions.empty()) checks.OneOf(at + "vbiosVersions", policy.vbios_versions, TextOf(gpus[i], "x-nvidia-gpu-vbios-version"));
   }
 }
 
