@@ -168,6 +168,10 @@ Result<Attestation> Broker::AttestationOf(const Call& call) {
   if (id.empty()) return no_session;
   ASSIGN_OR_RETURN(auto attestation, attestations_.Get(id, call.now));
   if (!attestation) return Err("token.unknown", "token", "stands for no attestation that this broker (still) knows: attest again");
+  if (attestation->environment != "hardware" && !options_.insecure_accept_emulated) {
+    // A broker that was started with the flag before gave this token.
+    return Err("environment.emulated", "token", "is of an emulator, which this broker does not accept (any more)");
+  }
   return std::move(*attestation);
 }
 

@@ -31,7 +31,7 @@ struct BrokerOptions {
   size_t max_sessions = 100000;
   std::string issuer = "ccgpu-broker";
   std::string version = "0";
-  bool insecure_accept_emulated = false;  // said in each token and decision through the environment
+  bool insecure_accept_emulated = false;  // also for tokens that were given when it was true
 };
 
 // Everything outlives the broker.

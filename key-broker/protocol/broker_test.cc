@@ -236,10 +236,12 @@ TEST_F(BrokerTest, TamperedRowsAreNotReleased) {
 TEST_F(BrokerTest, RestartKeepsTokensResourcesAndLedger) {
   PutSecret(pod);
   client.AuthAndAttest();
-  Broker again({*broker.store.db, broker.store.keys, broker.appraiser, broker.roles, broker.clock, broker.store.random, broker.token_key}, Explaining());
+  Broker again({*broker.store.db, broker.store.keys, broker.appraiser, broker.roles, broker.clock, broker.store.random, broker.token_key}, Emulated(Explaining()));
   HttpRequest request = Request("GET", kResourcePath);
   request.authorization = "Bearer " + client.token;
   EXPECT_EQ(again.Handle(request).status, 200);
+  Broker careful({*broker.store.db, broker.store.keys, broker.appraiser, broker.roles, broker.clock, broker.store.random, broker.token_key}, Explaining());
+  EXPECT_EQ(CodeOf(careful.Handle(request)), "environment.emulated") << "restarted without the flag";
   broker.clock.Advance(std::chrono::minutes(5));
   EXPECT_EQ(CodeOf(again.Handle(request)), "kbs.token-expired");
   EXPECT_EQ(*again.ledger().Verify(), 4);

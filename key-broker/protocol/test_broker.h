@@ -15,6 +15,11 @@ inline constexpr char kAuditorToken[] = "auditor-token-of-this-test-0123456789ab
 inline constexpr char kResourcePath[] = "/kbs/v0/resource/default/test/one";
 inline constexpr char kPolicyPath[] = "/kbs/v0/ccgpu/release-policy/default/test/one";
 
+inline BrokerOptions Emulated(BrokerOptions options = {}) {
+  options.insecure_accept_emulated = true;
+  return options;
+}
+
 inline HttpRequest Request(const std::string& method, const std::string& path, const std::string& body = "") {
   HttpRequest out;
   out.method = method;
@@ -29,7 +34,7 @@ struct TestBroker {
         vendor(pod),
         collateral({}, vendor),
         appraiser(pod.Anchors(), collateral),
-        broker({*store.db, store.keys, other_appraiser ? *other_appraiser : appraiser, roles, clock, store.random, token_key}, options) {}
+        broker({*store.db, store.keys, other_appraiser ? *other_appraiser : appraiser, roles, clock, store.random, token_key}, Emulated(options)) {}
 
   HttpResponse Send(HttpRequest request) { return broker.Handle(request); }
   HttpResponse Admin(const std::string& method, const std::string& path, const std::string& body = "", const char* token = kAdminToken) {

@@ -115,6 +115,7 @@ Status RunBroker(const BrokerConfig& config, const std::string& version) {
   options.session_lifetime = config.session_lifetime;
   options.token_lifetime = config.token_lifetime;
   options.version = version;
+  options.insecure_accept_emulated = config.insecure_accept_emulated;
   Broker broker({*db, keys, appraiser, roles, clock, random, token_key}, options);
   ASSIGN_OR_RETURN(const int64_t entries, broker.ledger().Verify());
   log::Info("ledger is whole", {{"entries", std::to_string(entries)}});

@@ -76,11 +76,11 @@ Result<std::string> TestVendor::Fetch(const std::string& url, const std::string&
             for (size_t i = 0; i < chain.size(); ++i) {
               if (!Equal(chain[i].certificate.SerialNumber(), serial)) continue;
               known = true;
-              if (revoked_level == (device ? "device" : "rim") + std::to_string(i)) out = {evidence::CertStatus::kRevoked, 1, verify::kTestNow};
+              if (revoked_level == (device ? "device" : "rim") + std::to_string(i)) out = {evidence::CertStatus::kRevoked, 1, now};
             }
             return out;
           },
-          {signer.certificate, signer.key, verify::kTestNow, verify::kTestNow + std::chrono::hours(1)});
+          {signer.certificate, signer.key, now, now + std::chrono::hours(1)});
       if (!answer.ok()) return answer.error();
       if (known) return ToText(*answer);
     }
