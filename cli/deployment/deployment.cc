@@ -70,11 +70,17 @@ Status CheckMachine(const Layout& layout) {
   return Err("deployment.missing-program", missing, "not found: apt-get install containerd runc containernetworking-plugins");
 }
 
-Status Launch(Deployment& up, Command command, const std::function<bool()>& ready) {
-  up.progress("starting " + command.name);
+// Keeps the daemon of this name if it still lives, else starts it; returns when it is ready. `stale`: files that only a living
+// one may leave there.
+Status Launch(Deployment& up, const Command& command, const std::vector<std::string>& stale, const std::function<bool()>& ready) {
   const std::string log = up.layout().Log(command.name);
+  auto known = std::find_if(up.daemons.begin(), up.daemons.end(), [&](const Daemon& daemon) { return daemon.name == command.name; });
+  if (known != up.daemons.end() && IsAlive(*known)) return WaitReady(*known, log, kStartLimit, ready);
+  up.progress("starting " + command.name);
+  for (const std::string& file : stale) ::unlink(file.c_str());
   ASSIGN_OR_RETURN(Daemon daemon, Start(command, log));
-  up.daemons.push_back(daemon);
+  if (known != up.daemons.end()) *known = daemon;
+  else up.daemons.push_back(daemon);
   RETURN_IF_ERROR(SaveDaemons(up.layout().DaemonsFile(), up.daemons));
   return WaitReady(daemon, log, kStartLimit, ready);
 }
@@ -82,7 +88,7 @@ Status Launch(Deployment& up, Command command, const std::function<bool()>& read
 Status StartContainerd(Deployment& up) {
   const std::string path = BinFolder() + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";  // the shim is found here
   Command command{"containerd", {"containerd", "--config", up.layout().state + "/containerd/config.toml"}, {"PATH=" + path}};
-  return Launch(up, command, [&] { return Exists(up.layout().ContainerdSocket()); });
+  return Launch(up, command, {up.layout().ContainerdSocket()}, [&] { return Exists(up.layout().ContainerdSocket()); });
 }
 
 Status StartEmulator(Deployment& up) {
@@ -91,7 +97,7 @@ Status StartEmulator(Deployment& up) {
                    std::to_string(up.options.gpus), "--profile", up.options.profile, "--http", "127.0.0.1:" + std::to_string(up.addresses.emulator_port)},
                   {}};
   auto control = emulator::v1::Control::NewStub(UnixChannel(up.layout().EmulatorSocket()));
-  return Launch(up, command, [&] {
+  return Launch(up, command, {}, [&] {
     grpc::ClientContext context;
     SetDeadline(context, milliseconds(500));
     return control->GetRoots(&context, {}, &up.roots).ok();
@@ -110,12 +116,13 @@ Status StartBroker(Deployment& up) {
                    folder + "/amd-root.pem", "--rim-url", up.roots.rim_url(), "--ocsp-url", up.roots.ocsp_url(), "--explain-denials"},
                   {}};
   if (up.options.insecure_accept_emulated) command.argv.push_back("--insecure-accept-emulated");
-  return Launch(up, command, [&] { return Exists(folder + "/ready"); });
+  return Launch(up, command, {folder + "/ready"}, [&] { return Exists(folder + "/ready"); });
 }
 
 Status StartNode(Deployment& up) {
   Command command{"ccgpu-node", {BinFolder() + "/ccgpu-node", "--state", up.layout().state}, {}};
-  return Launch(up, command, [&] { return Exists(up.layout().NodeSocket()) && Exists(up.layout().Run("device-plugins/kubelet.sock")); });
+  const std::string kubelet = up.layout().Run("device-plugins/kubelet.sock");
+  return Launch(up, command, {up.layout().NodeSocket(), kubelet}, [&] { return Exists(up.layout().NodeSocket()) && Exists(kubelet); });
 }
 
 Status StartDevicePlugin(Deployment& up) {
@@ -125,7 +132,7 @@ Status StartDevicePlugin(Deployment& up) {
                    up.layout().state + "/cdi", "--http", "127.0.0.1:" + std::to_string(up.addresses.plugin_port)},
                   {}};
   auto node = node::v1::Node::NewStub(UnixChannel(up.layout().NodeSocket()));
-  return Launch(up, command, [&] {
+  return Launch(up, command, {}, [&] {
     grpc::ClientContext context;
     SetDeadline(context, milliseconds(500));
     node::v1::StatusResponse status;
@@ -177,6 +184,15 @@ Status Steps(Deployment& up) {
   RETURN_IF_ERROR(StartDevicePlugin(up));
   RETURN_IF_ERROR(ImportImages(up));
   return WriteConfig(up);
+}
+
+// A deployment that runs with other options is not silently changed.
+Status CheckSameOptions(const UpOptions& options) {
+  ASSIGN_OR_RETURN(DeploymentConfig config, LoadConfig(options.layout));
+  if (config.gpus == options.gpus && config.profile == options.profile && config.insecure_accept_emulated == options.insecure_accept_emulated) return Ok();
+  return Err("deployment.other-options", options.layout.state,
+             "is already up with --gpus " + std::to_string(config.gpus) + " --profile " + config.profile +
+                 (config.insecure_accept_emulated ? " --insecure-accept-emulated" : "") + ": run `ccgpu down` first, or use these options");
 }
 
 bool AllAlive(const std::vector<Daemon>& daemons) {
@@ -260,26 +276,17 @@ Status Up(const UpOptions& options, const Progress& progress) {
   RETURN_IF_ERROR(CheckMachine(options.layout));
   ASSIGN_OR_RETURN(Fd lock, LockState(options.layout));
   ASSIGN_OR_RETURN(std::vector<Daemon> running, LoadDaemons(options.layout.DaemonsFile()));
+  if (!running.empty() && Exists(options.layout.ConfigFile())) RETURN_IF_ERROR(CheckSameOptions(options));
   if (AllAlive(running)) {
-    ASSIGN_OR_RETURN(DeploymentConfig config, LoadConfig(options.layout));
-    if (config.gpus != options.gpus || config.profile != options.profile || config.insecure_accept_emulated != options.insecure_accept_emulated) {
-      return Err("deployment.other-options", options.layout.state, "is already up with --gpus " + std::to_string(config.gpus) + " --profile " + config.profile +
-                 (config.insecure_accept_emulated ? " --insecure-accept-emulated" : "") + ": run `ccgpu down` first, or use these options");
-    }
     progress("already up");
     return Ok();
   }
-  if (!running.empty()) {  // some of it died: start from nothing
-    progress("stopping what is left of an earlier deployment");
-    RETURN_IF_ERROR(TearDown(options.layout, running, progress));
-  }
   ASSIGN_OR_RETURN(Addresses addresses, ChooseAddresses(options.layout));
-  Deployment up{options, progress, addresses, {}, {}};
-  if (Status status = Steps(up); !status.ok()) {
-    (void)TearDown(options.layout, up.daemons, [](const std::string&) {});
-    return status;
-  }
-  return Ok();
+  const bool repair = std::any_of(running.begin(), running.end(), IsAlive);  // some died: what lives goes on
+  Deployment up{options, progress, addresses, running, {}};
+  Status status = Steps(up);
+  if (!status.ok() && !repair) (void)TearDown(options.layout, up.daemons, [](const std::string&) {});
+  return status;
 }
 
 Status Down(const Layout& layout, const Progress& progress) {

@@ -22,8 +22,8 @@ struct UpOptions {
 // Told one short line a step; steps that take longer than a moment are named before they run.
 using Progress = std::function<void(const std::string&)>;
 
-// Returns when pods can be run. Already up with the same options: a no-op. Up with others: "deployment.other-options".
-// What this call started is stopped again when a later step fails. One call at a time per state directory (a lock file).
+// Returns when pods can be run. Already up with the same options: a no-op. Up with others: "deployment.other-options". Programs that
+// died are started again, and those that live go on. A first start that fails halfway stops what it had started. One call at a time per state directory (a lock file).
 Status Up(const UpOptions& options, const Progress& progress);
 
 // Stops everything that Up started: pods, programs, sockets, the bridge, mounts. Keeps secrets, identities and images.
