@@ -104,6 +104,16 @@ bool OcspSingle::IsAbout(const crypto::Certificate& subject, const crypto::Certi
   return expected && OCSP_id_cmp(id.get(), expected.get()) == 0;
 }
 
+bool OcspResponse::NamesResponder(const crypto::Certificate& certificate) const {
+  const ASN1_OCTET_STRING* key_hash = nullptr;
+  const X509_NAME* name = nullptr;
+  if (!basic || OCSP_resp_get0_id(basic.get(), &key_hash, &name) != 1) return false;
+  if (name) return X509_NAME_cmp(name, X509_get_subject_name(certificate.raw())) == 0;
+  uint8_t digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  return X509_pubkey_digest(certificate.raw(), EVP_sha1(), digest, &size) == 1 && Equal({digest, size}, {key_hash->data, static_cast<size_t>(key_hash->length)});
+}
+
 bool OcspResponse::IsSignedBy(const crypto::PublicKey& key) const {
   if (!basic || !key.valid()) return false;
   const int nid = OBJ_obj2nid(OCSP_resp_get0_tbs_sigalg(basic.get())->algorithm);

@@ -35,6 +35,8 @@ struct OcspResponse {
   std::optional<Bytes> nonce;
   std::shared_ptr<ocsp_basic_response_st> basic;
 
+  // Whether this certificate is the one that the response says it is signed by (ResponderID; a hint that saves work).
+  bool NamesResponder(const crypto::Certificate& certificate) const;
   // Signature only, ECDSA with SHA-256 or better, or RSA.
   [[nodiscard]] bool IsSignedBy(const crypto::PublicKey& key) const;
 };

@@ -61,6 +61,8 @@ TEST(Ocsp, AnswersARequest) {
   EXPECT_EQ(response->certificates[0].Der(), pki.ocsp.Der());
   EXPECT_TRUE(MayOcspSign(response->certificates[0]));
   EXPECT_FALSE(MayOcspSign(pki.leaf));
+  EXPECT_TRUE(response->NamesResponder(pki.ocsp));
+  EXPECT_FALSE(response->NamesResponder(pki.ca));
   EXPECT_TRUE(response->IsSignedBy(pki.ocsp.key()));
   EXPECT_FALSE(response->IsSignedBy(pki.ca.key()));
 }

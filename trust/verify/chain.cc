@@ -50,7 +50,7 @@ Status CheckAlgorithm(const crypto::Certificate& certificate, size_t index, bool
 }  // namespace
 
 bool LinkCache::IsSigned(const crypto::Certificate& subject, const crypto::Certificate& issuer) {
-  std::pair<Bytes, Bytes> key(crypto::Sha256(subject.Der()), crypto::Sha256(issuer.Der()));
+  std::pair key(ToText(crypto::Sha256(subject.Der())), ToText(crypto::Sha256(issuer.Der())));
   const auto it = known_.find(key);
   if (it != known_.end()) return it->second;
   const bool is_signed = subject.IsSignedBy(issuer);

@@ -17,7 +17,7 @@ class LinkCache {
   bool IsSigned(const crypto::Certificate& subject, const crypto::Certificate& issuer);
 
  private:
-  std::map<std::pair<Bytes, Bytes>, bool> known_;
+  std::map<std::pair<std::string, std::string>, bool> known_;
 };
 
 // The reason codes of one kind of chain.

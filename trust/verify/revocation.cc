@@ -25,14 +25,22 @@ Revocation::Revocation(const Collateral& collateral, LinkCache& links, TimePoint
   }
 }
 
+bool Revocation::IsSigned(size_t response, const crypto::Certificate& responder) {
+  const auto [it, is_new] = signed_.try_emplace({response, ToText(responder.Der())}, false);
+  if (is_new) it->second = responses_[response].IsSignedBy(responder.key());
+  return it->second;
+}
+
 // Signed by the issuer itself, or by an OCSP signer that an issuer of the same chain appointed (RFC 6960 4.2.2.2; NVIDIA's
 // responders hold certificates of a CA further up).
-bool Revocation::IsAuthentic(const evidence::OcspResponse& response, const std::vector<crypto::Certificate>& chain, size_t index) {
-  if (response.IsSignedBy(chain[index + 1].key())) return true;
-  for (const crypto::Certificate& responder : response.certificates) {
-    if (!evidence::MayOcspSign(responder) || now_ < responder.NotBefore() || now_ > responder.NotAfter()) continue;
+bool Revocation::IsAuthentic(size_t response, const std::vector<crypto::Certificate>& chain, size_t index) {
+  const evidence::OcspResponse& r = responses_[response];
+  const crypto::Certificate& issuer = chain[index + 1];
+  if (r.NamesResponder(issuer) && IsSigned(response, issuer)) return true;
+  for (const crypto::Certificate& responder : r.certificates) {
+    if (!r.NamesResponder(responder) || !evidence::MayOcspSign(responder) || now_ < responder.NotBefore() || now_ > responder.NotAfter()) continue;
     const bool appointed = std::any_of(chain.begin() + static_cast<ptrdiff_t>(index) + 1, chain.end(), [&](const auto& ca) { return links_.IsSigned(responder, ca); });
-    if (appointed && response.IsSignedBy(responder.key())) return true;
+    if (appointed && IsSigned(response, responder)) return true;
   }
   return false;
 }
@@ -40,9 +48,9 @@ bool Revocation::IsAuthentic(const evidence::OcspResponse& response, const std::
 std::vector<Revocation::Statement> Revocation::StatementsAbout(const std::vector<crypto::Certificate>& chain, size_t index) {
   std::vector<Statement> out;
   const crypto::Certificate &subject = chain[index], &issuer = chain[index + 1];
-  for (const evidence::OcspResponse& response : responses_) {
-    for (const evidence::OcspSingle& single : response.singles) {
-      if (single.IsAbout(subject, issuer) && IsAuthentic(response, chain, index)) out.push_back({single.status, single.reason, single.this_update, single.next_update, "OCSP"});
+  for (size_t i = 0; i < responses_.size(); ++i) {
+    for (const evidence::OcspSingle& single : responses_[i].singles) {
+      if (single.IsAbout(subject, issuer) && IsAuthentic(i, chain, index)) out.push_back({single.status, single.reason, single.this_update, single.next_update, "OCSP"});
     }
   }
   for (const evidence::Crl& crl : crls_) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -38,11 +39,13 @@ class Revocation {
     std::optional<TimePoint> next_update;
     std::string source;
   };
-  bool IsAuthentic(const evidence::OcspResponse& response, const std::vector<crypto::Certificate>& chain, size_t index);
+  bool IsAuthentic(size_t response, const std::vector<crypto::Certificate>& chain, size_t index);
+  bool IsSigned(size_t response, const crypto::Certificate& responder);
   std::vector<Statement> StatementsAbout(const std::vector<crypto::Certificate>& chain, size_t index);
 
   std::vector<evidence::OcspResponse> responses_;
   std::vector<evidence::Crl> crls_;
+  std::map<std::pair<size_t, std::string>, bool> signed_;  // (response, responder's certificate) -> signature holds
   LinkCache& links_;
   TimePoint now_;
   size_t unreadable_ = 0;
