@@ -265,6 +265,7 @@ Result<std::unique_ptr<TsmFuse>> TsmFuse::Serve(Fd fuse, TsmTree::Reporter repor
   char* argv[] = {name, nullptr};
   fuse_args args = FUSE_ARGS_INIT(1, argv);
   served->state_->session = fuse_session_new(&args, &kOperations, sizeof kOperations, served->state_.get());
+  fuse_opt_free_args(&args);  // libfuse made a copy of its own
   if (served->state_->session == nullptr) return Err("platform.bad-fuse", "TsmRequest", "libfuse made no session");
   const std::string path = "/dev/fd/" + std::to_string(fuse.get());
   if (fuse_session_mount(served->state_->session, path.c_str()) != 0) {
