@@ -36,24 +36,24 @@ Finding SameGpus(CompositeContext& c) {
 
 Finding Distinct(CompositeContext& c) {
   std::set<std::string> ueids, pdis, uuids;
-  std::set<Bytes> responder_nonces, keys;
+  std::set<std::string> responder_nonces, keys;
   for (const GpuContext& gpu : c.gpus) {
     const GpuFacts facts = FactsOf(gpu);
     const auto twice = [&](const char* what, const std::string& value) {
       return Finding::Fail(Err("composite.duplicate-gpu", "", std::string("two GPUs have the same ") + what + " " + value + ": one device was counted twice")).Claim(what, "distinct", value);
     };
     if (!facts.ueid.empty() && !ueids.insert(facts.ueid).second) return twice("ueid", facts.ueid);
-    if (!gpu.chain.empty() && !keys.insert(gpu.chain[0].key().Der()).second) return twice("attestation key, ueid", facts.ueid);
+    if (!gpu.chain.empty() && !keys.insert(ToText(gpu.chain[0].key().Der())).second) return twice("attestation key, ueid", facts.ueid);
     if (!facts.pdi.empty() && !pdis.insert(facts.pdi).second) return twice("pdi", facts.pdi);
     if (!facts.uuid.empty() && !uuids.insert(facts.uuid).second) return twice("uuid", facts.uuid);
-    if (gpu.report && !responder_nonces.insert(gpu.report->responder_nonce).second) return twice("responder nonce", HexEncode(gpu.report->responder_nonce));
+    if (gpu.report && !responder_nonces.insert(ToText(gpu.report->responder_nonce)).second) return twice("responder nonce", HexEncode(gpu.report->responder_nonce));
   }
   return Finding::Pass();
 }
 
 // All GPUs of one set run in one protection mode; with a feature flag the report says which (0 single, 1 multi, 2 PPCIE).
 Finding SameMode(CompositeContext& c) {
-  std::set<Bytes> modes;
+  std::set<std::string> modes;
   for (const GpuContext& gpu : c.gpus) {
     if (!gpu.report) continue;
     const Bytes* flag = gpu.report->opaque.Find(evidence::opaque_type::kFeatureFlag);
@@ -63,7 +63,7 @@ Finding SameMode(CompositeContext& c) {
     all.push_back(0xff);
     if (ppcie) Append(all, *ppcie);
     if (c.shared.environment == "emulated" && mode != gpu.report->measurements.end()) Append(all, mode->second);
-    modes.insert(all);
+    modes.insert(ToText(all));
   }
   if (modes.size() <= 1) return Finding::Pass();
   return Finding::Fail(Err("composite.mixed-modes", "", "the GPUs of one pod are in different modes"));
