@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "base/file.h"
 #include "node/manifest/pod_spec.h"
 #include "node/manifest/quantity.h"
 
@@ -182,6 +185,18 @@ TEST(Manifest, TellsAllErrorsAtOnce) {
   std::vector<Error> all;
   EXPECT_FALSE(ParsePod(WithContainer("    livenessProbe: {}\n    tty: 3\n", "  nodeName: x\n"), "pod.yaml", &all).ok());
   EXPECT_EQ(all.size(), 3u);
+}
+
+TEST(Manifest, ExamplesOfTheRepositoryParse) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(CCGPU_SOURCE_DIR "/manifests/examples")) {
+    if (entry.path().extension() != ".yaml") continue;
+    auto text = ReadFile(entry.path());
+    ASSERT_TRUE(text.ok());
+    EXPECT_EQ(ErrorOf(*text), "") << entry.path();
+    count++;
+  }
+  EXPECT_GE(count, 4);
 }
 
 TEST(Quantity, Values) {
