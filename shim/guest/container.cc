@@ -129,7 +129,7 @@ Status Containers::CreateIn(Container& container, const v1::CreateContainerReque
     console_path = container.folder + "/console.sock";
     ASSIGN_OR_RETURN(console, ttrpc::ListenUnix(console_path));
   } else {
-    ASSIGN_OR_RETURN(fds, container.init.stdio->MakePipes(std::move(streams)));
+    ASSIGN_OR_RETURN(fds, container.init.stdio->MakePipes(std::move(streams), request.stdio().stdin_later()));
   }
   ASSIGN_OR_RETURN(pid_t pid, container.runc->Create(container.id, container.folder, console_path, fds));
   RETURN_IF_ERROR(Attach(container.init, pid, terminal, std::move(console), std::move(streams)));
@@ -185,9 +185,14 @@ Status Containers::WatchExit(const std::shared_ptr<Container>& container, const 
   });
 }
 
-Status Containers::Start(const v1::ProcessRef& request) {
+Status Containers::Start(const v1::StartRequest& request) {
   ASSIGN_OR_RETURN(auto container, Find(request.id()));
   std::lock_guard operation(container->operation);
+  ASSIGN_OR_RETURN(HostStreams streams, host_.TakeStreams(request.stdin()));
+  if (streams.in.valid()) {
+    std::lock_guard lock(container->state);
+    container->init.stdio->AttachInput(std::move(streams.in));
+  }
   return container->runc->Start(container->id, container->folder);
 }
 
@@ -216,7 +221,7 @@ Status Containers::Exec(const v1::ExecRequest& request) {
     console_path = folder + "/console.sock";
     ASSIGN_OR_RETURN(console, ttrpc::ListenUnix(console_path));
   } else {
-    ASSIGN_OR_RETURN(fds, process.stdio->MakePipes(std::move(streams)));
+    ASSIGN_OR_RETURN(fds, process.stdio->MakePipes(std::move(streams), false));
   }
   ASSIGN_OR_RETURN(pid_t pid, container->runc->Exec(container->id, folder, folder + "/process.json", console_path, fds));
   RETURN_IF_ERROR(Attach(process, pid, terminal, std::move(console), std::move(streams)));

@@ -22,7 +22,7 @@ class Containers {
       : sandbox_(sandbox), host_(host), reaper_(reaper), loop_(loop) {}
 
   Status Create(const v1::CreateContainerRequest& request);
-  Status Start(const v1::ProcessRef& request);
+  Status Start(const v1::StartRequest& request);
   Status Exec(const v1::ExecRequest& request);
   Status Signal(const v1::SignalRequest& request);
   Status Resize(const v1::ResizeRequest& request);

@@ -56,7 +56,7 @@ GuestService::GuestService(ttrpc::Server& server, Sandbox& sandbox, HostLink& ho
     return call();
   };
   On<v1::CreateContainerRequest>("CreateContainer", [=, this](const auto& r) { return ready([&] { return containers_.Create(r); }); });
-  On<v1::ProcessRef>("Start", [=, this](const auto& r) { return ready([&] { return containers_.Start(r); }); });
+  On<v1::StartRequest>("Start", [=, this](const auto& r) { return ready([&] { return containers_.Start(r); }); });
   On<v1::ExecRequest>("Exec", [=, this](const auto& r) { return ready([&] { return containers_.Exec(r); }); });
   On<v1::SignalRequest>("Signal", [=, this](const auto& r) { return ready([&] { return containers_.Signal(r); }); });
   On<v1::ResizeRequest>("ResizePty", [=, this](const auto& r) { return ready([&] { return containers_.Resize(r); }); });

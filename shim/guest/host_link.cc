@@ -75,10 +75,11 @@ Result<HostStreams> HostLink::TakeStreams(const v1::Stdio& stdio) {
   }
   auto fds = std::move(streams_[stdio.token()]);
   streams_.erase(stdio.token());
-  size_t wanted = size_t{stdio.has_stdin()} + stdio.has_stdout() + stdio.has_stderr();
+  bool has_stdin = stdio.has_stdin() && !stdio.stdin_later();
+  size_t wanted = size_t{has_stdin} + stdio.has_stdout() + stdio.has_stderr();
   if (fds.size() != wanted) return Err("channel.no-streams", "", "the host half sent another number of descriptors than announced");
   size_t next = 0;
-  if (stdio.has_stdin()) out.in = std::move(fds[next++]);
+  if (has_stdin) out.in = std::move(fds[next++]);
   if (stdio.has_stdout()) out.out = std::move(fds[next++]);
   if (stdio.has_stderr()) out.err = std::move(fds[next++]);
   return out;

@@ -106,12 +106,12 @@ class Stdio::Stream : public std::enable_shared_from_this<Stdio::Stream> {
   bool done_ = false;
 };
 
-Result<std::vector<int>> Stdio::MakePipes(HostStreams streams) {
+Result<std::vector<int>> Stdio::MakePipes(HostStreams streams, bool stdin_later) {
   host_ = std::move(streams);
   Fd* wanted[3] = {&host_.in, &host_.out, &host_.err};
   std::vector<int> ids = {-1, -1, -1};
   for (size_t i = 0; i < 3; ++i) {
-    if (!wanted[i]->valid()) continue;
+    if (!wanted[i]->valid() && !(i == 0 && stdin_later)) continue;
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return ErrnoError("process.start", "pipe for", "a standard stream");
     child_[i] = Fd(ends[i == 0 ? 0 : 1]);
@@ -123,25 +123,28 @@ Result<std::vector<int>> Stdio::MakePipes(HostStreams streams) {
 
 void Stdio::StartPipes() {
   for (Fd& end : child_) end.Close();
-  if (parent_[0].valid()) input_ = std::make_shared<Stream>(loop_, std::move(host_.in), std::move(parent_[0]));
+  if (host_.in.valid()) AttachInput(std::move(host_.in));
   if (parent_[1].valid())
     outputs_.push_back(std::make_shared<Stream>(loop_, std::move(parent_[1]), std::move(host_.out)));
   if (parent_[2].valid())
     outputs_.push_back(std::make_shared<Stream>(loop_, std::move(parent_[2]), std::move(host_.err)));
-  if (input_) input_->Start();
   for (auto& stream : outputs_) stream->Start();
 }
 
 void Stdio::StartTerminal(Fd master, HostStreams streams) {
   master_ = std::move(master);
-  if (streams.in.valid()) {
-    input_ = std::make_shared<Stream>(loop_, std::move(streams.in), Fd(::fcntl(master_.get(), F_DUPFD_CLOEXEC, 3)));
-    input_->Start();
-  }
+  if (streams.in.valid()) AttachInput(std::move(streams.in));
   if (!streams.out.valid()) streams.out = Fd(::open("/dev/null", O_WRONLY | O_CLOEXEC));  // else the process would block
   outputs_.push_back(
       std::make_shared<Stream>(loop_, Fd(::fcntl(master_.get(), F_DUPFD_CLOEXEC, 3)), std::move(streams.out)));
   outputs_.back()->Start();
+}
+
+void Stdio::AttachInput(Fd in) {
+  Fd to = master_.valid() ? Fd(::fcntl(master_.get(), F_DUPFD_CLOEXEC, 3)) : std::move(parent_[0]);
+  if (input_ || !to.valid()) return;
+  input_ = std::make_shared<Stream>(loop_, std::move(in), std::move(to));
+  input_->Start();
 }
 
 Status Stdio::Resize(uint32_t width, uint32_t height) {

@@ -24,12 +24,15 @@ class Stdio {
   Stdio(const Stdio&) = delete;
 
   // Makes the pipes that the process gets as 0, 1 and 2 (ids for Spawn::fds; -1 where nobody is at the other end).
-  Result<std::vector<int>> MakePipes(HostStreams streams);
+  // `stdin_later`: there will be an input, which AttachInput brings.
+  Result<std::vector<int>> MakePipes(HostStreams streams, bool stdin_later);
   // Begins to copy, once the process has its ends (ours are closed here).
   void StartPipes();
   // Copies to and from a pty's master instead.
   void StartTerminal(Fd master, HostStreams streams);
 
+  // The input that was announced. Once.
+  void AttachInput(Fd in);
   Status Resize(uint32_t width, uint32_t height);
   // Until all output has been passed on, but not longer than `limit`: a process left behind may hold the pipe for ever.
   void WaitDrained(std::chrono::milliseconds limit);

@@ -57,12 +57,7 @@ Status HostStdio::OpenOutput(const std::string& uri, Fd& fd, Fd& other_end) {
 Result<HostStdio> HostStdio::Open(const StdioPaths& paths, const std::string& id, const std::string& ns) {
   HostStdio stdio;
   stdio.terminal_ = paths.terminal;
-  if (!paths.in.empty()) {
-    std::string path = SplitUri(paths.in).second;
-    stdio.in_ = Fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (!stdio.in_.valid()) return ErrnoError("stdio.open", "open", path);
-    if (IsFifo(path)) stdio.in_writer_ = Fd(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
-  }
+  stdio.stdin_path_ = SplitUri(paths.in).second;
   if (paths.out.rfind("binary://", 0) == 0) {
     RETURN_IF_ERROR(stdio.StartLogger(paths.out, id, ns, !paths.terminal));
     return stdio;
@@ -76,6 +71,15 @@ Result<HostStdio> HostStdio::Open(const StdioPaths& paths, const std::string& id
     }
   }
   return stdio;
+}
+
+Status HostStdio::OpenStdin() {
+  if (stdin_path_.empty()) return Ok();
+  in_ = Fd(::open(stdin_path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!in_.valid()) return ErrnoError("stdio.open", "open", stdin_path_);
+  // As long as we hold a writing end the process sees no end of its input, whoever comes and goes at the other side.
+  if (IsFifo(stdin_path_) && !stdin_closed_) in_writer_ = Fd(::open(stdin_path_.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  return Ok();
 }
 
 Status HostStdio::StartLogger(const std::string& uri, const std::string& id, const std::string& ns, bool with_stderr) {
@@ -130,12 +134,20 @@ Status HostStdio::StartLogger(const std::string& uri, const std::string& id, con
 std::vector<int> HostStdio::ForGuest(v1::Stdio& stdio) const {
   std::vector<int> fds;
   stdio.set_terminal(terminal_);
-  stdio.set_has_stdin(in_.valid());
+  stdio.set_has_stdin(!stdin_path_.empty());
+  stdio.set_stdin_later(!stdin_path_.empty() && !in_.valid());
   stdio.set_has_stdout(out_.valid());
   stdio.set_has_stderr(err_.valid());
   for (const Fd* fd : {&in_, &out_, &err_})
     if (fd->valid()) fds.push_back(fd->get());
   return fds;
+}
+
+Result<uint64_t> HostStdio::SendStdin(const std::function<Result<uint64_t>(const std::vector<int>&)>& send) {
+  if (!in_.valid()) return uint64_t{0};
+  ASSIGN_OR_RETURN(uint64_t token, send({in_.get()}));
+  in_.Close();
+  return token;
 }
 
 void HostStdio::Sent() {
@@ -145,6 +157,9 @@ void HostStdio::Sent() {
   if (!err_reader_.valid()) err_.Close();
 }
 
-void HostStdio::CloseStdin() { in_writer_.Close(); }
+void HostStdio::CloseStdin() {
+  stdin_closed_ = true;
+  in_writer_.Close();
+}
 
 }  // namespace ccgpu::shim

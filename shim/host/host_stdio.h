@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,14 @@ class HostStdio {
   HostStdio& operator=(HostStdio&&) = default;
   ~HostStdio();  // a logger gets SIGTERM
 
+  // Input is opened at Start, not at Create: a client learns how to close it (CloseIO) only after Create has answered, and
+  // must not have written all of it before.
+  Status OpenStdin();
+
   // What goes to guestd: fills `stdio` (without the token) and gives the descriptors in the order it wants.
   std::vector<int> ForGuest(v1::Stdio& stdio) const;
+  // Input alone, after OpenStdin; 0 when there is none.
+  Result<uint64_t> SendStdin(const std::function<Result<uint64_t>(const std::vector<int>&)>& send);
   // After they were sent: keeps only what must stay open here.
   void Sent();
   void CloseStdin();  // the process reads the end of its input
@@ -36,7 +43,8 @@ class HostStdio {
  private:
   Status OpenOutput(const std::string& path, Fd& fd, Fd& other_end);
   Status StartLogger(const std::string& uri, const std::string& id, const std::string& ns, bool with_stderr);
-  bool terminal_ = false;
+  bool terminal_ = false, stdin_closed_ = false;
+  std::string stdin_path_;
   Fd in_, out_, err_;                       // for the guest
   Fd in_writer_, out_reader_, err_reader_;  // kept open
   pid_t logger_ = 0;

@@ -221,13 +221,7 @@ ttrpc::Reply TaskService::Start(const containerd::StartRequest& request) {
     process->state = ProcessState::kStarting;
     sandbox = containers_[request.id()].facts.kind == ContainerKind::kPodSandbox;
   }
-  ttrpc::Reply reply = ttrpc::Reply::Ok();
-  if (!sandbox) {
-    v1::ProcessRef ask;
-    ask.set_id(request.id());
-    auto guest = pod_.guest();
-    reply = guest ? guest->Call("Start", ask, kShortTimeout) : Reply::Fail(Code::kUnavailable, "the sandbox has ended");
-  }
+  ttrpc::Reply reply = sandbox ? Reply::Ok() : StartInGuest(request.id());
   std::lock_guard lock(mutex_);
   Container& container = containers_[request.id()];
   Process& process = container.init;
@@ -243,6 +237,24 @@ ttrpc::Reply TaskService::Start(const containerd::StartRequest& request) {
   containerd::StartResponse response;
   response.set_pid(static_cast<uint32_t>(process.pid));
   return OkReply(response);
+}
+
+ttrpc::Reply TaskService::StartInGuest(const std::string& id) {
+  auto guest = pod_.guest();
+  if (!guest) return Reply::Fail(Code::kUnavailable, "the sandbox has ended");
+  v1::StartRequest ask;
+  ask.set_id(id);
+  {
+    std::lock_guard lock(mutex_);
+    HostStdio& stdio = containers_[id].init.stdio;
+    Status opened = stdio.OpenStdin();
+    if (!opened.ok()) return Reply::Fail(Code::kUnknown, opened.error());
+    auto token = stdio.SendStdin([&](const std::vector<int>& fds) { return guest->SendStreams(fds); });
+    if (!token.ok()) return Reply::Fail(Code::kUnknown, token.error());
+    ask.mutable_stdin()->set_token(*token);
+    ask.mutable_stdin()->set_has_stdin(*token != 0);
+  }
+  return guest->Call("Start", ask, kShortTimeout);
 }
 
 ttrpc::Reply TaskService::Exec(const containerd::ExecProcessRequest& request) {
@@ -297,6 +309,7 @@ ttrpc::Reply TaskService::StartExec(const containerd::StartRequest& request) {
     auto opened = HostStdio::Open(paths, request.exec_id(), namespace_);
     if (!opened.ok()) return Reply::Fail(Code::kUnknown, opened.error());
     stdio = std::move(*opened);
+    if (Status input = stdio.OpenStdin(); !input.ok()) return Reply::Fail(Code::kUnknown, input.error());
     auto token = guest->SendStreams(stdio.ForGuest(*ask.mutable_stdio()));
     if (!token.ok()) return Reply::Fail(Code::kUnknown, token.error());
     ask.mutable_stdio()->set_token(*token);

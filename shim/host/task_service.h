@@ -56,6 +56,7 @@ class TaskService {
   Result<pid_t> CreateInGuest(const containerd::CreateTaskRequest& request, const SpecFacts& facts,
                               const std::string& spec_json, HostStdio& stdio);
   Reply Start(const containerd::StartRequest& request);
+  Reply StartInGuest(const std::string& id);
   Reply StartExec(const containerd::StartRequest& request);
   Reply Exec(const containerd::ExecProcessRequest& request);
   Reply Kill(const containerd::KillRequest& request);
