@@ -130,6 +130,10 @@ void AddImages(CLI::App& app, Action& action) {
   auto* import = image->add_subcommand("import", "Import OCI or docker archives");
   import->add_option("FILE", *archives, "Archives (docker save, skopeo copy ... oci-archive:)")->required();
   import->callback([=, &action] { action = [archives](Context& context) { return ImportImages(context, *archives); }; });
+  auto path = std::make_shared<std::string>();
+  auto* digest = image->add_subcommand("digest", "The digest of all files of an archive's images, or of a folder");
+  digest->add_option("PATH", *path, "Archive or folder")->required()->check(CLI::ExistingPath);
+  digest->callback([=, &action] { action = [path](Context& context) { return DigestImage(context, *path); }; });
 }
 
 void AddGpus(CLI::App& app, Action& action) {

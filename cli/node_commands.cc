@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/node_client.h"
 #include "cli/table.h"
+#include "trust/policy/rootfs_digest.h"
 
 namespace ccgpu::cli {
 namespace {
@@ -208,6 +209,25 @@ int ImportImages(Context& context, const std::vector<std::string>& archives) {
     all.MergeFrom(response);
   }
   PrintImages(context, all.images());
+  return kOk;
+}
+
+int DigestImage(Context& context, const std::string& path) {
+  Json list = Json::array();
+  if (std::filesystem::is_directory(path)) {
+    auto digest = policy::DigestDirectory(path);
+    if (!digest.ok()) return Report(context, digest.error(), kUsage);
+    list.push_back({{"reference", path}, {"rootfs_digest", *digest}});
+  } else {
+    auto images = images::ReadArchive(path);
+    if (!images.ok()) return Report(context, images.error(), kUsage);
+    for (const auto& image : *images) list.push_back({{"reference", image.reference}, {"rootfs_digest", image.rootfs_digest}});
+  }
+  if (context.json) {
+    context.out << Dump(list) << "\n";
+  } else {
+    for (const Json& one : list) context.out << one["rootfs_digest"].get<std::string>() << "  " << one["reference"].get<std::string>() << "\n";
+  }
   return kOk;
 }
 

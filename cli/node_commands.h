@@ -30,6 +30,8 @@ int RemovePods(Context& context, const std::vector<PodName>& pods, bool force);
 int ExecInPod(Context& context, const PodName& pod, const std::string& container, const std::vector<std::string>& command, int timeout_seconds);
 int ListImages(Context& context);
 int ImportImages(Context& context, const std::vector<std::string>& archives);
+// The rootfs digest of an archive's images, or of a folder; needs no node.
+int DigestImage(Context& context, const std::string& path);
 
 // For commands that work on what the node tells.
 Result<std::map<std::string, images::ImageInfo>> ImagesOfNode(const Context& context);

@@ -46,8 +46,8 @@ struct Change {
   Json value;  // null: the claim is taken out
   const char *check, *code;
 };
-class Denied : public ::testing::TestWithParam<Change> {};
-TEST_P(Denied, NamesTheCheck) {
+class DeniedClaims : public ::testing::TestWithParam<Change> {};
+TEST_P(DeniedClaims, NamesTheCheck) {
   Json claims = Claims();
   const Json::json_pointer at(GetParam().pointer);
   if (GetParam().value.is_null()) claims.at(at.parent_pointer()).erase(at.back());
@@ -60,7 +60,7 @@ TEST_P(Denied, NamesTheCheck) {
   EXPECT_EQ(decision.ToError().subject, GetParam().check);
 }
 INSTANTIATE_TEST_SUITE_P(
-    Claims, Denied,
+    Claims, DeniedClaims,
     ::testing::Values(Change{"/environment", "hardware", "environment", "release.environment"}, Change{"/environment", nullptr, "environment", "release.environment"},
                       Change{"/environment", true, "environment", "release.environment"}, Change{"/snp", nullptr, "sandbox.tee", "release.tee"},
                       Change{"/snp/init_data", std::string(64, 'c'), "sandbox.hostData", "release.host-data"}, Change{"/snp/init_data", nullptr, "sandbox.hostData", "release.host-data"},
@@ -123,14 +123,14 @@ TEST(AppliesTo, Patterns) {
 struct Bad {
   std::string spec, where;
 };
-class Refused : public ::testing::TestWithParam<Bad> {};
-TEST_P(Refused, WithItsPosition) {
+class RefusedReleasePolicy : public ::testing::TestWithParam<Bad> {};
+TEST_P(RefusedReleasePolicy, WithItsPosition) {
   auto policy = ParseKeyReleasePolicy(Document(GetParam().spec), "r.yaml");
   ASSERT_FALSE(policy.ok());
   EXPECT_THAT(policy.error().subject, StartsWith("r.yaml:" + GetParam().where)) << policy.error().ToString();
 }
 INSTANTIATE_TEST_SUITE_P(
-    Documents, Refused,
+    Documents, RefusedReleasePolicy,
     ::testing::Values(Bad{"  environment: [emulatd]\n  sandbox: {anyPod: true}\n", "5:16: spec.environment"}, Bad{"  environment: []\n  sandbox: {anyPod: true}\n", "5:16"},
                       Bad{"  sandbox: {hostData: [xyz]}\n", "5:23: spec.sandbox.hostData"}, Bad{"  sandbox: {hostData: []}\n", "5:23"},
                       Bad{"  sandbox: {tee: tdx, anyPod: true}\n", "5:18"}, Bad{"  sandbox: {anyPod: true, minTcb: {snp: 256}}\n", "5:41"},

@@ -72,9 +72,9 @@ struct Change {
 
 void PrintTo(const Change& change, std::ostream* out) { *out << change.name; }
 
-class Refused : public ::testing::TestWithParam<Change> {};
+class RefusedSpec : public ::testing::TestWithParam<Change> {};
 
-TEST_P(Refused, WithCodeAndRule) {
+TEST_P(RefusedSpec, WithCodeAndRule) {
   const std::string base = std::string(GetParam().subject).starts_with("containers[full]") ? "full" : "plain";
   Json spec = Dump(base);
   GetParam().edit(spec);
@@ -199,7 +199,7 @@ std::string NameOf(const ::testing::TestParamInfo<Change>& info) {
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 }
-INSTANTIATE_TEST_SUITE_P(Changes, Refused, ::testing::ValuesIn(kChanges), NameOf);
+INSTANTIATE_TEST_SUITE_P(Changes, RefusedSpec, ::testing::ValuesIn(kChanges), NameOf);
 
 TEST(CheckCreate, SaysWhatWasExpectedAndFound) {
   Json spec = Dump("plain");

@@ -78,15 +78,15 @@ TEST(ParsePodPolicy, RoundTripsThroughItsOneText) {
 struct Bad {
   std::string document, where, code;
 };
-class Refused : public ::testing::TestWithParam<Bad> {};
-TEST_P(Refused, WithItsPosition) {
+class RefusedPodPolicy : public ::testing::TestWithParam<Bad> {};
+TEST_P(RefusedPodPolicy, WithItsPosition) {
   auto policy = ParsePodPolicy(GetParam().document, "p.yaml");
   ASSERT_FALSE(policy.ok());
   EXPECT_THAT(policy.error().subject, StartsWith("p.yaml:" + GetParam().where)) << policy.error().ToString();
   EXPECT_EQ(policy.error().code, GetParam().code) << policy.error().ToString();
 }
 INSTANTIATE_TEST_SUITE_P(
-    Documents, Refused,
+    Documents, RefusedPodPolicy,
     ::testing::Values(Bad{Document("    privileged: true\n"), "10:5: spec.containers[0].privileged", "input.unknown-field"},
                       Bad{Document("    user: {uid: -1}\n"), "10:17: spec.containers[0].user.uid", "input.bad-value"},
                       Bad{Document("    user: {uid: 4294967295}\n"), "10:17", "input.bad-value"},
@@ -100,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Bad{Document("    mounts: [{destination: a, source: imageVolume}]\n"), "10:28", "input.bad-value"},
                       Bad{Document("    mounts: [{destination: /a, source: emptyDir, volume: ../x}]\n"), "10:58", "input.bad-value"},
                       Bad{Document("    mounts: [{destination: /a, source: hostPath, path: x}]\n"), "10:56", "input.bad-value"},
-                      Bad{Document("    mounts: [{destination: /a, source: imageVolume}, {destination: /a, source: imageVolume}]\n"), "10:69", "input.bad-value"},
+                      Bad{Document("    mounts: [{destination: /a, source: imageVolume}, {destination: /a, source: imageVolume}]\n"), "10:68", "input.bad-value"},
                       Bad{Document("    gpus: 1\n"), "10:11: spec.containers[0].gpus", "input.bad-value"},
                       Bad{Document("", "  gpus: {count: 1, mode: fast}\n"), "5:26: spec.gpus.mode", "input.bad-value"},
                       Bad{Document("", "  gpus: {count: 1}\n"), "5:9", "input.bad-value"}, Bad{Document("", "  gpus: {count: 1, coutn: 2}\n"), "5:20", "input.unknown-field"},

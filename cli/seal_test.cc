@@ -1,0 +1,166 @@
+// Sealing: what CRI makes of a pod and its image is what the policy says, and the manifest stays as people wrote it.
+#include "cli/seal.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+#include "cli/image_user.h"
+#include "trust/kbs/initdata.h"
+
+namespace ccgpu::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const std::string kDigest = "sha256:" + std::string(64, '1');
+const char* const kPasswd = "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1001::/:/bin/sh\n# comment\nbroken\n";
+const char* const kGroup = "root:x:0:\nwheel:x:10:root\nweb:x:1001:\naudio:x:63:web,other\n";
+
+images::ImageInfo Image(const Json& config) {
+  return {.reference = "img", .manifest_digest = "", .config_json = Json{{"config", config}}.dump(), .rootfs_digest = kDigest, .size = 1,
+          .etc_passwd = kPasswd, .etc_group = kGroup};
+}
+
+Result<policy::PodPolicy> Make(const std::string& container, const Json& config, const std::string& spec = "", const PolicyChoices& choices = {}) {
+  auto pod = node::ParsePod("apiVersion: v1\nkind: Pod\nmetadata: {name: demo}\nspec:\n  restartPolicy: Never\n" + spec + "  containers:\n  - name: app\n    image: img\n" + container, "pod.yaml");
+  if (!pod.ok()) return pod.error();
+  return MakePodPolicy(*pod, {{"img", Image(config)}}, choices);
+}
+
+policy::ContainerPolicy App(const std::string& container, const Json& config, const std::string& spec = "") {
+  auto policy = Make(container, config, spec);
+  EXPECT_TRUE(policy.ok()) << (policy.ok() ? "" : policy.error().ToString());
+  return policy.ok() ? policy->containers.back() : policy::ContainerPolicy();
+}
+
+TEST(MakePodPolicy, MergesCommandsAsKubernetesDoes) {
+  const Json config = {{"Entrypoint", {"/e"}}, {"Cmd", {"c"}}};
+  EXPECT_THAT(App("", config).args, ElementsAre("/e", "c"));
+  EXPECT_THAT(App("    args: [a]\n", config).args, ElementsAre("/e", "a"));
+  EXPECT_THAT(App("    command: [x]\n", config).args, ElementsAre("x"));  // the image's Cmd goes with its entrypoint
+  EXPECT_THAT(App("    command: [x]\n    args: [a, b]\n", config).args, ElementsAre("x", "a", "b"));
+  EXPECT_EQ(Make("", Json::object()).error().code, "cli.cannot-seal");
+}
+
+TEST(MakePodPolicy, EnvironmentIsDefaultsThenImageThenPod) {
+  const Json config = {{"Cmd", {"c"}}, {"Env", {"A=image", "B=image", "PATH=/image"}}};
+  const auto app = App("    env: [{name: B, value: pod}, {name: N, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]\n", config);
+  EXPECT_EQ(app.env, (std::map<std::string, std::string>{{"A", "image"}, {"B", "pod"}, {"PATH", "/image"}, {"HOSTNAME", "demo"}, {"N", "demo"}}));
+  const auto bare = App("    env: [{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]\n    tty: true\n", {{"Cmd", {"c"}}});
+  EXPECT_EQ(bare.env.at("PATH"), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+  EXPECT_EQ(bare.env.at("TERM"), "xterm");
+  EXPECT_THAT(bare.allowed_env_patterns, ElementsAre("IP=*.*.*.*"));
+}
+
+TEST(MakePodPolicy, SecurityContext) {
+  const Json config = {{"Cmd", {"c"}}, {"WorkingDir", "/w"}};
+  const auto app = App("    securityContext: {capabilities: {add: [NET_ADMIN], drop: [ALL]}, readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, runAsUser: 1000}\n", config);
+  EXPECT_EQ(app.cwd, "/w");
+  EXPECT_THAT(app.capabilities, ElementsAre("CAP_NET_ADMIN"));
+  EXPECT_TRUE(app.readonly_rootfs);
+  EXPECT_TRUE(app.no_new_privileges);
+  EXPECT_EQ(app.uid, 1000u);
+  EXPECT_EQ(app.gid, 1001u);
+  EXPECT_THAT(app.additional_gids, ElementsAre(63));
+  EXPECT_EQ(Make("    securityContext: {capabilities: {add: [ALL]}}\n", config).error().code, "cli.cannot-seal");
+  EXPECT_EQ(Make("    securityContext: {seccompProfile: {type: RuntimeDefault}}\n", config).error().code, "cli.cannot-seal");
+  EXPECT_EQ(Make("    securityContext: {runAsNonRoot: true}\n", config).error().code, "cli.cannot-seal");
+}
+
+TEST(MakePodPolicy, MountsAndGpus) {
+  const Json config = {{"Cmd", {"c"}}, {"Volumes", {{"/iv", Json::object()}, {"/data", Json::object()}}}};
+  const std::string volumes = "  volumes: [{name: d, emptyDir: {}}, {name: h, hostPath: {path: /srv}}]\n";
+  auto policy = Make("    volumeMounts: [{name: d, mountPath: /data}, {name: h, mountPath: /host, readOnly: true}]\n    resources: {limits: {ccgpu.dev/cc-gpu: 2}}\n", config, volumes);
+  ASSERT_TRUE(policy.ok()) << policy.error().ToString();
+  EXPECT_EQ(policy->gpus.count, 2u);
+  const auto& app = policy->containers[0];
+  EXPECT_EQ(app.gpus, 2u);
+  ASSERT_EQ(app.mounts.size(), 3u);
+  EXPECT_EQ(app.mounts[0], (policy::MountPolicy{"/data", policy::MountPolicy::Source::kEmptyDir, "d", "", false}));
+  EXPECT_EQ(app.mounts[1], (policy::MountPolicy{"/host", policy::MountPolicy::Source::kHostPath, "", "/srv", true}));
+  EXPECT_EQ(app.mounts[2].source, policy::MountPolicy::Source::kImageVolume);
+}
+
+TEST(MakePodPolicy, ExecAndUnknownThings) {
+  PolicyChoices choices;
+  choices.allowed_exec = {{"app", {{"cat", "/x"}}}};
+  auto policy = Make("", {{"Cmd", {"c"}}}, "", choices);
+  ASSERT_TRUE(policy.ok());
+  EXPECT_THAT(policy->containers[0].allowed_exec, ElementsAre(ElementsAre("cat", "/x")));
+  choices.allowed_exec = {{"other", {{"cat"}}}};
+  EXPECT_EQ(Make("", {{"Cmd", {"c"}}}, "", choices).error().code, "cli.cannot-seal");
+  auto pod = node::ParsePod("apiVersion: v1\nkind: Pod\nmetadata: {name: demo}\nspec: {containers: [{name: app, image: absent}]}\n", "p");
+  ASSERT_TRUE(pod.ok());
+  EXPECT_EQ(MakePodPolicy(*pod, {}, {}).error().code, "cli.unknown-image");
+}
+
+TEST(ResolveUser, AsContainerd) {
+  const auto user = [](UserRequest request) {
+    auto out = ResolveUser(request, kPasswd, kGroup);
+    EXPECT_TRUE(out.ok());
+    return out.ok() ? std::make_tuple(out->uid, out->gid, out->additional_gids) : std::make_tuple(99u, 99u, std::vector<uint32_t>());
+  };
+  using Groups = std::vector<uint32_t>;
+  EXPECT_EQ(user({}), std::make_tuple(0u, 0u, Groups{10}));
+  EXPECT_EQ(user({.run_as_user = 1000, .run_as_group = {}, .image_user = "", .supplemental_groups = {5}}), std::make_tuple(1000u, 1001u, Groups{5, 63}));
+  EXPECT_EQ(user({.run_as_user = 1000, .run_as_group = 63, .image_user = "", .supplemental_groups = {}}), std::make_tuple(1000u, 63u, Groups{}));
+  EXPECT_EQ(user({.run_as_user = 7, .run_as_group = {}, .image_user = "web", .supplemental_groups = {}}), std::make_tuple(7u, 0u, Groups{}));
+  EXPECT_EQ(user({.run_as_user = {}, .run_as_group = {}, .image_user = "web:audio", .supplemental_groups = {}}), std::make_tuple(1000u, 63u, Groups{10}));
+  EXPECT_EQ(user({.run_as_user = {}, .run_as_group = {}, .image_user = "1000", .supplemental_groups = {}}), std::make_tuple(1000u, 1001u, Groups{10}));
+  EXPECT_EQ(user({.run_as_user = {}, .run_as_group = {}, .image_user = "5:6", .supplemental_groups = {}}), std::make_tuple(5u, 6u, Groups{10}));
+  EXPECT_EQ(ResolveUser({.run_as_user = {}, .run_as_group = {}, .image_user = "nobody", .supplemental_groups = {}}, kPasswd, kGroup).error().code, "cli.unknown-user");
+  EXPECT_EQ(ResolveUser({.run_as_user = {}, .run_as_group = {}, .image_user = "web:none", .supplemental_groups = {}}, kPasswd, kGroup).error().code, "cli.unknown-user");
+}
+
+TEST(Annotate, KeepsEverythingElse) {
+  const std::string key(kbs::kInitDataAnnotation);
+  const std::string bare = "# top\nkind: Pod\nmetadata:\n  name: x  # name\n  labels: {a: b}\nspec: {}\n";
+  auto once = Annotate(bare, "p", "AAA=");
+  ASSERT_TRUE(once.ok()) << once.error().ToString();
+  EXPECT_EQ(*once, "# top\nkind: Pod\nmetadata:\n  annotations:\n    " + key + ": AAA=\n  name: x  # name\n  labels: {a: b}\nspec: {}\n");
+  auto twice = Annotate(*once, "p", "BBB=");
+  ASSERT_TRUE(twice.ok());
+  EXPECT_EQ(*twice, *Annotate(bare, "p", "BBB="));
+  auto with = Annotate("metadata:\n    name: x\n    annotations:\n        one: '1'\n        two: |\n          text\nspec: {}\n", "p", "C");
+  ASSERT_TRUE(with.ok()) << with.error().ToString();
+  EXPECT_EQ(*with, "metadata:\n    name: x\n    annotations:\n        " + key + ": C\n        one: '1'\n        two: |\n          text\nspec: {}\n");
+  for (const char* odd : {"metadata: {name: x}\n", "metadata:\n  name: x\n  annotations: {a: b}\n", "metadata:\n  name: x\n  annotations: {}\n", "metadata:\n", "[]", "a: b\n---\nb: c\n"}) {
+    auto refused = Annotate(odd, "p", "D");
+    ASSERT_FALSE(refused.ok()) << odd;
+    EXPECT_EQ(refused.error().code, "cli.cannot-annotate") << odd;
+  }
+}
+
+TEST(MakeInitData, HoldsWhatTheSandboxTrusts) {
+  policy::PodPolicy policy;
+  policy.pod_name = "demo";
+  policy::ContainerPolicy app;
+  app.name = "app";
+  app.image = "i";
+  app.rootfs_digest = kDigest;
+  app.args = {"x"};
+  policy.containers = {app};
+  const TrustChoices trust{"https://10.0.0.1:8080", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n", {"PEM1\nPEM2\n"}, {}, true};
+  const std::string text = MakeInitData(policy, trust);
+  EXPECT_EQ(text, MakeInitData(policy, trust));
+  auto init = kbs::ParseInitData(text);
+  ASSERT_TRUE(init.ok()) << init.error().ToString();
+  auto again = policy::ParsePodPolicy(init->data[std::string(policy::kPodPolicyEntry)], "p");
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(*again, policy);
+  auto broker = kbs::ParseAaToml(init->data["aa.toml"]);
+  ASSERT_TRUE(broker.ok());
+  EXPECT_EQ(broker->url, trust.kbs_url);
+  EXPECT_EQ(init->data["ccgpu-trust.yaml"], "apiVersion: ccgpu.dev/v1alpha1\nkind: EvidenceTrust\nspec:\n  deviceRoots:\n  - |\n    PEM1\n    PEM2\n  insecureAcceptEmulated: true\n");
+  EXPECT_EQ(DigestOf(text).substr(7), [&] {
+    std::string hex;
+    for (uint8_t b : init->HostData()) hex += "0123456789abcdef"[b >> 4], hex += "0123456789abcdef"[b & 15];
+    return hex;
+  }());
+  EXPECT_FALSE(kbs::ParseInitData(MakeInitData(policy, {}))->data.contains("aa.toml"));
+}
+
+}  // namespace
+}  // namespace ccgpu::cli
