@@ -75,7 +75,7 @@ class TestEngine final : public ptx::Engine {
     Reader in(spec.params);
     if (kernel == "spin") {
       while (!*spec.cancel) std::this_thread::yield();
-      return Err("cuda.cancelled", "spin", "was cancelled");
+      return Err("cuda.launch-timeout", "spin", "was cancelled");
     }
     if (kernel == "poke") {
       uint8_t* at = memory.Translate(in.U64(), 1, true);

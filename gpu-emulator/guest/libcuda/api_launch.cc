@@ -61,6 +61,7 @@ CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, u
     return CUDA_ERROR_INVALID_VALUE;
   }
   if (function->max_threads != 0 && threads > function->max_threads) return CUDA_ERROR_INVALID_VALUE;
+  if (function->static_shared > kMaxShared - shared) return CUDA_ERROR_INVALID_VALUE;
   Bytes packed;
   if (const CUresult read = Parameters(*function, params, extra, &packed); read != CUDA_SUCCESS) return read;
   if (const CUresult pushed = scope.runtime.PushMirrors(scope.context); pushed != CUDA_SUCCESS) return pushed;

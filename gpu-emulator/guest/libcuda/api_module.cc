@@ -145,6 +145,7 @@ CUresult cuModuleUnload(CUmodule module) {
   if (scope.status != CUDA_SUCCESS) return scope.status;
   if (scope.runtime.modules.erase(module) == 0) return CUDA_ERROR_INVALID_HANDLE;
   for (const auto& [name, function] : module->functions) scope.runtime.functions.erase(function.get());
+  for (const CUdeviceptr global : module->globals) module->context->device->allocations.erase(global);
   scope.context = module->context;
   UnloadId(scope, module->id);
   delete module;
@@ -200,7 +201,7 @@ CUresult cuModuleGetGlobal_v2(CUdeviceptr* address, size_t* bytes, CUmodule modu
   if (address) *address = at;
   if (bytes) *bytes = size;
   // Copies to and from it are checked against the known allocations like all others.
-  module->context->device->allocations.try_emplace(at, Allocation{size, nullptr});
+  if (module->context->device->allocations.try_emplace(at, Allocation{size, nullptr}).second) module->globals.push_back(at);
   return CUDA_SUCCESS;
 }
 

@@ -106,6 +106,7 @@ void Runtime::Forget(CUctx_st* context) {
   std::erase_if(functions, [&](CUfunc_st* function) { return function->module->context == context; });
   std::erase_if(modules, [&](CUmod_st* module) {
     if (module->context != context) return false;
+    for (const CUdeviceptr global : module->globals) device.allocations.erase(global);
     Writer arguments;
     arguments.U32(module->id);
     if (alive) context->channel->Call({.op = link::Command::kModuleUnload, .arguments = arguments.bytes()});

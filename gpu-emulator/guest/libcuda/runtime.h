@@ -65,6 +65,7 @@ struct CUmod_st {
   CUctx_st* context = nullptr;
   uint32_t id = 0;
   std::map<std::string, std::unique_ptr<CUfunc_st>> functions;
+  std::vector<CUdeviceptr> globals;  // that were asked for: known as allocations while the module is loaded
 };
 struct CUctx_st {
   ccgpu::cuda::Device* device = nullptr;
