@@ -1,5 +1,7 @@
 #include "node/manifest/container_fields.h"
 
+#include <map>
+#include <optional>
 #include <set>
 
 #include "node/manifest/fields.h"
@@ -8,14 +10,24 @@
 namespace ccgpu::node {
 namespace {
 
-std::vector<EnvVar> ReadEnv(YamlMap& container) {
+using Known = std::map<std::string, std::optional<std::string>>;
+
+std::string Expand(YamlMap& map, const char* key, const std::string& text, const Known& known) {
+  auto expanded = ExpandReferences(text, known);
+  if (!expanded) map.Fail("node.unsupported-field", key, "refers to a variable whose value only the running pod knows (metadata.uid, status.podIP)");
+  return expanded.value_or(text);
+}
+
+// `known` gets each variable's value for those after it and for command and args.
+std::vector<EnvVar> ReadEnv(YamlMap& container, const PodSpec& pod, Known& known) {
   std::vector<EnvVar> out;
   for (auto& map : container.Maps("env")) {
     OnlyHonoured(map, {"name", "value", "valueFrom"});
     EnvVar env;
     env.name = map.String("name", true);
     if (!env.name.empty() && !IsEnvName(env.name)) map.Fail("input.bad-value", "name", "\"" + env.name + "\" is not the name of a variable");
-    env.value = map.String("value");
+    env.value = Expand(map, "value", map.String("value"), known);
+    known[env.name] = env.value;
     if (map.Has("valueFrom")) {
       YamlMap from = map.Map("valueFrom");
       OnlyHonoured(from, {"fieldRef"});
@@ -23,20 +35,19 @@ std::vector<EnvVar> ReadEnv(YamlMap& container) {
       OnlyHonoured(field, {"fieldPath", "apiVersion"});
       env.field_path = field.OneOf("fieldPath", {"metadata.name", "metadata.namespace", "metadata.uid", "status.podIP"}, true);
       if (map.Has("value")) map.Fail("input.bad-value", "value", "may not stand beside valueFrom");
-    } else if (env.value.find("$(") != std::string::npos) {
-      map.Fail("node.unsupported-field", "value", "refers to another variable, which ccgpu-node does not expand; write the value itself");
+      known[env.name] = env.field_path == "metadata.name"        ? std::optional(pod.name)
+                        : env.field_path == "metadata.namespace" ? std::optional(pod.pod_namespace)
+                                                                 : std::nullopt;
     }
     out.push_back(std::move(env));
   }
   return out;
 }
 
-void NoReferences(YamlMap& container, const char* key, const std::vector<std::string>& words) {
-  for (const auto& word : words) {
-    if (word.find("$(") == std::string::npos) continue;
-    container.Fail("node.unsupported-field", key, "refers to a variable as $(NAME), which ccgpu-node does not expand; write the value itself");
-    return;
-  }
+std::vector<std::string> ReadWords(YamlMap& container, const char* key, const Known& known) {
+  std::vector<std::string> out;
+  for (const auto& word : container.Strings(key)) out.push_back(Expand(container, key, word, known));
+  return out;
 }
 
 std::vector<VolumeMount> ReadMounts(YamlMap& container) {
@@ -145,7 +156,7 @@ SeccompProfile ReadSeccomp(YamlMap& security, SeccompProfile inherited) {
   return {type == "RuntimeDefault" ? SeccompProfile::Type::kRuntimeDefault : SeccompProfile::Type::kUnconfined};
 }
 
-ContainerSpec ReadContainer(YamlMap map, const SecurityContext& pod_security) {
+ContainerSpec ReadContainer(YamlMap map, const PodSpec& pod, const SecurityContext& pod_security) {
   OnlyHonoured(map, {"name", "image", "imagePullPolicy", "command", "args", "workingDir", "env", "resources", "volumeMounts",
                      "securityContext", "tty", "stdin", "ports"});
   ContainerSpec out;
@@ -155,13 +166,12 @@ ContainerSpec ReadContainer(YamlMap map, const SecurityContext& pod_security) {
   if (map.OneOf("imagePullPolicy", {"Always", "IfNotPresent", "Never"}, false, "IfNotPresent") == "Always") {
     map.Fail("node.unsupported-field", "imagePullPolicy", "Always is not honoured: this node has no registry; import images and say IfNotPresent or Never");
   }
-  out.command = map.Strings("command");
-  out.args = map.Strings("args");
-  NoReferences(map, "command", out.command);
-  NoReferences(map, "args", out.args);
+  Known known;
+  out.env = ReadEnv(map, pod, known);
+  out.command = ReadWords(map, "command", known);
+  out.args = ReadWords(map, "args", known);
   out.working_dir = map.String("workingDir");
   if (!out.working_dir.empty() && !IsAbsoluteClean(out.working_dir)) map.Fail("input.bad-value", "workingDir", "must be an absolute path without \"..\"");
-  out.env = ReadEnv(map);
   out.resources = ReadResources(map);
   out.mounts = ReadMounts(map);
   out.security = ReadSecurity(map, pod_security);

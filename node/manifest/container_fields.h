@@ -6,8 +6,8 @@
 
 namespace ccgpu::node {
 
-// Errors go into the map's error list.
-ContainerSpec ReadContainer(YamlMap map, const SecurityContext& pod_security);
+// Errors go into the map's error list. `pod` has its metadata already.
+ContainerSpec ReadContainer(YamlMap map, const PodSpec& pod, const SecurityContext& pod_security);
 SeccompProfile ReadSeccomp(YamlMap& security, SeccompProfile inherited);
 
 }  // namespace ccgpu::node

@@ -16,6 +16,31 @@ void OnlyHonoured(YamlMap& map, std::initializer_list<const char*> honoured) {
   }
 }
 
+std::optional<std::string> ExpandReferences(std::string_view text, const std::map<std::string, std::optional<std::string>>& known) {
+  std::string out;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '$' || at + 1 == text.size()) {
+      out += text[at];
+      continue;
+    }
+    const char next = text[++at];
+    const size_t close = next == '(' ? text.find(')', at) : std::string_view::npos;
+    if (next == '$') {
+      out += '$';
+    } else if (close == std::string_view::npos) {
+      out += '$';
+      out += next;
+    } else {
+      const std::string name(text.substr(at + 1, close - at - 1));
+      const auto found = known.find(name);
+      if (found != known.end() && !found->second) return std::nullopt;
+      out += found == known.end() ? "$(" + name + ")" : *found->second;
+      at = close;
+    }
+  }
+  return out;
+}
+
 bool IsDnsLabel(std::string_view text) {
   if (text.empty() || text.size() > 63) return false;
   for (size_t i = 0; i < text.size(); ++i) {

@@ -117,6 +117,14 @@ status: {}
   EXPECT_EQ(pod->volumes[2].host_path_type, "Directory");
 }
 
+TEST(Manifest, ExpandsReferencesAsKubernetesDoes) {
+  auto pod = ParsePod(WithContainer("    args: ['$(A) $(B) $(hostname) $$(A) $$$$ $A $( $', '$(P)']\n    env:\n    - {name: A, value: a}\n    - {name: B, value: '<$(A)$(C)>'}\n"
+                                    "    - {name: C, value: c}\n    - {name: P, valueFrom: {fieldRef: {fieldPath: metadata.name}}}\n"), "pod.yaml");
+  ASSERT_TRUE(pod.ok()) << pod.error().ToString();
+  EXPECT_THAT(pod->containers[0].args, ElementsAre("a <a$(C)> $(hostname) $(A) $$ $A $( $", "demo"));
+  EXPECT_EQ(pod->containers[0].env[1].value, "<a$(C)>");
+}
+
 TEST(Manifest, NamesTheFieldItCannotHonour) {
   EXPECT_EQ(ErrorOf(WithContainer("    livenessProbe: {}\n")),
             "pod.yaml:9:5: spec.containers[0].livenessProbe: is not honoured by ccgpu-node; remove it, or run the pod on a Kubernetes cluster [node.unsupported-field]");
@@ -124,8 +132,8 @@ TEST(Manifest, NamesTheFieldItCannotHonour) {
            {WithContainer("    envFrom: []\n"), "9:5: spec.containers[0].envFrom"},
            {WithContainer("    lifecycle: {}\n"), "spec.containers[0].lifecycle"},
            {WithContainer("    env: [{name: A, valueFrom: {secretKeyRef: {name: x}}}]\n"), "spec.containers[0].env[0].valueFrom.secretKeyRef"},
-           {WithContainer("    env: [{name: A, value: $(B)}]\n"), "spec.containers[0].env[0].value"},
-           {WithContainer("    args: [$(B)]\n"), "spec.containers[0].args"},
+           {WithContainer("    env: [{name: A, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: B, value: x$(A)}]\n"), "spec.containers[0].env[1].value"},
+           {WithContainer("    args: [$(A)]\n    env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}]\n"), "spec.containers[0].args"},
            {WithContainer("    ports: [{hostPort: 80}]\n"), "spec.containers[0].ports[0].hostPort"},
            {WithContainer("    volumeMounts: [{name: v, mountPath: /a, subPath: b}]\n"), "spec.containers[0].volumeMounts[0].subPath"},
            {WithContainer("    securityContext: {privileged: true}\n"), "spec.containers[0].securityContext.privileged"},

@@ -123,7 +123,7 @@ void ReadSpec(YamlMap& root, PodSpec& pod) {
   }
   auto read_all = [&](const char* key, bool required, std::vector<ContainerSpec>& out) {
     for (auto& container : map.Maps(key, required)) {
-      out.push_back(ReadContainer(container, security));
+      out.push_back(ReadContainer(container, pod, security));
       if (!names.insert(out.back().name).second) container.Fail("input.bad-value", "name", "\"" + out.back().name + "\" is used twice");
       for (const auto& mount : out.back().mounts) {
         if (volumes.count(mount.volume) == 0) container.Fail("input.bad-value", "volumeMounts", "there is no volume named \"" + mount.volume + "\"");

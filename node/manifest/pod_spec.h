@@ -55,7 +55,7 @@ enum class RestartPolicy { kAlways, kOnFailure, kNever };
 
 struct ContainerSpec {
   std::string name, image;
-  std::vector<std::string> command, args;
+  std::vector<std::string> command, args;  // $(NAME) expanded
   std::string working_dir;
   std::vector<EnvVar> env;
   std::vector<VolumeMount> mounts;
