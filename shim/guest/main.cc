@@ -1,5 +1,6 @@
 // ccgpu-guestd: pid 1 of a sandbox. Started by the secure processor only; there is nothing to configure that is not measured.
 #include <malloc.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -24,6 +25,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "ccgpu-guestd: must be the first process of a sandbox; the secure processor starts it\n");
     return 2;
   }
+  ::prctl(PR_SET_NAME, "ccgpu-guestd");  // executed from a memfd, it would be called after a descriptor
   ::mallopt(M_ARENA_MAX, 2);  // one per sandbox: memory counts
   ccgpu::log::Init("ccgpu-guestd");
   ccgpu::Status status = ccgpu::shim::RunGuest();
