@@ -86,21 +86,21 @@ void AddPods(CLI::App& app, Action& action) {
 
   struct Names {
     std::vector<std::string> pods, command;
-    std::string container;
+    std::string pod, container;
     bool follow = false, force = false;
     int timeout = 0;
   };
   auto names = std::make_shared<Names>();
   auto* logs = app.add_subcommand("logs", "What a pod's containers wrote");
-  logs->add_option("POD", names->pods, "[NAMESPACE/]NAME")->required()->expected(1);
+  logs->add_option("POD", names->pod, "[NAMESPACE/]NAME")->required();
   logs->add_option("--container,-c", names->container, "Only this container");
   logs->add_flag("--follow,-f", names->follow, "Go on until the pod is finished");
   logs->callback([=, &action] {
-    action = [names](Context& context) { return PodLogs(context, ParsePodName(names->pods[0]), names->container, names->follow); };
+    action = [names](Context& context) { return PodLogs(context, ParsePodName(names->pod), names->container, names->follow); };
   });
   auto* describe = app.add_subcommand("describe", "A pod's state, events, attestation and GPUs");
-  describe->add_option("POD", names->pods, "[NAMESPACE/]NAME")->required()->expected(1);
-  describe->callback([=, &action] { action = [names](Context& context) { return DescribePod(context, ParsePodName(names->pods[0])); }; });
+  describe->add_option("POD", names->pod, "[NAMESPACE/]NAME")->required();
+  describe->callback([=, &action] { action = [names](Context& context) { return DescribePod(context, ParsePodName(names->pod)); }; });
   auto* rm = app.add_subcommand("rm", "Stop and remove pods");
   rm->add_option("POD", names->pods, "[NAMESPACE/]NAME")->required();
   rm->add_flag("--force", names->force, "Kill at once");
@@ -112,13 +112,13 @@ void AddPods(CLI::App& app, Action& action) {
     };
   });
   auto* exec = app.add_subcommand("exec", "Run a command in a container, if its policy allows that command");
-  exec->add_option("POD", names->pods, "[NAMESPACE/]NAME")->required()->expected(1);
+  exec->add_option("POD", names->pod, "[NAMESPACE/]NAME")->required();
   exec->add_option("--container,-c", names->container, "Which one; not needed when there is one");
   exec->add_option("--timeout", names->timeout, "Give up after this long")->transform(Seconds());
   exec->add_option("COMMAND", names->command, "Program and arguments, after --")->required();
   exec->positionals_at_end();
   exec->callback([=, &action] {
-    action = [names](Context& context) { return ExecInPod(context, ParsePodName(names->pods[0]), names->container, names->command, names->timeout); };
+    action = [names](Context& context) { return ExecInPod(context, ParsePodName(names->pod), names->container, names->command, names->timeout); };
   });
 }
 

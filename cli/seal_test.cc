@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/encoding.h"
 #include "base/json.h"
 #include "cli/image_user.h"
 #include "trust/kbs/initdata.h"
@@ -154,11 +155,7 @@ TEST(MakeInitData, HoldsWhatTheSandboxTrusts) {
   ASSERT_TRUE(broker.ok());
   EXPECT_EQ(broker->url, trust.kbs_url);
   EXPECT_EQ(init->data["ccgpu-trust.yaml"], "apiVersion: ccgpu.dev/v1alpha1\nkind: EvidenceTrust\nspec:\n  deviceRoots:\n  - |\n    PEM1\n    PEM2\n  insecureAcceptEmulated: true\n");
-  EXPECT_EQ(DigestOf(text).substr(7), [&] {
-    std::string hex;
-    for (uint8_t b : init->HostData()) hex += "0123456789abcdef"[b >> 4], hex += "0123456789abcdef"[b & 15];
-    return hex;
-  }());
+  EXPECT_EQ(DigestOf(text), "sha256:" + HexEncode(init->HostData()));
   EXPECT_FALSE(kbs::ParseInitData(MakeInitData(policy, {}))->data.contains("aa.toml"));
 }
 

@@ -1,0 +1,205 @@
+// `ccgpu evidence show|verify` on evidence of an emulated vendor: verdict, exit code, and what each option changes.
+#include "cli/evidence_commands.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+
+#include "base/encoding.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/commands.h"
+#include "cli/seal.h"
+#include "trust/kbs/binding.h"
+#include "trust/verify/test_world.h"
+
+namespace ccgpu::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+// One pod with one GPU, bound as an agent binds it.
+struct PodWorld {
+  verify::GpuWorld gpu;
+  verify::SnpWorld snp;
+  Bytes nonce = Bytes(32, 7);
+  std::string init_data;
+
+  PodWorld() {
+    policy::PodPolicy policy;
+    policy.pod_name = "demo";
+    policy.gpus.count = 1;
+    policy::ContainerPolicy app;
+    app.name = "app";
+    app.image = "i";
+    app.rootfs_digest = "sha256:" + std::string(64, '0');
+    app.args = {"x"};
+    app.gpus = 1;
+    policy.containers = {app};
+    init_data = MakeInitData(policy, {});
+  }
+
+  evidence::CompositeEvidence Evidence() {
+    evidence::CompositeEvidence out;
+    const kbs::PublicJwk jwk = *kbs::MakeJwk(crypto::PrivateKey::Generate(crypto::KeyType::kP256).public_key());
+    out.nonce = nonce;
+    out.tee_pubkey = jwk.ToJson();
+    gpu.report.nonce = kbs::GpuNonce(kbs::DeviceReportData(Base64Encode(nonce), jwk));
+    gpu.Sign();
+    out.gpus = {gpu.evidence};
+    out.additional_evidence = evidence::AdditionalEvidence(out.gpus);
+    snp.report.report_data = kbs::SnpReportData(kbs::PrimaryReportData(Base64Encode(nonce), jwk, out.additional_evidence));
+    snp.report.host_data = crypto::Sha256(AsBytes(init_data));
+    snp.Sign();
+    out.cpu = snp.evidence;
+    out.init_data = init_data;
+    out.collateral = gpu.collateral;
+    out.collateral.crls = snp.collateral.crls;
+    return out;
+  }
+};
+
+class EvidenceCommands : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/ccgpu-evidence-XXXXXX";
+    dir_ = mkdtemp(name);
+    evidence_ = world_.Evidence();
+    std::string roots = world_.gpu.device.back().certificate.Pem() + world_.gpu.rim.back().certificate.Pem() + world_.snp.chain.back().certificate.Pem();
+    ASSERT_TRUE(WriteFileAtomic(dir_ + "/roots.pem", roots).ok());
+    Write();
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+  void Write() { ASSERT_TRUE(WriteFileAtomic(dir_ + "/ev.json", evidence::EncodeComposite(evidence_)).ok()); }
+
+  int Run(std::vector<std::string> words) {
+    words.insert(words.begin(), {"ccgpu", "--state", dir_ + "/state"});
+    std::vector<const char*> argv;
+    for (const auto& word : words) argv.push_back(word.c_str());
+    out_.str("");
+    err_.str("");
+    crypto::SystemRandom random;
+    const ManualClock clock(verify::kTestNow);
+    return Main(static_cast<int>(argv.size()), argv.data(), "0", out_, err_, clock, random);
+  }
+  int Verify(std::vector<std::string> more = {}) {
+    std::vector<std::string> words = {"--json", "evidence", "verify", dir_ + "/ev.json", "--root", dir_ + "/roots.pem", "--insecure-accept-emulated"};
+    words.insert(words.end(), more.begin(), more.end());
+    return Run(words);
+  }
+  // The reason codes of the failed checks, as scripts read them.
+  std::vector<std::string> Failed() {
+    std::vector<std::string> out;
+    const Json answer = Json::parse(out_.str(), nullptr, false);
+    if (!answer.is_object() || !answer.contains("checks")) return {"no JSON: " + out_.str()};
+    for (const Json& check : answer["checks"]) {
+      if (check["result"] == "failed") out.push_back(check["reason"].is_string() ? check["reason"].get<std::string>() : check["reason"].dump());
+    }
+    return out;
+  }
+
+  PodWorld world_;
+  evidence::CompositeEvidence evidence_;
+  std::string dir_;
+  std::ostringstream out_, err_;
+};
+
+TEST_F(EvidenceCommands, Accepted) {
+  EXPECT_EQ(Verify({"--nonce", HexEncode(world_.nonce)}), 0) << out_.str() << err_.str();
+  const Json answer = Json::parse(out_.str());
+  EXPECT_EQ(answer["verdict"], "accepted");
+  EXPECT_EQ(answer["checks"][0]["name"], "nonce.asked");
+  EXPECT_EQ(answer["checks"][0]["result"], "passed");
+  EXPECT_EQ(answer["claims"]["gpus"].size(), 1u);
+  EXPECT_EQ(err_.str(), "");
+  EXPECT_EQ(Run({"evidence", "verify", dir_ + "/ev.json", "--root", dir_ + "/roots.pem", "--insecure-accept-emulated"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("accepted (emulated)"));
+  EXPECT_THAT(err_.str(), HasSubstr("freshness is not"));
+}
+
+TEST_F(EvidenceCommands, EmulatedOnlyWhenSaid) {
+  EXPECT_EQ(Run({"--json", "evidence", "verify", dir_ + "/ev.json", "--root", dir_ + "/roots.pem"}), 1);
+  EXPECT_THAT(Failed(), ::testing::Contains("environment.emulated"));
+  EXPECT_EQ(Run({"--json", "evidence", "verify", dir_ + "/ev.json", "--insecure-accept-emulated"}), 1);  // and only under named roots
+}
+
+TEST_F(EvidenceCommands, OldEvidenceWithANewNonce) {
+  EXPECT_EQ(Verify({"--nonce", HexEncode(Bytes(32, 8))}), 1);
+  EXPECT_THAT(Failed(), ::testing::Contains("verify.nonce-mismatch"));
+  evidence_.nonce = Bytes(32, 8);  // and claiming the new nonce breaks the binding
+  Write();
+  EXPECT_EQ(Verify({"--nonce", HexEncode(Bytes(32, 8))}), 1);
+  EXPECT_THAT(Failed(), ::testing::Contains("gpu.nonce-mismatch"));
+}
+
+TEST_F(EvidenceCommands, OfAnotherKey) {
+  evidence_.tee_pubkey = kbs::MakeJwk(crypto::PrivateKey::Generate(crypto::KeyType::kP256).public_key())->ToJson();
+  Write();
+  EXPECT_EQ(Verify(), 1);
+  EXPECT_FALSE(Failed().empty());
+}
+
+TEST_F(EvidenceCommands, InitDataReplacedByTheHost) {
+  evidence_.init_data += "# changed\n";
+  Write();
+  EXPECT_EQ(Verify(), 1);
+  EXPECT_THAT(Failed(), ::testing::ElementsAre("composite.init-data-mismatch"));
+}
+
+TEST_F(EvidenceCommands, HostDataAndGpuCount) {
+  EXPECT_EQ(Verify({"--host-data", "sha256:" + HexEncode(world_.snp.report.host_data), "--gpus", "1"}), 0) << out_.str();
+  EXPECT_EQ(Verify({"--host-data", "sha256:" + std::string(64, '0')}), 1);
+  EXPECT_THAT(Failed(), ::testing::ElementsAre("snp.host-data-mismatch"));
+  EXPECT_EQ(Verify({"--gpus", "2"}), 1);
+  EXPECT_EQ(Verify({"--host-data", "abc"}), 2);
+  EXPECT_EQ(Verify({"--nonce", "xyz"}), 2);
+  EXPECT_EQ(Verify({"--at", "yesterday"}), 2);
+  // The policy inside the measured document asks for one GPU: evidence without it is refused.
+  evidence_.gpus.clear();
+  evidence_.additional_evidence.clear();
+  Write();
+  EXPECT_EQ(Verify(), 1);
+  EXPECT_THAT(Failed(), ::testing::Contains("composite.gpu-count"));
+}
+
+TEST_F(EvidenceCommands, AtAnotherTime) {
+  EXPECT_EQ(Verify({"--at", "2026-06-01T12:30:00Z"}), 0) << out_.str();
+  EXPECT_EQ(Verify({"--at", "2099-01-01"}), 1);
+}
+
+TEST_F(EvidenceCommands, CollateralFromAFolder) {
+  const evidence::Collateral collateral = evidence_.collateral;
+  evidence_.collateral = {};
+  Write();
+  EXPECT_EQ(Verify(), 1);
+  std::filesystem::create_directories(dir_ + "/c/rim");
+  std::filesystem::create_directories(dir_ + "/c/ocsp");
+  for (const auto& [id, xml] : collateral.rims) ASSERT_TRUE(WriteFileAtomic(dir_ + "/c/rim/" + id + ".xml", xml).ok());
+  for (size_t i = 0; i < collateral.ocsp_responses.size(); ++i) {
+    ASSERT_TRUE(WriteFileAtomic(dir_ + "/c/ocsp/" + std::to_string(i) + ".der", AsText(collateral.ocsp_responses[i])).ok());
+  }
+  EXPECT_EQ(Verify({"--collateral", dir_ + "/c"}), 0) << out_.str();
+}
+
+TEST_F(EvidenceCommands, ARootIsOfOneKindOnly) {
+  // The device root alone must not vouch for reference values or the CPU.
+  ASSERT_TRUE(WriteFileAtomic(dir_ + "/roots.pem", world_.gpu.device.back().certificate.Pem()).ok());
+  EXPECT_EQ(Verify(), 1);
+}
+
+TEST_F(EvidenceCommands, Show) {
+  EXPECT_EQ(Run({"--json", "evidence", "show", dir_ + "/ev.json"}), 0);
+  const Json shown = Json::parse(out_.str());
+  EXPECT_EQ(shown["nonce"], HexEncode(world_.nonce));
+  EXPECT_EQ(shown["gpus"].size(), 1u);
+  EXPECT_EQ(shown["snp"]["host_data"], HexEncode(world_.snp.report.host_data));
+  EXPECT_EQ(Run({"evidence", "show", dir_ + "/ev.json"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("driver_version: "));
+}
+
+}  // namespace
+}  // namespace ccgpu::cli
