@@ -33,58 +33,56 @@ Result<std::string> RimOfAnswer(const std::string& answer, const std::string& id
 
 }  // namespace
 
-bool HttpCollateral::Find(const Cache& cache, const std::string& key, TimePoint now, std::string& document) {
+std::optional<HttpCollateral::Kept> HttpCollateral::Find(const Cache& cache, const std::string& key, TimePoint now) {
   std::lock_guard lock(mutex_);
   const auto it = cache.find(key);
-  if (it == cache.end() || it->second.until <= now) return false;
-  document = it->second.document;
-  return true;
+  if (it == cache.end() || it->second.until <= now) return std::nullopt;
+  return it->second;
 }
 
-void HttpCollateral::Keep(Cache& cache, const std::string& key, const std::string& document, TimePoint until, TimePoint now) {
+void HttpCollateral::Keep(Cache& cache, const std::string& key, Kept kept, TimePoint now) {
   std::lock_guard lock(mutex_);
-  if (cache.size() >= kMaxKept) std::erase_if(cache, [&](const auto& kept) { return kept.second.until <= now; });
+  if (cache.size() >= kMaxKept) std::erase_if(cache, [&](const auto& old) { return old.second.until <= now; });
   if (cache.size() >= kMaxKept) cache.erase(cache.begin());
-  cache[key] = {document, until};
+  cache[key] = std::move(kept);
 }
 
 void HttpCollateral::AddRim(const std::string& id, bool may_fetch, TimePoint now, FoundCollateral& out) {
-  std::string xml;
-  if (Find(rims_, id, now, xml)) {
-    out.documents.rims[id] = std::move(xml);
-    return;
+  std::optional<Kept> rim = Find(rims_, id, now);
+  if (!rim) {
+    if (!may_fetch) return;
+    if (!IsRimId(id)) {
+      out.problems.push_back(Err("collateral.rim-unavailable", "RIM", "the evidence leads to a RIM id that cannot exist"));
+      return;
+    }
+    auto answer = fetcher_.Fetch(urls_.rim + (urls_.rim.ends_with('/') ? "" : "/") + id, "", "");
+    auto xml = answer.ok() ? RimOfAnswer(*answer, id) : Result<std::string>(answer.error());
+    if (!xml.ok()) {
+      out.problems.push_back(Err("collateral.rim-unavailable", id, xml.error().text));
+      return;
+    }
+    auto parsed = evidence::ParseRim(*xml);  // one that is no RIM is handed on: the verification says what is wrong with it
+    rim = Kept{std::move(*xml), now + urls_.rim_lifetime, parsed.ok() ? std::move(parsed->chain) : std::vector<crypto::Certificate>()};
+    Keep(rims_, id, *rim, now);
   }
-  if (!may_fetch) return;
-  if (!IsRimId(id)) {
-    out.problems.push_back(Err("collateral.rim-unavailable", "RIM", "the evidence leads to a RIM id that cannot exist"));
-    return;
-  }
-  auto answer = fetcher_.Fetch(urls_.rim + (urls_.rim.ends_with('/') ? "" : "/") + id, "", "");
-  auto rim = answer.ok() ? RimOfAnswer(*answer, id) : Result<std::string>(answer.error());
-  if (!rim.ok()) {
-    out.problems.push_back(Err("collateral.rim-unavailable", id, rim.error().text));
-    return;
-  }
-  Keep(rims_, id, *rim, now + urls_.rim_lifetime, now);
-  out.documents.rims[id] = std::move(*rim);
+  out.documents.rims[id] = std::move(rim->document);
+  AddChain(rim->chain, may_fetch, now, out);
 }
 
 void HttpCollateral::AddOcsp(const crypto::Certificate& subject, const crypto::Certificate& issuer, bool may_fetch, TimePoint now, FoundCollateral& out) {
-  const Bytes both = Concat({issuer.Der(), subject.Der()});
-  const std::string key = HexEncode(crypto::Sha256(both));
-  std::string der;
-  if (Find(ocsp_, key, now, der)) {
-    out.documents.ocsp_responses.push_back(ToBytes(AsBytes(der)));
-    return;
+  const std::string key = HexEncode(crypto::Sha256(Concat({issuer.Der(), subject.Der()})));
+  std::optional<Kept> response = Find(ocsp_, key, now);
+  if (!response) {
+    if (!may_fetch) return;
+    auto answer = fetcher_.Fetch(urls_.ocsp, ToText(evidence::MakeOcspRequest(subject, issuer, {})), "application/ocsp-request");
+    if (!answer.ok()) {
+      out.problems.push_back(Err("collateral.ocsp-unavailable", subject.SubjectName(), answer.error().text));
+      return;
+    }
+    response = Kept{std::move(*answer), now + urls_.ocsp_lifetime, {}};
+    Keep(ocsp_, key, *response, now);
   }
-  if (!may_fetch) return;
-  auto answer = fetcher_.Fetch(urls_.ocsp, ToText(evidence::MakeOcspRequest(subject, issuer, {})), "application/ocsp-request");
-  if (!answer.ok()) {
-    out.problems.push_back(Err("collateral.ocsp-unavailable", subject.SubjectName(), answer.error().text));
-    return;
-  }
-  Keep(ocsp_, key, *answer, now + urls_.ocsp_lifetime, now);
-  out.documents.ocsp_responses.push_back(ToBytes(AsBytes(*answer)));
+  out.documents.ocsp_responses.push_back(ToBytes(AsBytes(response->document)));
 }
 
 void HttpCollateral::AddChain(const std::vector<crypto::Certificate>& leaf_first, bool may_fetch, TimePoint now, FoundCollateral& out) {
@@ -100,11 +98,7 @@ FoundCollateral HttpCollateral::For(const std::vector<evidence::GpuEvidence>& gp
     // The leaf is issued by the device itself, for which no service answers.
     AddChain({chain->begin() + 1, chain->end()}, may_fetch, now, out);
     for (const std::string& id : {evidence::DriverRimId(report->opaque), evidence::VbiosRimId(report->opaque)}) {
-      if (out.documents.rims.contains(id)) continue;
-      AddRim(id, may_fetch, now, out);
-      if (!out.documents.rims.contains(id)) continue;
-      auto rim = evidence::ParseRim(out.documents.rims[id]);
-      if (rim.ok()) AddChain(rim->chain, may_fetch, now, out);
+      if (!out.documents.rims.contains(id)) AddRim(id, may_fetch, now, out);
     }
   }
   // GPUs of one make share most of their documents.

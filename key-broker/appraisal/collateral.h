@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,10 +55,11 @@ class HttpCollateral final : public CollateralSource {
   struct Kept {
     std::string document;
     TimePoint until{};
+    std::vector<crypto::Certificate> chain;  // of a RIM: its signers, parsed once
   };
   using Cache = std::map<std::string, Kept>;
-  bool Find(const Cache& cache, const std::string& key, TimePoint now, std::string& document);
-  void Keep(Cache& cache, const std::string& key, const std::string& document, TimePoint until, TimePoint now);
+  std::optional<Kept> Find(const Cache& cache, const std::string& key, TimePoint now);
+  void Keep(Cache& cache, const std::string& key, Kept kept, TimePoint now);
   void AddRim(const std::string& id, bool may_fetch, TimePoint now, FoundCollateral& out);
   void AddOcsp(const crypto::Certificate& subject, const crypto::Certificate& issuer, bool may_fetch, TimePoint now, FoundCollateral& out);
   void AddChain(const std::vector<crypto::Certificate>& leaf_first, bool may_fetch, TimePoint now, FoundCollateral& out);
