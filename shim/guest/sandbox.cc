@@ -116,7 +116,7 @@ Status Sandbox::StartAgent() {
   Fd read_end(ends[0]), write_end(ends[1]);
   Spawn spawn;
   spawn.path = "/proc/self/fd/" + std::to_string(image->second.get());
-  spawn.args = {"ccgpu-agent"};
+  spawn.args = {"ccgpu-agent", "--events-fd", "3"};
   spawn.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", std::string("CCGPU_DRIVER_SOCKET=") + kAgentSocket,
                std::string("CCGPU_NVML=") + kLibraries + "/libnvidia-ml.so.1", "CCGPU_INITDATA=/run/ccgpu/initdata.toml",
                "CCGPU_COLLATERAL=/run/ccgpu/collateral", std::string("CCGPU_TSM=") + kTsmDir + "/report"};
