@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grpcpp/grpcpp.h>
+#include <net/if.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -242,7 +243,7 @@ Status TearDown(const Layout& layout, std::vector<Daemon> daemons, const Progres
     Stop(*daemon, kStopGrace);
   }
   UnmountBelow(layout.state);
-  if (auto addresses = ChooseAddresses(layout); addresses.ok() && Exists("/sys/class/net/" + addresses->bridge)) {
+  if (auto addresses = ChooseAddresses(layout); addresses.ok() && ::if_nametoindex(addresses->bridge.c_str()) != 0) {
     (void)RunToEnd({"ip", {"ip", "link", "delete", addresses->bridge}, {}}, layout.Log("ip"));
   }
   std::error_code ignored;
