@@ -105,9 +105,13 @@ class ShimTest : public testing::Test {
     EXPECT_TRUE(Exists("/proc/" + std::to_string(created->pid()) + "/ns/ipc")) << "containerd looks for namespaces there";
     return StartTask(sandbox, pod_bundle_);
   }
-  void EndPod(const std::string& sandbox) {
+  void EndPod(const std::string& sandbox, const std::string& app = "") {
     EXPECT_TRUE(Kill(sandbox, pod_bundle_, SIGKILL).ok());
     EXPECT_EQ(Wait(sandbox, pod_bundle_), 137u);
+    if (!app.empty()) {
+      EXPECT_LT(Wait(app, pod_bundle_), 256u);
+      EXPECT_TRUE(DeleteTask(app, pod_bundle_).ok());
+    }
     EXPECT_TRUE(DeleteTask(sandbox, pod_bundle_).ok());
     Shutdown(pod_bundle_);
   }
@@ -191,17 +195,17 @@ TEST_F(ShimTest, APodRunsWhatItsPolicyAllowsAndNothingElse) {
   policy::PodPolicy policy = PolicyFor("demo", "app", rootfs_, {"sh", "-c", "echo allowed"});
   Status made = MakePod("pod1", policy);
   ASSERT_TRUE(made.ok()) << made.error().ToString();
-  std::string edited = rig_->MakeBundle("c-edited", Rig::PodContainerSpec("c-edited", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo stolen"}));
+  std::string edited = rig_->MakeBundle("c-edited", rig_->PodContainerSpec("c-edited", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo stolen"}));
   auto refused = Create("c-edited", edited);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, "policy.command");
-  std::string unknown = rig_->MakeBundle("c-unknown", Rig::PodContainerSpec("c-unknown", "pod1", "demo", "other", rootfs_, {"sh", "-c", "echo allowed"}));
+  std::string unknown = rig_->MakeBundle("c-unknown", rig_->PodContainerSpec("c-unknown", "pod1", "demo", "other", rootfs_, {"sh", "-c", "echo allowed"}));
   EXPECT_THAT(Create("c-unknown", unknown).error().code, testing::StartsWith("policy."));
-  Json with_env = Rig::PodContainerSpec("c-env", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo allowed"});
+  Json with_env = rig_->PodContainerSpec("c-env", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo allowed"});
   with_env["process"]["env"].push_back("LD_PRELOAD=/tmp/x.so");
   EXPECT_EQ(Create("c-env", rig_->MakeBundle("c-env", with_env)).error().code, "policy.env");
 
-  std::string good = rig_->MakeBundle("c-good", Rig::PodContainerSpec("c-good", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo allowed"}));
+  std::string good = rig_->MakeBundle("c-good", rig_->PodContainerSpec("c-good", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo allowed"}));
   auto created = Create("c-good", good);
   ASSERT_TRUE(created.ok()) << created.error().ToString();
   containerd::ExecProcessRequest exec;
@@ -213,7 +217,7 @@ TEST_F(ShimTest, APodRunsWhatItsPolicyAllowsAndNothingElse) {
   EXPECT_EQ(Output(8), "allowed\n");
   EXPECT_TRUE(DeleteTask("c-good", good).ok());
   // Its digest would fit, but the policy lets a container run once.
-  std::string again = rig_->MakeBundle("c-again", Rig::PodContainerSpec("c-again", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo allowed"}));
+  std::string again = rig_->MakeBundle("c-again", rig_->PodContainerSpec("c-again", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo allowed"}));
   EXPECT_THAT(Create("c-again", again).error().code, testing::StartsWith("policy."));
   std::vector<std::string> codes;
   for (const auto& event : rig_->PodEvents("pod1")) codes.push_back(event["code"]);
@@ -226,7 +230,7 @@ TEST_F(ShimTest, AnExecThatThePolicyDoesNotNameIsRefusedAndOneItNamesRuns) {
   policy::PodPolicy policy = PolicyFor("demo", "app", rootfs_, {"sleep", "1000"});
   policy.containers[0].allowed_exec = {{"echo", "fine"}};
   ASSERT_TRUE(MakePod("pod2", policy).ok());
-  std::string bundle = rig_->MakeBundle("app2", Rig::PodContainerSpec("app2", "pod2", "demo", "app", rootfs_, {"sleep", "1000"}));
+  std::string bundle = rig_->MakeBundle("app2", rig_->PodContainerSpec("app2", "pod2", "demo", "app", rootfs_, {"sleep", "1000"}));
   auto created = Create("app2", bundle);
   ASSERT_TRUE(created.ok()) << created.error().ToString();
   ASSERT_TRUE(StartTask("app2", bundle).ok());
@@ -246,7 +250,7 @@ TEST_F(ShimTest, AnExecThatThePolicyDoesNotNameIsRefusedAndOneItNamesRuns) {
   EXPECT_TRUE(fine.ok()) << fine.error().ToString();
   EXPECT_GT(fine->pid(), 0u) << "also of a process that ends at once";
   // An exec that runs ends before its container does, for everyone who listens.
-  EndPod("pod2");
+  EndPod("pod2", "app2");
   EXPECT_TRUE(rig_->WaitForEvent("/tasks/exit app2"));
 }
 
@@ -270,7 +274,7 @@ TEST_F(ShimTest, AGpuThatThePolicyWantsMustBeBoundAndIsGivenToOnePodOnly) {
   std::string second = rig_->MakeBundle("pod3c", Rig::SandboxSpec("pod3c", "demo", AnnotationFor(policy)));
   EXPECT_EQ(Create("pod3c", second, false).error().code, "gpu.already-locked");
 
-  std::string bundle = rig_->MakeBundle("app3", Rig::PodContainerSpec("app3", "pod3", "demo", "app", rootfs_, policy.containers[0].args));
+  std::string bundle = rig_->MakeBundle("app3", rig_->PodContainerSpec("app3", "pod3", "demo", "app", rootfs_, policy.containers[0].args));
   auto created = Create("app3", bundle);
   ASSERT_TRUE(created.ok()) << created.error().ToString();
   ASSERT_TRUE(StartTask("app3", bundle).ok());
@@ -279,7 +283,7 @@ TEST_F(ShimTest, AGpuThatThePolicyWantsMustBeBoundAndIsGivenToOnePodOnly) {
   EXPECT_THAT(output, HasSubstr("driver.sock"));
   EXPECT_THAT(output, HasSubstr("libcuda.so.1"));
   EXPECT_THAT(output, HasSubstr("LD_LIBRARY_PATH=/run/ccgpu/lib"));
-  EndPod("pod3");
+  EndPod("pod3", "app3");
   // Scrubbed and free when the sandbox has ended: the next pod gets it.
   ASSERT_TRUE(MakePod("pod3d", policy).ok());
   EndPod("pod3d");
@@ -310,7 +314,7 @@ TEST_F(ShimTest, AWrongConfigurationFailsStartWithOneLineAndNoDaemon) {
 TEST_F(ShimTest, AShimThatIsKilledLeavesNothingAfterDelete) {
   policy::PodPolicy policy = PolicyFor("demo", "app", rootfs_, {"sleep", "1000"});
   ASSERT_TRUE(MakePod("pod6", policy).ok());
-  std::string bundle = rig_->MakeBundle("app6", Rig::PodContainerSpec("app6", "pod6", "demo", "app", rootfs_, {"sleep", "1000"}));
+  std::string bundle = rig_->MakeBundle("app6", rig_->PodContainerSpec("app6", "pod6", "demo", "app", rootfs_, {"sleep", "1000"}));
   ASSERT_TRUE(Create("app6", bundle).ok());
   ASSERT_TRUE(StartTask("app6", bundle).ok());
   ASSERT_EQ(GuestsOf("pod6").empty(), false);
@@ -325,7 +329,7 @@ TEST_F(ShimTest, AShimThatIsKilledLeavesNothingAfterDelete) {
   EXPECT_EQ(response.exit_status(), 137u);
   EXPECT_EQ(rig_->Delete("pod6", pod_bundle_).status, 0) << "a second time as well";
   EXPECT_THAT(Leftovers({"pod6", "app6"}, rig_->dir()), IsEmpty());
-  RunResult orphan = rig_->Start("app6b", rig_->MakeBundle("app6b", Rig::PodContainerSpec("app6b", "pod6", "demo", "app", rootfs_, {"sleep", "1"})));
+  RunResult orphan = rig_->Start("app6b", rig_->MakeBundle("app6b", rig_->PodContainerSpec("app6b", "pod6", "demo", "app", rootfs_, {"sleep", "1"})));
   EXPECT_EQ(orphan.status, 1) << "no second shim for a pod that is gone";
   EXPECT_THAT(orphan.output, HasSubstr("[sandbox.gone]"));
 }
@@ -333,7 +337,7 @@ TEST_F(ShimTest, AShimThatIsKilledLeavesNothingAfterDelete) {
 TEST_F(ShimTest, AGuestThatIsKilledEndsItsContainersAndTheShimSaysSo) {
   policy::PodPolicy policy = PolicyFor("demo", "app", rootfs_, {"sleep", "1000"});
   ASSERT_TRUE(MakePod("pod7", policy).ok());
-  std::string bundle = rig_->MakeBundle("app7", Rig::PodContainerSpec("app7", "pod7", "demo", "app", rootfs_, {"sleep", "1000"}));
+  std::string bundle = rig_->MakeBundle("app7", rig_->PodContainerSpec("app7", "pod7", "demo", "app", rootfs_, {"sleep", "1000"}));
   ASSERT_TRUE(Create("app7", bundle).ok());
   ASSERT_TRUE(StartTask("app7", bundle).ok());
   auto guests = GuestsOf("pod7");

@@ -242,9 +242,28 @@ Json Rig::PodContainerSpec(const std::string& id, const std::string& sandbox, co
                            const std::string& name, const std::string& rootfs, const std::vector<std::string>& args) {
   Json spec = ContainerSpec(id, rootfs, args);
   Json namespaces = {{{"type", "pid"}}, {{"type", "mount"}}};
-  for (const char* type : {"ipc", "uts"})
-    namespaces.push_back({{"type", type}, {"path", std::string("/proc/1/ns/") + type}});
+  for (const char* type : {"ipc", "uts", "network"})
+    namespaces.push_back({{"type", type}, {"path", std::string("/proc/4711/ns/") + (type[0] == 'n' ? "net" : type)}});
   spec["linux"]["namespaces"] = namespaces;
+  spec["linux"]["maskedPaths"] = {"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+                                  "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi"};
+  spec["linux"]["readonlyPaths"] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
+  spec["linux"]["resources"] = {{"devices", {{{"allow", false}, {"access", "rwm"}}}}};
+  // What CRI mounts by itself; the policy asks for exactly these.
+  auto mount = [&](const char* where, const char* type, const std::string& source, std::vector<std::string> options) {
+    spec["mounts"].push_back({{"destination", where}, {"type", type}, {"source", source}, {"options", options}});
+  };
+  mount("/dev/pts", "devpts", "devpts", {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"});
+  mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"});
+  mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"});
+  mount("/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", "ro"});
+  std::string files = dir_ + "/io.containerd.grpc.v1.cri/sandboxes/" + sandbox;
+  (void)MakeDirs(files + "/shm");
+  for (const char* file : {"hostname", "hosts", "resolv.conf"}) {
+    (void)WriteFileAtomic(files + "/" + file, pod + "\n");
+    mount((std::string("/etc/") + file).c_str(), "bind", files + "/" + file, {"rbind", "rprivate", "rw"});
+  }
+  mount("/dev/shm", "bind", files + "/shm", {"rbind", "rprivate", "rw"});
   spec["annotations"] = {{kCriContainerType, "container"}, {kCriSandboxId, sandbox}, {kCriSandboxName, pod},
                          {kCriSandboxNamespace, "default"}, {kCriContainerName, name}, {kCriImageName, "localhost/bb:latest"}};
   return spec;

@@ -60,7 +60,7 @@ class Rig {
   static Json ProcessSpec(const std::vector<std::string>& args);
   static Json ContainerSpec(const std::string& id, const std::string& rootfs, const std::vector<std::string>& args);
   static Json SandboxSpec(const std::string& id, const std::string& pod, const std::string& initdata_annotation);
-  static Json PodContainerSpec(const std::string& id, const std::string& sandbox, const std::string& pod,
+  Json PodContainerSpec(const std::string& id, const std::string& sandbox, const std::string& pod,
                                const std::string& name, const std::string& rootfs, const std::vector<std::string>& args);
 
   // `start` in the bundle; the shim's address, or what it printed.
