@@ -57,6 +57,7 @@ void Pod::Detach() {
     changed_.notify_all();
   }
   env_.exits.Nudge();
+  std::lock_guard lock(join_);
   if (thread_.joinable()) thread_.join();
 }
 
@@ -149,11 +150,16 @@ void Pod::Event(const std::string& code, const std::string& subject, const std::
 }
 
 Status Pod::RemoveFiles() {
+  // A sandbox that failed to start may have been taken for one of another pod (EnsureSandbox); that one's events are not ours.
+  bool ours = !record_.sandbox_id.empty();
+  if (auto known = env_.cri.ListSandboxes({}); known.ok()) {
+    for (const auto& one : *known) ours = ours && one.id() != record_.sandbox_id;
+  }
   std::lock_guard lock(mutex_);
   if (!record_.finished) return Err("node.pod-running", spec_.name, "is not finished yet");
   std::error_code error;
   std::filesystem::remove_all(identity_.log_dir, error);
-  if (!record_.sandbox_id.empty()) std::filesystem::remove_all(env_.events_dir + "/" + record_.sandbox_id, error);
+  if (ours) std::filesystem::remove_all(env_.events_dir + "/" + record_.sandbox_id, error);
   std::filesystem::remove(env_.work_dir + "/" + identity_.uid + ".events.jsonl", error);
   std::filesystem::remove(RecordPath(), error);
   if (error) return Err("node.cleanup-failed", RecordPath(), error.message());

@@ -133,6 +133,7 @@ class Pod {
   std::vector<std::chrono::steady_clock::time_point> started_;  // of each container, by index; worker only
   std::chrono::steady_clock::time_point deadline_;
   std::set<std::string> sick_;  // devices that were reported unhealthy; worker only
+  std::mutex join_;  // several may wait for the end at once
   std::thread thread_;
 };
 

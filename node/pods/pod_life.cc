@@ -105,10 +105,13 @@ Result<std::string> Pod::EnsureSandbox() {
   auto id = env_.cri.RunSandbox(sandbox_config_, spec_.runtime_class, &gate_);
   std::string events_of = id.ok() ? *id : "";
   if (!id.ok()) {
-    // The runtime does not tell the id of a sandbox that failed, but its shim wrote under it: the folder that is new.
+    // The runtime does not tell the id of a sandbox that failed, but its shim wrote under it: the folder that is new. Two of them
+    // mean that another pod starts too; then nobody can tell, and the error itself has to do.
+    std::vector<std::string> fresh;
     for (const auto& entry : std::filesystem::directory_iterator(env_.events_dir, ignored)) {
-      if (before.count(entry.path().filename()) == 0) events_of = entry.path().filename();
+      if (before.count(entry.path().filename()) == 0) fresh.push_back(entry.path().filename());
     }
+    if (fresh.size() == 1) events_of = fresh.front();
   }
   {
     std::lock_guard lock(mutex_);

@@ -68,11 +68,32 @@ void PodManager::Detach() {
   if (List().empty() && !env_.cgroup_parent.empty()) RemoveCgroup(env_.cgroup_parent);
 }
 
+// Events of sandboxes that failed to start and that no pod could claim. Before the first pod: nobody starts one meanwhile.
+void PodManager::SweepEvents() {
+  std::lock_guard running(running_);
+  auto sandboxes = env_.cri.ListSandboxes({});
+  if (!sandboxes.ok()) return;
+  std::set<std::string> known;
+  for (const auto& one : *sandboxes) known.insert(one.id());
+  for (const auto& pod : List()) {
+    const PodView view = pod->View();
+    if (known.count(view.record.sandbox_id) == 0 && !view.record.finished) return;  // it may be starting one
+    known.insert(view.record.sandbox_id);
+  }
+  std::error_code error;
+  std::vector<std::filesystem::path> gone;
+  for (const auto& entry : std::filesystem::directory_iterator(env_.events_dir, error)) {
+    if (known.count(entry.path().filename()) == 0) gone.push_back(entry.path());
+  }
+  for (const auto& path : gone) std::filesystem::remove_all(path, error);
+}
+
 // Sandboxes whose record was lost (a crash between the runtime's answer and our note of it never happens: uid is noted first).
 void PodManager::Sweep() {
   for (std::chrono::milliseconds pause{100};; pause = std::min(pause * 2, std::chrono::milliseconds(5000))) {
     std::set<std::string> known;
     for (const auto& pod : List()) known.insert(pod->uid());
+    SweepEvents();
     if (auto all = env_.cri.ListSandboxes({{kManagedByLabel, "true"}}); all.ok()) {
       for (const auto& one : *all) {
         const std::string& uid = one.metadata().uid();

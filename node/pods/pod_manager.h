@@ -38,6 +38,7 @@ class PodManager {
   explicit PodManager(PodEnvironment environment) : env_(std::move(environment)) {}
   Status CheckImages(const PodSpec& spec);
   void Sweep();
+  void SweepEvents();
 
   PodEnvironment env_;
   std::mutex running_;  // one Run at a time up to the pod's start: names and devices are taken together
