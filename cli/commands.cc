@@ -116,7 +116,6 @@ void AddPods(CLI::App& app, Action& action) {
   exec->add_option("--container,-c", names->container, "Which one; not needed when there is one");
   exec->add_option("--timeout", names->timeout, "Give up after this long")->transform(Seconds());
   exec->add_option("COMMAND", names->command, "Program and arguments, after --")->required();
-  exec->positionals_at_end();
   exec->callback([=, &action] {
     action = [names](Context& context) { return ExecInPod(context, ParsePodName(names->pod), names->container, names->command, names->timeout); };
   });

@@ -84,7 +84,7 @@ TEST_F(Commands, UsageErrorsAre2) {
 TEST_F(Commands, NoDeploymentIs4) {
   WritePod();
   for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
-           {"ps"}, {"describe", "x"}, {"logs", "x"}, {"rm", "x"}, {"exec", "x", "--", "ls", "-l"}, {"image", "list"}, {"gpu", "list"}, {"gpu", "fault", "0", "none"},
+           {"ps"}, {"describe", "x"}, {"logs", "x"}, {"rm", "x"}, {"exec", "x", "--", "ls", "-l"}, {"exec", "x", "-c", "app", "--timeout", "5s", "--", "ls", "-c", "y"}, {"exec", "-c", "app", "x", "ls"}, {"image", "list"}, {"gpu", "list"}, {"gpu", "fault", "0", "none"},
            {"secret", "list"}, {"secret", "decisions"}, {"evidence", "collect", "x"}, {"run", Path("pod.yaml")}, {"policy", "generate", Path("pod.yaml")}}) {
     EXPECT_EQ(Run(words), 4) << ::testing::PrintToString(words) << err_.str();
     std::vector<std::string> json = words;

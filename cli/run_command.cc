@@ -80,7 +80,7 @@ class Printer {
       context_.err << EndingOf(result.kind()).word << "\n";
     }
     for (const auto& [container, code] : result.exit_codes()) {
-      if (code != 0) context_.err << "container " << container << " exited with " << code << "\n";
+      if (code != 0 && result.kind() == PodResult::FAILED) context_.err << "container " << container << " exited with " << code << "\n";
     }
   }
 

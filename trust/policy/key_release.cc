@@ -57,8 +57,8 @@ void ParseSandbox(YamlMap map, KeyReleasePolicy::Sandbox& sandbox) {
   sandbox.allow_debug = map.Bool("allowDebug");
   YamlMap tcb = map.Map("minTcb");
   for (const char* part : {"bootloader", "tee", "snp", "microcode", "fmc"}) {
-    if (!tcb.Has(part)) continue;
     const int64_t value = tcb.Int(part);
+    if (!tcb.Has(part)) continue;
     if (value < 0 || value > 255) tcb.Fail("input.bad-value", part, "must be between 0 and 255");
     sandbox.min_tcb[part] = static_cast<uint32_t>(value);
   }

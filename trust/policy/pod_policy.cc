@@ -60,17 +60,14 @@ MountPolicy ParseMount(YamlMap map) {
   }
   const std::string source = map.OneOf("source", {"emptyDir", "hostPath", "imageVolume"}, true, "emptyDir");
   mount.read_only = map.Bool("readOnly");
-  if (source == "emptyDir") {
-    mount.source = MountPolicy::Source::kEmptyDir;
-    mount.volume = map.String("volume", true);
-    if (mount.volume.find('/') != std::string::npos) map.Fail("input.bad-value", "volume", "is a volume's name, not a path");
-  } else if (source == "hostPath") {
-    mount.source = MountPolicy::Source::kHostPath;
-    mount.path = map.String("path", true);
-    if (!mount.path.empty() && !IsNormalAbsolute(mount.path)) map.Fail("input.bad-value", "path", "must be an absolute, normal path");
-  } else {
-    mount.source = MountPolicy::Source::kImageVolume;
-  }
+  mount.volume = map.String("volume", source == "emptyDir");
+  mount.path = map.String("path", source == "hostPath");
+  if (source == "hostPath") mount.source = MountPolicy::Source::kHostPath;
+  if (source == "imageVolume") mount.source = MountPolicy::Source::kImageVolume;
+  if (source != "emptyDir" && map.Has("volume")) map.Fail("input.bad-value", "volume", "belongs to source emptyDir only");
+  if (source != "hostPath" && map.Has("path")) map.Fail("input.bad-value", "path", "belongs to source hostPath only");
+  if (mount.volume.find('/') != std::string::npos) map.Fail("input.bad-value", "volume", "is a volume's name, not a path");
+  if (!mount.path.empty() && !IsNormalAbsolute(mount.path)) map.Fail("input.bad-value", "path", "must be an absolute, normal path");
   map.Done();
   return mount;
 }

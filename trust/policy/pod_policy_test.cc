@@ -99,6 +99,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Bad{Document("    mounts: [{destination: /a, source: other}]\n"), "10:40", "input.bad-value"},
                       Bad{Document("    mounts: [{destination: a, source: imageVolume}]\n"), "10:28", "input.bad-value"},
                       Bad{Document("    mounts: [{destination: /a, source: emptyDir, volume: ../x}]\n"), "10:58", "input.bad-value"},
+                      Bad{Document("    mounts: [{destination: /a, source: imageVolume, path: /x}]\n"), "10:59", "input.bad-value"},
+                      Bad{Document("    mounts: [{destination: /a, source: hostPath, path: /x, volume: v}]\n"), "10:68", "input.bad-value"},
                       Bad{Document("    mounts: [{destination: /a, source: hostPath, path: x}]\n"), "10:56", "input.bad-value"},
                       Bad{Document("    mounts: [{destination: /a, source: imageVolume}, {destination: /a, source: imageVolume}]\n"), "10:68", "input.bad-value"},
                       Bad{Document("    gpus: 1\n"), "10:11: spec.containers[0].gpus", "input.bad-value"},
