@@ -104,6 +104,18 @@ TEST(Time, RoundTripAndCalendar) {
   for (const char* bad : {"2023-02-29", "2024-13-01", "2024-01-01T24:00:00Z", "2024-01-01T00:00:00", "2024-01-01x", ""}) EXPECT_FALSE(ParseTime(bad).ok()) << bad;
 }
 
+// yaml-cpp alone reads these for ever.
+TEST(Yaml, StrayBracketsEndTheReading) {
+  for (const char* bad : {"]", "}", "a: 1\n]\n", "- x\n}\n", "---\na: 1\n---\n]]]]\n", "a: ]b\n"}) {
+    auto parsed = ParseYaml(bad, "f.yaml");
+    ASSERT_FALSE(parsed.ok()) << bad;
+    EXPECT_EQ(parsed.error().code, "input.bad-yaml");
+    EXPECT_TRUE(parsed.error().subject.starts_with("f.yaml:")) << parsed.error().subject;
+  }
+  EXPECT_EQ(ParseYaml("---\na: 1\n---\n---\nb: [1, {c: d}]\n", "f.yaml")->size(), 3u);
+  EXPECT_EQ(ParseYaml("", "f.yaml")->size(), 0u);
+}
+
 TEST(Yaml, ErrorsNameFileLineColumnAndPath) {
   auto documents = ParseYaml("spec:\n  gpus:\n    mode: hoper-cc\n    count: two\n    colour: red\n", "policy.yaml");
   ASSERT_TRUE(documents.ok());

@@ -17,6 +17,8 @@ class AnchorFinder final : public YAML::EventHandler {
  public:
   bool found = false;
   YAML::Mark where;
+  int document_at = -1;  // where the document began
+  YAML::Mark document_mark;
 
  private:
   void See(const YAML::Mark& mark, YAML::anchor_t anchor) {
@@ -24,7 +26,10 @@ class AnchorFinder final : public YAML::EventHandler {
     found = true;
     where = mark;
   }
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    document_at = mark.pos;
+    document_mark = mark;
+  }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { See(mark, anchor); }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override { See(mark, anchor); }
@@ -39,7 +44,11 @@ Status RefuseAnchors(const std::string& text, const std::string& file) {
   std::istringstream stream(text);
   YAML::Parser parser(stream);
   AnchorFinder finder;
-  while (parser.HandleNextDocument(finder)) {
+  // yaml-cpp reads some malformed texts as documents without end that all begin at one token: stop at the second.
+  for (int last = -1; parser.HandleNextDocument(finder); last = finder.document_at) {
+    if (finder.document_at != last) continue;
+    return Err("input.bad-yaml", file + ":" + std::to_string(finder.document_mark.line + 1) + ":" + std::to_string(finder.document_mark.column + 1),
+               "the text goes on here with something that belongs to no document; check indentation and brackets");
   }
   if (!finder.found) return Ok();
   return Err("input.bad-yaml", file + ":" + std::to_string(finder.where.line + 1) + ":" + std::to_string(finder.where.column + 1),
