@@ -40,7 +40,7 @@ Result<Bytes> MailboxClient::Exchange(ByteView object, int timeout_ms) {
     if (holder != 0) FutexWait(mailbox_->owner, holder, std::min(LeftMs(deadline), 100));
   }
   const uint32_t sequence = Load(mailbox_->sequence) + 1;
-  std::memcpy(mailbox_->request, object.data(), object.size());
+  if (!object.empty()) std::memcpy(mailbox_->request, object.data(), object.size());
   Store(mailbox_->request_length, static_cast<uint32_t>(object.size()));
   Store(mailbox_->sequence, sequence);
   Store(mailbox_->status, kMailboxRequest);
@@ -53,7 +53,7 @@ Result<Bytes> MailboxClient::Exchange(ByteView object, int timeout_ms) {
       const uint32_t length = Load(mailbox_->response_length);
       if (length <= kMailboxBytes) {
         Bytes copy(length);
-        std::memcpy(copy.data(), mailbox_->response, length);
+        if (length > 0) std::memcpy(copy.data(), mailbox_->response, length);
         answer = std::move(copy);
       } else {
         answer = Err("link.too-large", "DOE response", "claims more bytes than the mailbox has");
@@ -79,13 +79,13 @@ Result<Bytes> MailboxServer::Receive(int timeout_ms) {
   const uint32_t length = Load(mailbox_->request_length);
   if (length > kMailboxBytes) return Bytes();  // answered like any object that is too short
   Bytes copy(length);
-  std::memcpy(copy.data(), mailbox_->request, length);
+  if (length > 0) std::memcpy(copy.data(), mailbox_->request, length);
   return copy;
 }
 
 void MailboxServer::Answer(ByteView object) {
   if (object.size() > kMailboxBytes) return;
-  std::memcpy(mailbox_->response, object.data(), object.size());
+  if (!object.empty()) std::memcpy(mailbox_->response, object.data(), object.size());
   Store(mailbox_->response_length, static_cast<uint32_t>(object.size()));
   Store(mailbox_->answered, sequence_);
   Store(mailbox_->status, kMailboxResponse);

@@ -226,6 +226,36 @@ TEST(Cuda, ManagedMemoryIsSeenByBothSides) {
   EXPECT_EQ(cuda.cuMemFree_v2(c), CUDA_SUCCESS);
 }
 
+// Every function that a real suite binds (Numba's) is there, by its plain name, for dlsym and for cuGetProcAddress.
+TEST(Cuda, HasEveryFunctionThatARealSuiteBinds) {
+  TestMachine machine({});
+  Cuda cuda(machine);
+  for (const char* name : {
+        "cuInit", "cuDriverGetVersion", "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceGetAttribute",
+        "cuDeviceComputeCapability", "cuDevicePrimaryCtxGetState", "cuDevicePrimaryCtxRelease",
+        "cuDevicePrimaryCtxReset", "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxSetFlags", "cuCtxCreate",
+        "cuCtxGetDevice", "cuCtxGetCurrent", "cuCtxPushCurrent", "cuCtxPopCurrent", "cuCtxDestroy",
+        "cuModuleLoadDataEx", "cuModuleUnload", "cuModuleGetFunction", "cuModuleGetGlobal", "cuFuncSetCacheConfig",
+        "cuMemAlloc", "cuMemAllocManaged", "cuMemsetD8", "cuMemsetD8Async", "cuMemcpyHtoD", "cuMemcpyHtoDAsync",
+        "cuMemcpyDtoD", "cuMemcpyDtoDAsync", "cuMemcpyDtoH", "cuMemcpyDtoHAsync", "cuMemFree", "cuStreamCreate",
+        "cuStreamDestroy", "cuStreamSynchronize", "cuStreamAddCallback", "cuLaunchKernel",
+        "cuLaunchCooperativeKernel", "cuMemHostAlloc", "cuMemFreeHost", "cuMemHostRegister", "cuMemHostUnregister",
+        "cuMemHostGetDevicePointer", "cuMemGetInfo", "cuEventCreate", "cuEventDestroy", "cuEventElapsedTime",
+        "cuEventQuery", "cuEventRecord", "cuEventSynchronize", "cuStreamWaitEvent", "cuPointerGetAttribute",
+        "cuMemGetAddressRange", "cuMemHostGetFlags", "cuCtxSynchronize", "cuLinkCreate", "cuLinkAddData",
+        "cuLinkAddFile", "cuLinkComplete", "cuLinkDestroy", "cuProfilerStart", "cuProfilerStop", "cuFuncGetAttribute",
+        "cuOccupancyMaxActiveBlocksPerMultiprocessor", "cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags",
+        "cuOccupancyMaxPotentialBlockSize", "cuOccupancyMaxPotentialBlockSizeWithFlags", "cuIpcGetMemHandle",
+        "cuIpcOpenMemHandle", "cuIpcCloseMemHandle", "cuCtxEnablePeerAccess", "cuDeviceCanAccessPeer",
+        "cuDeviceGetUuid"}) {
+    EXPECT_NE(cuda.Get<void()>(name), nullptr);
+    void* address = nullptr;
+    CUdriverProcAddressQueryResult status;
+    EXPECT_EQ(cuda.cuGetProcAddress_v2(name, &address, 12000, 0, &status), CUDA_SUCCESS);
+    EXPECT_EQ(status, CU_GET_PROC_ADDRESS_SUCCESS) << name;
+  }
+}
+
 TEST(Cuda, LinkedModulesAndProcAddresses) {
   TestMachine machine({});
   Cuda cuda(machine);

@@ -56,7 +56,8 @@ class JitLog {
 
 CUresult Texts(const void* image, std::vector<std::string>* texts) {
   const auto* bytes = static_cast<const uint8_t*>(image);
-  if (std::memcmp(bytes, kLinkedMagic, kMagicSize) == 0) {
+  // PTX comes without a length: nothing past its terminating zero may be read.
+  if (std::strncmp(static_cast<const char*>(image), kLinkedMagic, kMagicSize) == 0) {
     uint64_t total = 0;
     std::memcpy(&total, bytes + kMagicSize, sizeof total);
     Reader in(ByteView(bytes, total));

@@ -1,6 +1,7 @@
 #include "gpu-emulator/guest/libcuda/runtime.h"
 
 #include <openssl/crypto.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -17,9 +18,19 @@ Runtime& Runtime::Get() {
   return *runtime;
 }
 
+// A pthread key and not thread_local: a library that is loaded late into a stranger's process should not ask the loader for TLS.
 std::vector<CUctx_st*>& ContextStack() {
-  thread_local std::vector<CUctx_st*> stack;
-  return stack;
+  static const pthread_key_t key = [] {
+    pthread_key_t made;
+    pthread_key_create(&made, [](void* stack) { delete static_cast<std::vector<CUctx_st*>*>(stack); });
+    return made;
+  }();
+  void* stack = pthread_getspecific(key);
+  if (!stack) {
+    stack = new std::vector<CUctx_st*>;
+    pthread_setspecific(key, stack);
+  }
+  return *static_cast<std::vector<CUctx_st*>*>(stack);
 }
 
 CUresult Runtime::Init() {
