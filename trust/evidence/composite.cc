@@ -39,17 +39,21 @@ Result<Bytes> Base64Member(const Json& object, const char* key, const std::strin
 }
 
 bool IsHex(std::string_view text) {
-  return text.size() % 2 == 0 && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isxdigit(c) != 0; });
+  return text.size() % 2 == 0 &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isxdigit(c) != 0; });
 }
 
 Result<GpuEvidence> ReadDevice(const Json& item, const std::string& where) {
-  RETURN_IF_ERROR(OnlyMembers(item, {"arch", "uuid", "evidence", "certificate", "nonce", "version", "driver_version", "vbios_version"}, where));
+  RETURN_IF_ERROR(OnlyMembers(
+      item, {"arch", "uuid", "evidence", "certificate", "nonce", "version", "driver_version", "vbios_version"}, where));
   GpuEvidence out;
   ASSIGN_OR_RETURN(out.arch, OptionalString(item, "arch", where));
-  if (out.arch != "HOPPER" && out.arch != "BLACKWELL" && out.arch != "LS10") return Bad(where + ".arch", "is \"" + out.arch + "\", expected HOPPER, BLACKWELL or LS10");
+  if (out.arch != "HOPPER" && out.arch != "BLACKWELL" && out.arch != "LS10")
+    return Bad(where + ".arch", "is \"" + out.arch + "\", expected HOPPER, BLACKWELL or LS10");
   ASSIGN_OR_RETURN(out.uuid, OptionalString(item, "uuid", where));
   ASSIGN_OR_RETURN(const std::string report, OptionalString(item, "evidence", where));
-  auto bytes = IsHex(report) ? HexDecode(report) : Base64Decode(report);  // a report is too long for base64 that is all hex digits
+  auto bytes = IsHex(report) ? HexDecode(report)
+                             : Base64Decode(report);  // a report is too long for base64 that is all hex digits
   if (report.empty() || !bytes.ok()) return Bad(where + ".evidence", "is neither base64 nor hexadecimal");
   out.report = std::move(*bytes);
   ASSIGN_OR_RETURN(const Bytes chain, Base64Member(item, "certificate", where));
@@ -84,9 +88,11 @@ Result<std::vector<Bytes>> ReadDocuments(const Json& object, const char* key, co
   std::vector<Bytes> out;
   const auto list = object.find(key);
   if (list == object.end() || list->is_null()) return out;
-  if (!list->is_array() || list->size() > kMaxDocuments) return Bad(where + "." + key, "is not an array of at most 256 documents");
+  if (!list->is_array() || list->size() > kMaxDocuments)
+    return Bad(where + "." + key, "is not an array of at most 256 documents");
   for (const Json& item : *list) {
-    auto bytes = item.is_string() ? Base64Decode(item.get<std::string>()) : Result<Bytes>(Bad(where, "is not a string"));
+    auto bytes =
+        item.is_string() ? Base64Decode(item.get<std::string>()) : Result<Bytes>(Bad(where, "is not a string"));
     if (!bytes.ok()) return Bad(where + "." + key + "[" + std::to_string(out.size()) + "]", "is not base64");
     out.push_back(std::move(*bytes));
   }
@@ -97,7 +103,8 @@ Result<Collateral> ReadCollateral(const Json& object) {
   Collateral out;
   RETURN_IF_ERROR(OnlyMembers(object, {"rims", "ocsp", "crls"}, "collateral"));
   if (const auto rims = object.find("rims"); rims != object.end()) {
-    if (!rims->is_object() || rims->size() > kMaxDocuments) return Bad("collateral.rims", "is not an object of at most 256 RIMs");
+    if (!rims->is_object() || rims->size() > kMaxDocuments)
+      return Bad("collateral.rims", "is not an object of at most 256 RIMs");
     for (const auto& [id, xml] : rims->items()) {
       if (!xml.is_string()) return Bad("collateral.rims." + id, "is not a string");
       out.rims[id] = xml.get<std::string>();
@@ -137,7 +144,9 @@ Result<std::vector<GpuEvidence>> GpusOfAdditionalEvidence(std::string_view addit
   if (!json.is_object()) return Bad("additional_evidence", "is not an object");
   std::vector<GpuEvidence> out;
   for (const auto& [device, value] : json.items()) {
-    if (device != "nvidia") return Err("evidence.unknown-device", "additional_evidence." + device, "this verifier knows evidence of nvidia devices only");
+    if (device != "nvidia")
+      return Err("evidence.unknown-device", "additional_evidence." + device,
+                 "this verifier knows evidence of nvidia devices only");
     ASSIGN_OR_RETURN(out, DeviceEvidenceFromJson(value.dump()));
   }
   return out;
@@ -150,7 +159,8 @@ std::string EncodeComposite(const CompositeEvidence& e) {
   out["tee"] = e.tee;
   if (!e.tee_pubkey.empty()) out["tee-pubkey"] = OrderedJson::parse(e.tee_pubkey, nullptr, false);
   out["tee-evidence"]["primary_evidence"] = OrderedJson::parse(SnpEvidenceToJson(e.cpu));
-  out["tee-evidence"]["additional_evidence"] = e.additional_evidence.empty() ? AdditionalEvidence(e.gpus) : e.additional_evidence;
+  out["tee-evidence"]["additional_evidence"] =
+      e.additional_evidence.empty() ? AdditionalEvidence(e.gpus) : e.additional_evidence;
   if (!e.init_data.empty()) out["init-data"] = {{"format", "toml"}, {"body", e.init_data}};
   if (!e.collateral.rims.empty() || !e.collateral.ocsp_responses.empty() || !e.collateral.crls.empty()) {
     out["collateral"]["rims"] = e.collateral.rims;
@@ -162,7 +172,8 @@ std::string EncodeComposite(const CompositeEvidence& e) {
 
 Result<CompositeEvidence> ParseComposite(std::string_view text) {
   ASSIGN_OR_RETURN(const Json json, ParseJson(text, "evidence"));
-  RETURN_IF_ERROR(OnlyMembers(json, {"format", "nonce", "tee", "tee-pubkey", "tee-evidence", "init-data", "collateral"}, "evidence"));
+  RETURN_IF_ERROR(OnlyMembers(json, {"format", "nonce", "tee", "tee-pubkey", "tee-evidence", "init-data", "collateral"},
+                              "evidence"));
   CompositeEvidence out;
   ASSIGN_OR_RETURN(const std::string format, OptionalString(json, "format", "evidence"));
   if (format != kFormat) return Bad("format", "is \"" + format + "\", expected \"" + std::string(kFormat) + "\"");

@@ -30,9 +30,9 @@ struct Collateral {
 };
 
 struct CompositeEvidence {
-  Bytes nonce;                      // the broker's challenge, decoded
+  Bytes nonce;  // the broker's challenge, decoded
   std::string tee = "snp";
-  std::string tee_pubkey;           // JSON text of the agent's key
+  std::string tee_pubkey;  // JSON text of the agent's key
   SnpEvidence cpu;
   std::string additional_evidence;  // the exact string that REPORT_DATA commits to
   std::vector<GpuEvidence> gpus;    // decoded from additional_evidence
@@ -40,7 +40,8 @@ struct CompositeEvidence {
   Collateral collateral;            // what the agent used; may be empty
 };
 
-// CoCo's and NVIDIA's list of device evidence: {"device_evidence_list":[{"arch","uuid","evidence":b64,"certificate":b64}]}.
+// CoCo's and NVIDIA's list of device evidence:
+// {"device_evidence_list":[{"arch","uuid","evidence":b64,"certificate":b64}]}.
 std::string DeviceEvidenceToJson(const std::vector<GpuEvidence>& gpus);
 // Also reads NVIDIA's bare array (nvattest's file format) and hexadecimal reports.
 Result<std::vector<GpuEvidence>> DeviceEvidenceFromJson(std::string_view json);

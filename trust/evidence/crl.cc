@@ -52,7 +52,8 @@ bool Crl::IsSignedBy(const crypto::Certificate& issuer) const {
 }
 
 const CrlEntry* Crl::Find(ByteView serial) const {
-  const auto it = std::find_if(entries.begin(), entries.end(), [&](const CrlEntry& e) { return Equal(e.serial, serial); });
+  const auto it =
+      std::find_if(entries.begin(), entries.end(), [&](const CrlEntry& e) { return Equal(e.serial, serial); });
   return it == entries.end() ? nullptr : &*it;
 }
 
@@ -75,14 +76,16 @@ Result<Crl> ParseCrl(ByteView der) {
   for (int i = 0; i < count; ++i) {
     const X509_REVOKED* entry = sk_X509_REVOKED_value(revoked, i);
     for (int e = 0; e < X509_REVOKED_get_ext_count(entry); ++e) {
-      if (X509_EXTENSION_get_critical(X509_REVOKED_get_ext(entry, e))) return Bad("an entry has a critical extension that is not understood");
+      if (X509_EXTENSION_get_critical(X509_REVOKED_get_ext(entry, e)))
+        return Bad("an entry has a critical extension that is not understood");
     }
     const ASN1_INTEGER* serial = X509_REVOKED_get0_serialNumber(entry);
     CrlEntry item;
     item.serial = Bytes(serial->data, serial->data + serial->length);
     item.revoked_at = ToTime(X509_REVOKED_get0_revocationDate(entry)).value_or(TimePoint{});
     int critical = 0;
-    if (auto* reason = static_cast<ASN1_ENUMERATED*>(X509_REVOKED_get_ext_d2i(entry, NID_crl_reason, &critical, nullptr))) {
+    if (auto* reason =
+            static_cast<ASN1_ENUMERATED*>(X509_REVOKED_get_ext_d2i(entry, NID_crl_reason, &critical, nullptr))) {
       item.reason = static_cast<int>(ASN1_ENUMERATED_get(reason));
       ASN1_ENUMERATED_free(reason);
     }
@@ -91,12 +94,15 @@ Result<Crl> ParseCrl(ByteView der) {
   return out;
 }
 
-Result<Bytes> MakeCrl(const crypto::Certificate& issuer, const crypto::PrivateKey& key, TimePoint this_update, TimePoint next_update,
-                      const std::vector<CrlEntry>& entries, bool pss_signature) {
+Result<Bytes> MakeCrl(const crypto::Certificate& issuer, const crypto::PrivateKey& key, TimePoint this_update,
+                      TimePoint next_update, const std::vector<CrlEntry>& entries, bool pss_signature) {
   const CrlPtr crl(X509_CRL_new(), X509_CRL_free);
   X509_CRL_set_version(crl.get(), X509_CRL_VERSION_2);
   X509_CRL_set_issuer_name(crl.get(), X509_get_subject_name(issuer.raw()));
-  const auto time = [](TimePoint t) { return std::unique_ptr<ASN1_TIME, decltype(&ASN1_TIME_free)>(ASN1_TIME_set(nullptr, t.time_since_epoch().count()), ASN1_TIME_free); };
+  const auto time = [](TimePoint t) {
+    return std::unique_ptr<ASN1_TIME, decltype(&ASN1_TIME_free)>(ASN1_TIME_set(nullptr, t.time_since_epoch().count()),
+                                                                 ASN1_TIME_free);
+  };
   X509_CRL_set1_lastUpdate(crl.get(), time(this_update).get());
   X509_CRL_set1_nextUpdate(crl.get(), time(next_update).get());
   for (const CrlEntry& entry : entries) {
@@ -118,7 +124,8 @@ Result<Bytes> MakeCrl(const crypto::Certificate& issuer, const crypto::PrivateKe
   X509_CRL_sort(crl.get());
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   EVP_PKEY_CTX* options = nullptr;
-  if (EVP_DigestSignInit(context.get(), &options, EVP_sha384(), nullptr, key.raw()) != 1) return Bad("the signer's key cannot sign");
+  if (EVP_DigestSignInit(context.get(), &options, EVP_sha384(), nullptr, key.raw()) != 1)
+    return Bad("the signer's key cannot sign");
   if (pss_signature) {
     EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING);
     EVP_PKEY_CTX_set_rsa_pss_saltlen(options, RSA_PSS_SALTLEN_DIGEST);

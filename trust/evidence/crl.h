@@ -31,7 +31,7 @@ struct Crl {
 
 // Errors: crl.malformed; critical extensions that are not understood and delta CRLs are refused.
 Result<Crl> ParseCrl(ByteView der);
-Result<Bytes> MakeCrl(const crypto::Certificate& issuer, const crypto::PrivateKey& key, TimePoint this_update, TimePoint next_update,
-                      const std::vector<CrlEntry>& entries, bool pss_signature = false);
+Result<Bytes> MakeCrl(const crypto::Certificate& issuer, const crypto::PrivateKey& key, TimePoint this_update,
+                      TimePoint next_update, const std::vector<CrlEntry>& entries, bool pss_signature = false);
 
 }  // namespace ccgpu::evidence

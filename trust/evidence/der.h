@@ -1,4 +1,5 @@
-// The few DER pieces that vendor extensions need. Definite lengths in their shortest form only; anything else ends parsing.
+// The few DER pieces that vendor extensions need. Definite lengths in their shortest form only; anything else ends
+// parsing.
 #pragma once
 
 #include "base/bytes.h"
@@ -12,7 +13,8 @@ Bytes Element(uint8_t tag, ByteView content);
 inline Bytes Element(uint8_t tag, std::initializer_list<ByteView> parts) { return Element(tag, Concat(parts)); }
 Bytes Integer(uint64_t value);
 
-// Takes the element at the front of `in` if it has this tag; its content, or an error (no code of its own: callers add one).
+// Takes the element at the front of `in` if it has this tag; its content, or an error (no code of its own: callers add
+// one).
 Result<ByteView> Take(ByteView& in, uint8_t tag);
 // A small non-negative INTEGER.
 Result<uint64_t> TakeInteger(ByteView& in);

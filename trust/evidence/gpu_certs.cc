@@ -11,7 +11,8 @@ namespace {
 
 constexpr size_t kFwidSize = 48;
 constexpr uint8_t kSha384Oid[] = {0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02};  // 2.16.840.1.101.3.4.2.2
-constexpr uint8_t kDmtfDeviceInfoOid[] = {0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0x1c, 0x82, 0x12, 0x01};  // 1.3.6.1.4.1.412.274.1
+constexpr uint8_t kDmtfDeviceInfoOid[] = {0x2b, 0x06, 0x01, 0x04, 0x01,
+                                          0x83, 0x1c, 0x82, 0x12, 0x01};  // 1.3.6.1.4.1.412.274.1
 constexpr uint8_t kContext0 = 0xa0, kTcbFwids = 0xa6;
 
 Error Bad(std::string text) { return Err("gpu.chain-profile", "device certificate", std::move(text)); }
@@ -21,7 +22,8 @@ Result<Bytes> TakeFwid(ByteView& in) {
   ASSIGN_OR_RETURN(ByteView pair, der::Take(in, der::kSequence));
   ASSIGN_OR_RETURN(const ByteView oid, der::Take(pair, der::kOid));
   ASSIGN_OR_RETURN(const ByteView fwid, der::Take(pair, der::kOctetString));
-  if (!Equal(oid, kSha384Oid) || fwid.size() != kFwidSize || !pair.empty()) return Bad("its FWID is not a SHA-384 value");
+  if (!Equal(oid, kSha384Oid) || fwid.size() != kFwidSize || !pair.empty())
+    return Bad("its FWID is not a SHA-384 value");
   return ToBytes(fwid);
 }
 
@@ -31,7 +33,8 @@ Result<Bytes> CompositeDeviceFwid(ByteView value) {
   ASSIGN_OR_RETURN(const uint64_t version, der::TakeInteger(outer));
   ASSIGN_OR_RETURN(const ByteView key, der::Take(outer, der::kSequence));
   ASSIGN_OR_RETURN(Bytes fwid, TakeFwid(outer));
-  if (version != 1 || key.empty() || !outer.empty() || !value.empty()) return Bad("its CompositeDeviceID is not version 1");
+  if (version != 1 || key.empty() || !outer.empty() || !value.empty())
+    return Bad("its CompositeDeviceID is not version 1");
   return fwid;
 }
 
@@ -72,7 +75,8 @@ Bytes MakeDeviceInfoSan(std::string_view text) {
 
 std::string Ueid(const crypto::Certificate& leaf) {
   const Bytes serial = leaf.SerialNumber();
-  const std::unique_ptr<BIGNUM, decltype(&BN_free)> number(BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr), BN_free);
+  const std::unique_ptr<BIGNUM, decltype(&BN_free)> number(
+      BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr), BN_free);
   char* text = BN_bn2dec(number.get());
   std::string out(text);
   OPENSSL_free(text);
@@ -81,7 +85,9 @@ std::string Ueid(const crypto::Certificate& leaf) {
 
 Result<Bytes> DevicePdi(const crypto::Certificate& identity) {
   const Bytes serial = identity.SerialNumber();
-  if (serial.size() != 9) return Bad("its identity's serial number has " + std::to_string(serial.size()) + " bytes, expected a type byte and 8 bytes of PDI");
+  if (serial.size() != 9)
+    return Bad("its identity's serial number has " + std::to_string(serial.size()) +
+               " bytes, expected a type byte and 8 bytes of PDI");
   return Bytes(serial.begin() + 1, serial.end());
 }
 

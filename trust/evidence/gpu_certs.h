@@ -15,10 +15,11 @@ inline constexpr char kOidCompositeDeviceId[] = "2.23.133.5.4.1";  // Hopper, LS
 inline constexpr char kOidDiceTcbInfo[] = "2.23.133.5.4.1.1";      // Blackwell
 inline constexpr char kOidSubjectAltName[] = "2.5.29.17";
 
-// The firmware id that the leaf was made for, 48 bytes. Errors: gpu.chain-profile when neither extension is there, one is there
-// twice, both are there, or it cannot be read.
+// The firmware id that the leaf was made for, 48 bytes. Errors: gpu.chain-profile when neither extension is there, one
+// is there twice, both are there, or it cannot be read.
 Result<Bytes> LeafFwid(const crypto::Certificate& leaf);
-// The content of the 2.23.133.5.4.1 extension: SEQUENCE { 1, SubjectPublicKeyInfo of the identity key, SEQUENCE { sha384, fwid } }.
+// The content of the 2.23.133.5.4.1 extension: SEQUENCE { 1, SubjectPublicKeyInfo of the identity key, SEQUENCE {
+// sha384, fwid } }.
 Bytes MakeFwidExtension(const crypto::PublicKey& identity_key, ByteView fwid);
 // The content of a subjectAltName with the DMTF device info otherName, "NVIDIA:GH100:48B02D92494BADF4".
 Bytes MakeDeviceInfoSan(std::string_view text);

@@ -17,7 +17,8 @@ Status Fixed(Reader& in, uint8_t value, const char* what) {
   const size_t at = in.offset();
   const uint8_t found = in.U8();
   if (!in.ok()) return Bad(at, "the report ends before " + std::string(what));
-  if (found != value) return Bad(at, std::string(what) + ": expected " + std::to_string(value) + ", found " + std::to_string(found));
+  if (found != value)
+    return Bad(at, std::string(what) + ": expected " + std::to_string(value) + ", found " + std::to_string(found));
   return Ok();
 }
 
@@ -27,7 +28,9 @@ Status ParseBlocks(Reader& in, size_t count, GpuReport& report) {
   for (size_t i = 0; i < count; ++i) {
     const size_t at = in.offset();
     const uint8_t index = in.U8();
-    if (in.ok() && index <= last) return Bad(at, "block index " + std::to_string(index) + " follows " + std::to_string(last) + ": indexes must ascend from 1");
+    if (in.ok() && index <= last)
+      return Bad(at, "block index " + std::to_string(index) + " follows " + std::to_string(last) +
+                         ": indexes must ascend from 1");
     last = index;
     RETURN_IF_ERROR(Fixed(in, kDmtf, "measurement specification"));
     const uint16_t block = in.U16();
@@ -66,7 +69,8 @@ Result<GpuReport> ParseGpuReport(ByteView bytes, size_t max_zero_padding) {
   const size_t record = in.U24();
   if (!in.ok()) return Bad(in.offset(), "the report ends before its measurement record");
   if (blocks == 0 || record != blocks * kGpuBlockSize) {
-    return Bad(41, std::to_string(blocks) + " blocks in a record of " + std::to_string(record) + " bytes, expected 55 bytes each");
+    return Bad(41, std::to_string(blocks) + " blocks in a record of " + std::to_string(record) +
+                       " bytes, expected 55 bytes each");
   }
   RETURN_IF_ERROR(ParseBlocks(in, blocks, out));
   out.responder_nonce = ToBytes(in.Take(kGpuNonceSize));
@@ -76,7 +80,8 @@ Result<GpuReport> ParseGpuReport(ByteView bytes, size_t max_zero_padding) {
   out.signature = ToBytes(in.Take(kGpuSignatureSize));
   if (!in.ok()) return Bad(in.offset(), "the report ends before its signature does");
   const ByteView padding = in.Rest();
-  if (padding.size() > max_zero_padding || std::any_of(padding.begin(), padding.end(), [](uint8_t b) { return b != 0; })) {
+  if (padding.size() > max_zero_padding ||
+      std::any_of(padding.begin(), padding.end(), [](uint8_t b) { return b != 0; })) {
     return Bad(signed_size + kGpuSignatureSize, std::to_string(padding.size()) + " bytes after the signature");
   }
   ASSIGN_OR_RETURN(out.opaque, ParseOpaque(opaque));

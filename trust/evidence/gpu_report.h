@@ -1,5 +1,5 @@
-// The attestation report of an NVIDIA H100 (and H200, GB100, LS10 in the same frame): the SPDM 1.1 GET_MEASUREMENTS request,
-// then the MEASUREMENTS response (DSP0274 10.11; docs/formats/gpu-report.md).
+// The attestation report of an NVIDIA H100 (and H200, GB100, LS10 in the same frame): the SPDM 1.1 GET_MEASUREMENTS
+// request, then the MEASUREMENTS response (DSP0274 10.11; docs/formats/gpu-report.md).
 //
 //   request 37 bytes | response header, blocks of 55 bytes, responder nonce, opaque length, opaque | signature 96 bytes
 //
@@ -36,8 +36,8 @@ struct GpuReport {
   size_t SignatureOffset() const { return signed_bytes.size(); }
 };
 
-// Errors: gpu.report-malformed, with the offset in the text. `max_zero_padding`: so many zero bytes after the signature are
-// accepted (some collectors write one); anything else after it is an error.
+// Errors: gpu.report-malformed, with the offset in the text. `max_zero_padding`: so many zero bytes after the signature
+// are accepted (some collectors write one); anything else after it is an error.
 Result<GpuReport> ParseGpuReport(ByteView bytes, size_t max_zero_padding = 0);
 // request || response without signature, of nonce, measurements, responder_nonce and opaque.
 Bytes EncodeGpuReportBody(const GpuReport& report);

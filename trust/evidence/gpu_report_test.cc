@@ -55,12 +55,16 @@ TEST_P(RealReports, ParseEncodeAndVerify) {
 
 INSTANTIATE_TEST_SUITE_P(
     Vectors, RealReports,
-    ::testing::Values(
-        RealReport{"nvidia/nvtrust_v1_initial/attestationReport.txt", "nvidia/nvtrust_v1_initial/gpuAkCertChain.txt", "545.00", "96.00.5E.00.01", 64},
-        RealReport{"nvidia/samples/hopperAttestationReport.txt", "nvidia/samples/hopperCertChain.txt", "550.90.07", "96.00.9F.00.01", 64},
-        RealReport{"nvidia/nvat/gpu/hopperAttestationReport.txt", "nvidia/nvat/gpu/hopperCertChain.txt", "535.86.09", "96.00.5E.00.01", 64},
-        RealReport{"nvidia/nvat/gpu/blackwellAttestationReport.txt", "nvidia/nvat/gpu/blackwellCertChain.txt", "575.32", "97.00.88.00.0F", 64},
-        RealReport{"nvidia/nvat/switch/switchAttestationReport.txt", "nvidia/nvat/switch/switchCertChain.txt", "", "96.10.55.00.01", 31}));
+    ::testing::Values(RealReport{"nvidia/nvtrust_v1_initial/attestationReport.txt",
+                                 "nvidia/nvtrust_v1_initial/gpuAkCertChain.txt", "545.00", "96.00.5E.00.01", 64},
+                      RealReport{"nvidia/samples/hopperAttestationReport.txt", "nvidia/samples/hopperCertChain.txt",
+                                 "550.90.07", "96.00.9F.00.01", 64},
+                      RealReport{"nvidia/nvat/gpu/hopperAttestationReport.txt", "nvidia/nvat/gpu/hopperCertChain.txt",
+                                 "535.86.09", "96.00.5E.00.01", 64},
+                      RealReport{"nvidia/nvat/gpu/blackwellAttestationReport.txt",
+                                 "nvidia/nvat/gpu/blackwellCertChain.txt", "575.32", "97.00.88.00.0F", 64},
+                      RealReport{"nvidia/nvat/switch/switchAttestationReport.txt",
+                                 "nvidia/nvat/switch/switchCertChain.txt", "", "96.10.55.00.01", 31}));
 
 GpuReport Sample() {
   GpuReport out;
@@ -89,7 +93,8 @@ TEST(GpuReport, SignedRoundTrip) {
 
 TEST(GpuReport, EveryTruncationIsRefused) {
   const Bytes bytes = SignGpuReport(Sample(), crypto::PrivateKey::Generate(crypto::KeyType::kP384));
-  for (size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(ParseGpuReport(ByteView(bytes).first(size)).ok()) << size;
+  for (size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(ParseGpuReport(ByteView(bytes).first(size)).ok()) << size;
 }
 
 TEST(GpuReport, PaddingOnlyAsAllowedAndOnlyZero) {
@@ -121,18 +126,22 @@ TEST_P(BadReports, IsRefusedWithItsPlace) {
   EXPECT_THAT(report.error().text, HasSubstr(GetParam().text));
 }
 
-INSTANTIATE_TEST_SUITE_P(Mutations, BadReports,
-                         ::testing::Values(Mutation{"version", 0, 0x12, "at byte 0"}, Mutation{"code", 1, 0xe1, "at byte 1"}, Mutation{"unsigned", 2, 0, "at byte 2"},
-                                           Mutation{"one-measurement", 3, 1, "at byte 3"}, Mutation{"slot", 36, 1, "at byte 36"},
-                                           Mutation{"response-code", 38, 0x7f, "at byte 38"}, Mutation{"block-count", 41, 63, "55 bytes each"},
-                                           Mutation{"no-blocks", 41, 0, "55 bytes each"}, Mutation{"duplicate-index", 45 + 55, 1, "must ascend"},
-                                           Mutation{"index-zero", 45, 0, "must ascend"}, Mutation{"raw-stream", 45 + 4, 0x81, "measurement value type"},
-                                           Mutation{"value-size", 45 + 5, 47, "expected 51/48"}, Mutation{"opaque-too-long", 3598, 0xff, ""}),
-                         [](const auto& info) {
-                           std::string name = info.param.name;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Mutations, BadReports,
+    ::testing::Values(Mutation{"version", 0, 0x12, "at byte 0"}, Mutation{"code", 1, 0xe1, "at byte 1"},
+                      Mutation{"unsigned", 2, 0, "at byte 2"}, Mutation{"one-measurement", 3, 1, "at byte 3"},
+                      Mutation{"slot", 36, 1, "at byte 36"}, Mutation{"response-code", 38, 0x7f, "at byte 38"},
+                      Mutation{"block-count", 41, 63, "55 bytes each"}, Mutation{"no-blocks", 41, 0, "55 bytes each"},
+                      Mutation{"duplicate-index", 45 + 55, 1, "must ascend"},
+                      Mutation{"index-zero", 45, 0, "must ascend"},
+                      Mutation{"raw-stream", 45 + 4, 0x81, "measurement value type"},
+                      Mutation{"value-size", 45 + 5, 47, "expected 51/48"},
+                      Mutation{"opaque-too-long", 3598, 0xff, ""}),
+    [](const auto& info) {
+      std::string name = info.param.name;
+      std::replace(name.begin(), name.end(), '-', '_');
+      return name;
+    });
 
 TEST(Opaque, DuplicateTypesAreRefused) {
   Bytes twice = EncodeOpaque(Sample().opaque);
@@ -163,13 +172,15 @@ TEST(Opaque, TextThatIsNotPrintableIsNoVersion) {
 }
 
 TEST(GpuCerts, MadeExtensionsAreRead) {
-  const auto root = crypto::PrivateKey::Generate(crypto::KeyType::kP384), leaf = crypto::PrivateKey::Generate(crypto::KeyType::kP384);
+  const auto root = crypto::PrivateKey::Generate(crypto::KeyType::kP384),
+             leaf = crypto::PrivateKey::Generate(crypto::KeyType::kP384);
   crypto::CertificateSpec spec;
   spec.subject = {{"CN", "leaf"}};
   spec.key = leaf.public_key();
   spec.serial = {1, 0};
   spec.not_after = TimePoint(std::chrono::seconds(4000000000));
-  spec.extensions = {{kOidCompositeDeviceId, MakeFwidExtension(root.public_key(), Bytes(48, 7)), false}, {kOidSubjectAltName, MakeDeviceInfoSan("NVIDIA:GH100:00"), false}};
+  spec.extensions = {{kOidCompositeDeviceId, MakeFwidExtension(root.public_key(), Bytes(48, 7)), false},
+                     {kOidSubjectAltName, MakeDeviceInfoSan("NVIDIA:GH100:00"), false}};
   const auto made = crypto::MakeCertificate(spec, root, nullptr).value();
   EXPECT_EQ(LeafFwid(made).value(), Bytes(48, 7));
   EXPECT_EQ(Ueid(made), "256");

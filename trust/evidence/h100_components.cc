@@ -9,7 +9,8 @@ namespace {
 
 constexpr RimKind kV = RimKind::kVbios, kD = RimKind::kDriver;
 
-// VBIOS RIM: 0-6, 8-14. Driver RIM: 7, 21-40. The split is that of NVIDIA's RIMs, with mode and fuse at 13 and 14 added.
+// VBIOS RIM: 0-6, 8-14. Driver RIM: 7, 21-40. The split is that of NVIDIA's RIMs, with mode and fuse at 13 and 14
+// added.
 constexpr std::array<H100Component, 36> kComponents = {{
     {0, "boot ROM", kV},
     {1, "boot ROM patches", kV},

@@ -1,8 +1,9 @@
 // What the 64 measurements of the (emulated) H100 stand for. The emulator measures by this table, the verifier names
-// components by it. NVIDIA does not publish such a table for its hardware: for a real report the names are a guide only.
+// components by it. NVIDIA does not publish such a table for its hardware: for a real report the names are a guide
+// only.
 //
-// The mode and the debug fuse are measured as published constants, so that a verifier can say *which* wrong mode it saw.
-// On the emulator a RIM exists only for mode hopper-cc with the fuse intact: any other value differs from the RIM.
+// The mode and the debug fuse are measured as published constants, so that a verifier can say *which* wrong mode it
+// saw. On the emulator a RIM exists only for mode hopper-cc with the fuse intact: any other value differs from the RIM.
 #pragma once
 
 #include <string>
@@ -20,7 +21,8 @@ struct H100Component {
   RimKind rim;
 };
 
-inline constexpr uint8_t kIndexVbios = 2, kIndexGspFmc = 9, kIndexCcMode = 13, kIndexDebugFuse = 14, kIndexGspRm = 7, kIndexNvdec = 35;
+inline constexpr uint8_t kIndexVbios = 2, kIndexGspFmc = 9, kIndexCcMode = 13, kIndexDebugFuse = 14, kIndexGspRm = 7,
+                         kIndexNvdec = 35;
 
 // Precondition: index < 64. Indexes that nothing uses are named "unused" and belong to no RIM.
 const H100Component& H100ComponentAt(uint8_t index);

@@ -1,5 +1,6 @@
-// OCSP (RFC 6960) in the form that NVIDIA's services and verifiers use: CertIDs over SHA-1, SHA-256 or SHA-384, a nonce, the
-// responder's certificate embedded first. Reading, making; what a status means for a chain is trust/verify's work.
+// OCSP (RFC 6960) in the form that NVIDIA's services and verifiers use: CertIDs over SHA-1, SHA-256 or SHA-384, a
+// nonce, the responder's certificate embedded first. Reading, making; what a status means for a chain is trust/verify's
+// work.
 #pragma once
 
 #include <functional>
@@ -57,9 +58,11 @@ struct OcspSigner {
   TimePoint this_update{}, next_update{};
 };
 // Answers a request: `answer` is asked with each serial number (big-endian). Echoes the nonce. Error: ocsp.malformed.
-Result<Bytes> MakeOcspResponse(ByteView request_der, const std::function<OcspAnswer(ByteView serial)>& answer, const OcspSigner& signer);
+Result<Bytes> MakeOcspResponse(ByteView request_der, const std::function<OcspAnswer(ByteView serial)>& answer,
+                               const OcspSigner& signer);
 // A response without a request (collateral that the host hands in): one certificate, SHA-384 CertID, no nonce.
-Result<Bytes> MakeOcspResponse(const crypto::Certificate& subject, const crypto::Certificate& issuer, const OcspAnswer& answer, const OcspSigner& signer);
+Result<Bytes> MakeOcspResponse(const crypto::Certificate& subject, const crypto::Certificate& issuer,
+                               const OcspAnswer& answer, const OcspSigner& signer);
 // SHA-384 CertID; nonce may be empty.
 Bytes MakeOcspRequest(const crypto::Certificate& subject, const crypto::Certificate& issuer, ByteView nonce);
 // An answer that says "malformedRequest" (no signature).

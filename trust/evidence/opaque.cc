@@ -81,7 +81,8 @@ Result<OpaqueData> ParseOpaque(ByteView bytes) {
   OpaqueData out;
   Reader in(bytes);
   if (bytes.size() >= kMagic.size() && AsText(bytes.first(kMagic.size())) == kMagic) {
-    if (bytes.size() < kVersionedHeader) return Bad(0, "the header needs 12 bytes, there are " + std::to_string(bytes.size()));
+    if (bytes.size() < kVersionedHeader)
+      return Bad(0, "the header needs 12 bytes, there are " + std::to_string(bytes.size()));
     in.Skip(kMagic.size());
     const uint16_t profile = in.U16();
     if (profile != 0) return Bad(6, "profile " + std::to_string(profile) + " is unknown, expected 0");
@@ -89,7 +90,8 @@ Result<OpaqueData> ParseOpaque(ByteView bytes) {
     out.major = in.U8();
     out.minor = in.U8();
     out.patch = in.U8();
-    if (out.major > kNewestMajor) return Bad(8, "major version " + std::to_string(out.major) + " is newer than this verifier knows (2)");
+    if (out.major > kNewestMajor)
+      return Bad(8, "major version " + std::to_string(out.major) + " is newer than this verifier knows (2)");
     if (in.U8() != 0) return Bad(11, "the header's padding is not zero");
   }
   while (in.remaining() > 0) {

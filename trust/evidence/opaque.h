@@ -1,7 +1,8 @@
-// OpaqueData of an NVIDIA attestation report: facts about board, firmware versions and links (docs/formats/gpu-report.md).
+// OpaqueData of an NVIDIA attestation report: facts about board, firmware versions and links
+// (docs/formats/gpu-report.md).
 //
-// Two wire forms: the old one is a row of type u16, size u16, data; the new one begins with "NVDAOD", a 12-byte header, and
-// has a value type in each entry. Unknown types are kept as they are.
+// Two wire forms: the old one is a row of type u16, size u16, data; the new one begins with "NVDAOD", a 12-byte header,
+// and has a value type in each entry. Unknown types are kept as they are.
 #pragma once
 
 #include <optional>
@@ -13,10 +14,10 @@
 namespace ccgpu::evidence {
 
 namespace opaque_type {
-inline constexpr uint16_t kDriverVersion = 3, kGpuInfo = 4, kVbiosVersion = 6, kNvdec0Status = 11, kMsrsCount = 12, kCprInfo = 13,
-                          kBoardId = 14, kChipSku = 15, kChipSkuMod = 16, kProject = 17, kProjectSku = 18, kProjectSkuMod = 19,
-                          kFwid = 20, kProtectedPcieStatus = 21, kSwitchPdi = 22, kSysEnableStatus = 33, kVersion = 34,
-                          kChipInfo = 35, kFeatureFlag = 36;
+inline constexpr uint16_t kDriverVersion = 3, kGpuInfo = 4, kVbiosVersion = 6, kNvdec0Status = 11, kMsrsCount = 12,
+                          kCprInfo = 13, kBoardId = 14, kChipSku = 15, kChipSkuMod = 16, kProject = 17,
+                          kProjectSku = 18, kProjectSkuMod = 19, kFwid = 20, kProtectedPcieStatus = 21, kSwitchPdi = 22,
+                          kSysEnableStatus = 33, kVersion = 34, kChipInfo = 35, kFeatureFlag = 36;
 }
 inline constexpr uint8_t kNvdecEnabled = 0xaa, kNvdecDisabled = 0x55;
 
@@ -38,7 +39,7 @@ struct OpaqueData {
   std::string Project() const { return Text(opaque_type::kProject); }              // "1010"
   std::string ProjectSku() const { return Text(opaque_type::kProjectSku); }        // "0200"
   std::string ChipSku() const { return Text(opaque_type::kChipSku); }              // "882"
-  std::optional<Bytes> Fwid() const;                                               // 48 bytes; drivers before 550 have none
+  std::optional<Bytes> Fwid() const;  // 48 bytes; drivers before 550 have none
   std::optional<uint8_t> Nvdec0() const;
 
   // For who makes reports. SetText closes with one NUL, as NVIDIA's firmware does.

@@ -7,7 +7,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)evidence::ParseCrl({data, size});
   const auto response = evidence::ParseOcspResponse({data, size});
   if (response.ok()) {
-    for (const auto& certificate : response->certificates) (void)(evidence::MayOcspSign(certificate) && response->IsSignedBy(certificate.key()));
+    for (const auto& certificate : response->certificates)
+      (void)(evidence::MayOcspSign(certificate) && response->IsSignedBy(certificate.key()));
   }
   return 0;
 }

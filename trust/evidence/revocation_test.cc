@@ -12,7 +12,8 @@ using crypto::PrivateKey;
 const TimePoint kNow = ParseTime("2026-06-01T12:00:00Z").value();
 
 struct Pki {
-  PrivateKey ca_key = PrivateKey::Generate(crypto::KeyType::kP384), key = PrivateKey::Generate(crypto::KeyType::kP384), ocsp_key = PrivateKey::Generate(crypto::KeyType::kP384);
+  PrivateKey ca_key = PrivateKey::Generate(crypto::KeyType::kP384), key = PrivateKey::Generate(crypto::KeyType::kP384),
+             ocsp_key = PrivateKey::Generate(crypto::KeyType::kP384);
   Certificate ca, leaf, other, ocsp;
 
   Pki() {
@@ -21,7 +22,8 @@ struct Pki {
     other = Make("other", key.public_key(), false, &ca, {0x80, 1}, "");
     ocsp = Make("OCSP", ocsp_key.public_key(), false, &ca, {3}, "OCSPSigning");
   }
-  Certificate Make(const std::string& name, const crypto::PublicKey& public_key, bool is_ca, const Certificate* issuer, Bytes serial, std::string usage) {
+  Certificate Make(const std::string& name, const crypto::PublicKey& public_key, bool is_ca, const Certificate* issuer,
+                   Bytes serial, std::string usage) {
     crypto::CertificateSpec spec;
     spec.subject = {{"CN", name}};
     spec.key = public_key;
@@ -42,7 +44,8 @@ TEST(Ocsp, AnswersARequest) {
     return OcspAnswer{CertStatus::kRevoked, 6, kNow - std::chrono::hours(2)};
   };
   const Bytes nonce(32, 7);
-  const auto response = ParseOcspResponse(MakeOcspResponse(MakeOcspRequest(pki.leaf, pki.ca, nonce), answer, pki.Signer()).value());
+  const auto response =
+      ParseOcspResponse(MakeOcspResponse(MakeOcspRequest(pki.leaf, pki.ca, nonce), answer, pki.Signer()).value());
   ASSERT_TRUE(response.ok()) << response.error().ToString();
   EXPECT_EQ(asked, (Bytes{0x41, 2, 3}));
   EXPECT_EQ(response->nonce, nonce);
@@ -77,17 +80,24 @@ TEST(Ocsp, WithoutARequest) {
 
 TEST(Ocsp, NoNonceInNoNonceOut) {
   const Pki pki;
-  const auto response = ParseOcspResponse(MakeOcspResponse(MakeOcspRequest(pki.leaf, pki.ca, {}), [](ByteView) { return OcspAnswer{}; }, pki.Signer()).value()).value();
+  const auto response =
+      ParseOcspResponse(MakeOcspResponse(
+                            MakeOcspRequest(pki.leaf, pki.ca, {}), [](ByteView) { return OcspAnswer{}; }, pki.Signer())
+                            .value())
+          .value();
   EXPECT_FALSE(response.nonce.has_value());
 }
 
 TEST(Ocsp, BadInput) {
   const Pki pki;
   const Bytes der = MakeOcspResponse(pki.leaf, pki.ca, {}, pki.Signer()).value();
-  for (size_t size = 0; size < der.size(); ++size) EXPECT_FALSE(ParseOcspResponse(ByteView(der).first(size)).ok()) << size;
+  for (size_t size = 0; size < der.size(); ++size)
+    EXPECT_FALSE(ParseOcspResponse(ByteView(der).first(size)).ok()) << size;
   EXPECT_FALSE(ParseOcspResponse(Concat({der, Bytes{0}})).ok());
   EXPECT_EQ(ParseOcspResponse(MakeOcspError()).error().code, "ocsp.not-successful");
-  EXPECT_FALSE(MakeOcspResponse(Bytes{1, 2, 3}, [](ByteView) { return OcspAnswer{}; }, pki.Signer()).ok());
+  EXPECT_FALSE(MakeOcspResponse(
+                   Bytes{1, 2, 3}, [](ByteView) { return OcspAnswer{}; }, pki.Signer())
+                   .ok());
   // A flipped byte of the signed part, or of the signature, is seen.
   size_t parsed = 0;
   for (size_t at = 0; at < der.size(); at += 3) {
@@ -97,7 +107,8 @@ TEST(Ocsp, BadInput) {
     if (!response.ok()) continue;
     ++parsed;
     const auto good = ParseOcspResponse(der).value();
-    const bool same = response->singles[0].cert_id_der == good.singles[0].cert_id_der && response->singles[0].status == good.singles[0].status;
+    const bool same = response->singles[0].cert_id_der == good.singles[0].cert_id_der &&
+                      response->singles[0].status == good.singles[0].status;
     EXPECT_TRUE(!response->IsSignedBy(pki.ocsp.key()) || same) << at;
   }
   EXPECT_GT(parsed, 0u);
@@ -105,7 +116,9 @@ TEST(Ocsp, BadInput) {
 
 TEST(Crl, RoundTrip) {
   const Pki pki;
-  const auto crl = ParseCrl(MakeCrl(pki.ca, pki.ca_key, kNow, kNow + std::chrono::hours(1), {{{0x41, 2, 3}, kNow, 1}, {{0x80, 1}, kNow, -1}}).value());
+  const auto crl = ParseCrl(
+      MakeCrl(pki.ca, pki.ca_key, kNow, kNow + std::chrono::hours(1), {{{0x41, 2, 3}, kNow, 1}, {{0x80, 1}, kNow, -1}})
+          .value());
   ASSERT_TRUE(crl.ok()) << crl.error().ToString();
   EXPECT_TRUE(crl->IsSignedBy(pki.ca));
   EXPECT_FALSE(crl->IsSignedBy(pki.ocsp));

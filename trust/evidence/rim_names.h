@@ -6,7 +6,8 @@
 namespace ccgpu::evidence {
 
 inline constexpr std::string_view kSwidNs = "http://standards.iso.org/iso/19770/-2/2015/schema.xsd";
-inline constexpr std::string_view kRimNs = "https://trustedcomputinggroup.org/resource/tcg-reference-integrity-manifest-rim-information-model/";
+inline constexpr std::string_view kRimNs =
+    "https://trustedcomputinggroup.org/resource/tcg-reference-integrity-manifest-rim-information-model/";
 inline constexpr std::string_view kHashNs = "http://www.w3.org/2001/04/xmlenc#sha384";
 inline constexpr std::string_view kDsigNs = "http://www.w3.org/2000/09/xmldsig#";
 inline constexpr std::string_view kC14n = "http://www.w3.org/2006/12/xml-c14n11";

@@ -45,8 +45,11 @@ bool XmlsecAccepts(const std::string& xml, const crypto::Certificate& leaf) {
   xmlNode* node = xmlSecFindNode(xmlDocGetRootElement(doc), xmlSecNodeSignature, xmlSecDSigNs);
   const std::string pem = leaf.Pem();
   xmlSecDSigCtx* context = xmlSecDSigCtxCreate(nullptr);
-  context->signKey = xmlSecCryptoAppKeyLoadMemory(reinterpret_cast<const xmlSecByte*>(pem.data()), static_cast<xmlSecSize>(pem.size()), xmlSecKeyDataFormatCertPem, nullptr, nullptr, nullptr);
-  const bool accepted = node && context->signKey && xmlSecDSigCtxVerify(context, node) == 0 && context->status == xmlSecDSigStatusSucceeded;
+  context->signKey =
+      xmlSecCryptoAppKeyLoadMemory(reinterpret_cast<const xmlSecByte*>(pem.data()), static_cast<xmlSecSize>(pem.size()),
+                                   xmlSecKeyDataFormatCertPem, nullptr, nullptr, nullptr);
+  const bool accepted = node && context->signKey && xmlSecDSigCtxVerify(context, node) == 0 &&
+                        context->status == xmlSecDSigStatusSucceeded;
   xmlSecDSigCtxDestroy(context);
   xmlFreeDoc(doc);
   return accepted;
@@ -71,10 +74,13 @@ TEST(Rim, MadeOneIsReadAndVerified) {
 TEST(Rim, RealOnes) {
   SKIP_WITHOUT_VECTORS();
   for (const char* name :
-       {"nvidia/nvtrust_v1_initial/Driver_RIM_test_no_gpu.swidtag", "nvidia/nvtrust_v1_initial/1010_0200_882_96005E0001_test_no_gpu.swidtag",
+       {"nvidia/nvtrust_v1_initial/Driver_RIM_test_no_gpu.swidtag",
+        "nvidia/nvtrust_v1_initial/1010_0200_882_96005E0001_test_no_gpu.swidtag",
         "nvidia/samples/1010_0200_882_96005E0001_PROD.swidtag", "nvidia/samples/1010_0200_882_960074001A_PROD.swidtag",
-        "nvidia/nvat/rims/NV_GPU_DRIVER_GH100_550.144.03.xml", "nvidia/nvat/rims/switchVBIOSRim_NV_SWITCH_BIOS_5612_0002_890_9610550001.xml",
-        "nvidia/emulated_example/NV_GPU_DRIVER_GH100_550.90.07.xml", "nvidia/emulated_example/NV_GPU_VBIOS_1010_0200_882_96009F0001.xml"}) {
+        "nvidia/nvat/rims/NV_GPU_DRIVER_GH100_550.144.03.xml",
+        "nvidia/nvat/rims/switchVBIOSRim_NV_SWITCH_BIOS_5612_0002_890_9610550001.xml",
+        "nvidia/emulated_example/NV_GPU_DRIVER_GH100_550.90.07.xml",
+        "nvidia/emulated_example/NV_GPU_VBIOS_1010_0200_882_96009F0001.xml"}) {
     const std::string xml = test::VectorText(name);
     const auto rim = ParseRim(xml);
     ASSERT_TRUE(rim.ok()) << name << ": " << rim.error().ToString();
@@ -99,7 +105,9 @@ TEST(Rim, ChangedBytesAreSeen) {
       const auto rim = ParseRim(bad);
       if (!rim.ok()) continue;
       // Whitespace between attributes and line ends inside base64 are not part of the canonical form.
-      const bool same = Equal(rim->document_digest, ParseRim(xml)->document_digest) && Equal(rim->signed_info, ParseRim(xml)->signed_info) && rim->signature == ParseRim(xml)->signature;
+      const bool same = Equal(rim->document_digest, ParseRim(xml)->document_digest) &&
+                        Equal(rim->signed_info, ParseRim(xml)->signed_info) &&
+                        rim->signature == ParseRim(xml)->signature;
       EXPECT_TRUE(same || !VerifyRimSignature(*rim)) << at;
     }
   }
@@ -132,20 +140,29 @@ TEST_P(BadRims, IsRefused) {
 INSTANTIATE_TEST_SUITE_P(
     Edits, BadRims,
     ::testing::Values(
-        Edit{"value", "index=\"7\" active=\"True\" alternatives=\"1\" ns2:Hash0=\"07", "index=\"7\" active=\"True\" alternatives=\"1\" ns2:Hash0=\"08", ""},
-        Edit{"active_off", "index=\"7\" active=\"True\"", "index=\"7\" active=\"False\"", ""}, Edit{"version", "550.90.07", "550.90.08", ""},
+        Edit{"value", "index=\"7\" active=\"True\" alternatives=\"1\" ns2:Hash0=\"07",
+             "index=\"7\" active=\"True\" alternatives=\"1\" ns2:Hash0=\"08", ""},
+        Edit{"active_off", "index=\"7\" active=\"True\"", "index=\"7\" active=\"False\"", ""},
+        Edit{"version", "550.90.07", "550.90.08", ""},
         Edit{"rsa_signature_method", "xmldsig-more#ecdsa-sha384", "xmldsig-more#rsa-sha384", "rim.signature-profile"},
         Edit{"hmac", "xmldsig-more#ecdsa-sha384", "xmldsig-more#hmac-sha384", "rim.signature-profile"},
         Edit{"sha1", "xmldsig-more#sha384\"", "xmldsig#sha1\"", "rim.signature-profile"},
-        Edit{"xpath_transform", "http://www.w3.org/2000/09/xmldsig#enveloped-signature", "http://www.w3.org/TR/1999/REC-xpath-19991116", "rim.signature-profile"},
-        Edit{"reference_elsewhere", "URI=\"\"", "URI=\"#x\"", "rim.signature-profile"}, Edit{"reference_without_uri", " URI=\"\"", "", "rim.signature-profile"},
-        Edit{"second_signature", "<ds:Signature ", "<ds:Signature xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"/><ds:Signature ", "rim.signature-profile"},
-        Edit{"no_signature", "<ds:Signature ", "<ds:Object xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"/><ds:Sig ", "rim.malformed"},
-        Edit{"duplicate_index", "index=\"8\"", "index=\"7\"", "rim.malformed"}, Edit{"index_range", "index=\"63\"", "index=\"64\"", "rim.malformed"},
+        Edit{"xpath_transform", "http://www.w3.org/2000/09/xmldsig#enveloped-signature",
+             "http://www.w3.org/TR/1999/REC-xpath-19991116", "rim.signature-profile"},
+        Edit{"reference_elsewhere", "URI=\"\"", "URI=\"#x\"", "rim.signature-profile"},
+        Edit{"reference_without_uri", " URI=\"\"", "", "rim.signature-profile"},
+        Edit{"second_signature", "<ds:Signature ",
+             "<ds:Signature xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"/><ds:Signature ", "rim.signature-profile"},
+        Edit{"no_signature", "<ds:Signature ", "<ds:Object xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"/><ds:Sig ",
+             "rim.malformed"},
+        Edit{"duplicate_index", "index=\"8\"", "index=\"7\"", "rim.malformed"},
+        Edit{"index_range", "index=\"63\"", "index=\"64\"", "rim.malformed"},
         Edit{"hidden_alternative", "ns2:Hash0=\"0707", "ns2:Hash1=\"00\" ns2:Hash0=\"0707", "rim.malformed"},
-        Edit{"active_word", "active=\"True\"", "active=\"yes\"", "rim.malformed"}, Edit{"other_root", "<SoftwareIdentity xmlns=\"http", "<SoftwareIdentity xmlns=\"xttp", "rim.malformed"},
+        Edit{"active_word", "active=\"True\"", "active=\"yes\"", "rim.malformed"},
+        Edit{"other_root", "<SoftwareIdentity xmlns=\"http", "<SoftwareIdentity xmlns=\"xttp", "rim.malformed"},
         Edit{"doctype", "<SoftwareIdentity", "<!DOCTYPE a [<!ENTITY b \"c\">]><SoftwareIdentity", "rim.malformed"},
-        Edit{"processing_instruction", "<ns0:Payload", "<?x y?><ns0:Payload", "rim.malformed"}, Edit{"not_closed", "</ns0:Payload>", "", "rim.malformed"}),
+        Edit{"processing_instruction", "<ns0:Payload", "<?x y?><ns0:Payload", "rim.malformed"},
+        Edit{"not_closed", "</ns0:Payload>", "", "rim.malformed"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Rim, SignedByAnotherKeyThanTheEmbedded) {
@@ -175,7 +192,8 @@ TEST(Rim, SpecThatCannotBeWritten) {
 TEST(Rim, TruncationsAreRefused) {
   const TestSigner signer;
   const std::string xml = MakeRim(Spec(), signer.key, signer.chain).value();
-  for (size_t size = 0; size + 2 < xml.size(); size += 211) EXPECT_FALSE(ParseRim(std::string_view(xml).substr(0, size)).ok()) << size;
+  for (size_t size = 0; size + 2 < xml.size(); size += 211)
+    EXPECT_FALSE(ParseRim(std::string_view(xml).substr(0, size)).ok()) << size;
 }
 
 }  // namespace

@@ -34,7 +34,8 @@ Bytes SwapGuid(ByteView in) {
 
 std::string GuidText(ByteView bytes) {
   const std::string hex = HexEncode(SwapGuid(bytes));
-  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" + hex.substr(20);
+  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" +
+         hex.substr(20);
 }
 
 Bytes GuidOf(std::string_view type) {
@@ -98,7 +99,8 @@ Result<std::vector<SnpCertificate>> ParseCertTable(ByteView table) {
     if (!in.ok()) return BadTable("has no closing zero entry");
     if (std::all_of(guid.begin(), guid.end(), [](uint8_t b) { return b == 0; })) break;
     if (out.size() == 16) return BadTable("has more than 16 entries");
-    if (offset > table.size() || size > table.size() - offset) return BadTable("entry " + std::to_string(out.size()) + " points past the end");
+    if (offset > table.size() || size > table.size() - offset)
+      return BadTable("entry " + std::to_string(out.size()) + " points past the end");
     out.push_back({TypeOf(guid), ToBytes(table.subspan(offset, size))});
   }
   return out;
@@ -136,7 +138,8 @@ Result<VcekExtensions> ReadVcekExtensions(const crypto::Certificate& certificate
     const size_t size = rest.size();
     if (size != 64 && size != 8) {
       ASSIGN_OR_RETURN(const ByteView inner, der::Take(rest, der::kOctetString));
-      if (!rest.empty() || (inner.size() != 64 && inner.size() != 8)) return BadCert("the hardware id is not 64 or 8 bytes");
+      if (!rest.empty() || (inner.size() != 64 && inner.size() != 8))
+        return BadCert("the hardware id is not 64 or 8 bytes");
       out.hardware_id = ToBytes(inner);
     } else {
       out.hardware_id = *hardware_id;
@@ -147,7 +150,9 @@ Result<VcekExtensions> ReadVcekExtensions(const crypto::Certificate& certificate
 
 std::vector<crypto::CertificateSpec::Extra> MakeVcekExtensions(const VcekExtensions& facts) {
   std::vector<crypto::CertificateSpec::Extra> out;
-  const auto add = [&](std::string_view suffix, Bytes value) { out.push_back({std::string(kOid) + std::string(suffix), std::move(value), false}); };
+  const auto add = [&](std::string_view suffix, Bytes value) {
+    out.push_back({std::string(kOid) + std::string(suffix), std::move(value), false});
+  };
   add("1", der::Integer(1));
   add("2", der::Element(der::kIa5, AsBytes(facts.product)));
   if (facts.tcb.fmc) add("3.9", der::Integer(*facts.tcb.fmc));

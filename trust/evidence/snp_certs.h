@@ -16,16 +16,17 @@ struct SnpCertificate {
   Bytes der;
 };
 
-// The certificate table that configfs-tsm's auxblob carries (GHCB 4.1.8.1). Unknown GUIDs are kept with type = the GUID's text.
+// The certificate table that configfs-tsm's auxblob carries (GHCB 4.1.8.1). Unknown GUIDs are kept with type = the
+// GUID's text.
 Result<std::vector<SnpCertificate>> ParseCertTable(ByteView table);
 Bytes EncodeCertTable(const std::vector<SnpCertificate>& certificates);
 
 // AMD's extensions (1.3.6.1.4.1.3704.1.*) of a VCEK or VLEK.
 struct VcekExtensions {
-  std::string product;   // "Milan-B0", "Genoa", "Turin"
-  TcbParts tcb;          // fmc set when the certificate has it
-  std::optional<Bytes> hardware_id;  // VCEK: 64 bytes (Turin 8)
-  std::optional<std::string> csp_id; // VLEK
+  std::string product;                // "Milan-B0", "Genoa", "Turin"
+  TcbParts tcb;                       // fmc set when the certificate has it
+  std::optional<Bytes> hardware_id;   // VCEK: 64 bytes (Turin 8)
+  std::optional<std::string> csp_id;  // VLEK
 };
 Result<VcekExtensions> ReadVcekExtensions(const crypto::Certificate& certificate);
 // As extensions for crypto::CertificateSpec.

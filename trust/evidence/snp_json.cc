@@ -80,7 +80,8 @@ class Members {
     Members in(*value, where_ + "." + key);
     TcbParts parts;
     const bool has_fmc = in.Find("fmc") != nullptr;
-    if (has_fmc != turin) in.Fail("fmc", turin ? "is missing for this CPU family" : "does not exist for this CPU family");
+    if (has_fmc != turin)
+      in.Fail("fmc", turin ? "is missing for this CPU family" : "does not exist for this CPU family");
     if (has_fmc) parts.fmc = static_cast<uint8_t>(in.Number("fmc", 255));
     parts.bootloader = static_cast<uint8_t>(in.Number("bootloader", 255));
     parts.tee = static_cast<uint8_t>(in.Number("tee", 255));
@@ -220,7 +221,8 @@ std::string SnpEvidenceToJson(const SnpEvidence& evidence) {
   OrderedJson out;
   out["attestation_report"] = ReportJson(ParseSnpReport(evidence.report).value());
   out["cert_chain"] = OrderedJson::array();
-  for (const SnpCertificate& c : evidence.certificates) out["cert_chain"].push_back({{"cert_type", c.type}, {"data", c.der}});
+  for (const SnpCertificate& c : evidence.certificates)
+    out["cert_chain"].push_back({{"cert_type", c.type}, {"data", c.der}});
   return out.dump();
 }
 
@@ -235,7 +237,8 @@ Result<SnpEvidence> SnpEvidenceFromJson(std::string_view json) {
   ASSIGN_OR_RETURN(const SnpReport parsed_report, ReportOfJson(*report));
   out.report = EncodeSnpReport(parsed_report);
   if (!chain) return out;
-  if (!chain->is_array() || chain->size() > 8) return Bad("primary_evidence.cert_chain", "is not an array of at most 8 certificates");
+  if (!chain->is_array() || chain->size() > 8)
+    return Bad("primary_evidence.cert_chain", "is not an array of at most 8 certificates");
   for (const Json& entry : *chain) {
     Members item(entry, "primary_evidence.cert_chain[" + std::to_string(out.certificates.size()) + "]");
     const Json* type = item.Find("cert_type");

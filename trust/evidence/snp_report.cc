@@ -46,8 +46,8 @@ bool TcbParts::AtLeast(const TcbParts& floor) const {
 }
 
 std::string TcbParts::ToString() const {
-  return (fmc ? "FMC " + std::to_string(*fmc) + ", " : "") + "bootloader " + std::to_string(bootloader) + ", tee " + std::to_string(tee) +
-         ", snp " + std::to_string(snp) + ", microcode " + std::to_string(microcode);
+  return (fmc ? "FMC " + std::to_string(*fmc) + ", " : "") + "bootloader " + std::to_string(bootloader) + ", tee " +
+         std::to_string(tee) + ", snp " + std::to_string(snp) + ", microcode " + std::to_string(microcode);
 }
 
 TcbParts SplitTcb(uint64_t tcb, bool turin) {
@@ -58,14 +58,16 @@ TcbParts SplitTcb(uint64_t tcb, bool turin) {
 
 uint64_t JoinTcb(const TcbParts& parts) {
   const auto at = [](uint8_t value, int byte) { return static_cast<uint64_t>(value) << (8 * byte); };
-  if (parts.fmc) return at(*parts.fmc, 0) | at(parts.bootloader, 1) | at(parts.tee, 2) | at(parts.snp, 3) | at(parts.microcode, 7);
+  if (parts.fmc)
+    return at(*parts.fmc, 0) | at(parts.bootloader, 1) | at(parts.tee, 2) | at(parts.snp, 3) | at(parts.microcode, 7);
   return at(parts.bootloader, 0) | at(parts.tee, 1) | at(parts.snp, 6) | at(parts.microcode, 7);
 }
 
 Bytes SnpReport::RawSignature() const {
   Bytes out;
   for (const Bytes* number : {&signature_r, &signature_s}) {
-    if (number->size() != 72 || std::any_of(number->begin() + 48, number->end(), [](uint8_t b) { return b != 0; })) return {};
+    if (number->size() != 72 || std::any_of(number->begin() + 48, number->end(), [](uint8_t b) { return b != 0; }))
+      return {};
     out.insert(out.end(), number->rend() - 48, number->rend());
   }
   return out;
@@ -76,7 +78,8 @@ Result<SnpReport> ParseSnpReport(ByteView bytes) {
   SnpReport out;
   Reader in(bytes);
   out.version = in.U32();
-  if (out.version != 2 && out.version != 3 && out.version != 5) return Bad(0, "version " + std::to_string(out.version) + " is unknown, expected 2, 3 or 5");
+  if (out.version != 2 && out.version != 3 && out.version != 5)
+    return Bad(0, "version " + std::to_string(out.version) + " is unknown, expected 2, 3 or 5");
   out.guest_svn = in.U32();
   out.policy = in.U64();
   out.family_id = ToBytes(in.Take(16));
@@ -133,7 +136,10 @@ Bytes EncodeSnpReport(const SnpReport& r) {
   out.U32(r.version).U32(r.guest_svn).U64(r.policy).Raw(Padded(r.family_id, 16)).Raw(Padded(r.image_id, 16));
   out.U32(r.vmpl).U32(r.signature_algorithm).U64(r.current_tcb).U64(r.platform_info).U32(r.key_info).U32(0);
   out.Raw(Padded(r.report_data, 64)).Raw(Padded(r.measurement, 48)).Raw(Padded(r.host_data, 32));
-  out.Raw(Padded(r.id_key_digest, 48)).Raw(Padded(r.author_key_digest, 48)).Raw(Padded(r.report_id, 32)).Raw(Padded(r.report_id_ma, 32));
+  out.Raw(Padded(r.id_key_digest, 48))
+      .Raw(Padded(r.author_key_digest, 48))
+      .Raw(Padded(r.report_id, 32))
+      .Raw(Padded(r.report_id_ma, 32));
   out.U64(r.reported_tcb).U8(r.cpuid_family).U8(r.cpuid_model).U8(r.cpuid_stepping).Zeros(21);
   out.Raw(Padded(r.chip_id, 64)).U64(r.committed_tcb);
   version(r.current_version);

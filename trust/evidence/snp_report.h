@@ -1,7 +1,7 @@
 // AMD SEV-SNP attestation reports, 1184 bytes, versions 2, 3 and 5 (AMD 56860; docs/formats/snp-report.md).
 //
-// Encode(Parse(x)) is x for every report that Parse accepts. Parsing checks form only (size, reserved bytes); what the values
-// must be is trust/verify's work.
+// Encode(Parse(x)) is x for every report that Parse accepts. Parsing checks form only (size, reserved bytes); what the
+// values must be is trust/verify's work.
 #pragma once
 
 #include <optional>
@@ -16,15 +16,16 @@ inline constexpr size_t kSnpReportSize = 1184;
 inline constexpr size_t kSnpSignedSize = 0x2a0;
 
 namespace snp_offset {
-inline constexpr size_t kVersion = 0x0, kGuestSvn = 0x4, kPolicy = 0x8, kVmpl = 0x30, kSignatureAlgorithm = 0x34, kCurrentTcb = 0x38,
-                        kPlatformInfo = 0x40, kKeyInfo = 0x48, kReportData = 0x50, kMeasurement = 0x90, kHostData = 0xc0,
-                        kIdKeyDigest = 0xe0, kAuthorKeyDigest = 0x110, kReportId = 0x140, kReportIdMa = 0x160, kReportedTcb = 0x180,
-                        kCpuid = 0x188, kChipId = 0x1a0, kCommittedTcb = 0x1e0, kCurrentVersion = 0x1e8, kCommittedVersion = 0x1ec,
-                        kLaunchTcb = 0x1f0, kLaunchMit = 0x1f8, kCurrentMit = 0x200, kSignature = 0x2a0;
+inline constexpr size_t kVersion = 0x0, kGuestSvn = 0x4, kPolicy = 0x8, kVmpl = 0x30, kSignatureAlgorithm = 0x34,
+                        kCurrentTcb = 0x38, kPlatformInfo = 0x40, kKeyInfo = 0x48, kReportData = 0x50,
+                        kMeasurement = 0x90, kHostData = 0xc0, kIdKeyDigest = 0xe0, kAuthorKeyDigest = 0x110,
+                        kReportId = 0x140, kReportIdMa = 0x160, kReportedTcb = 0x180, kCpuid = 0x188, kChipId = 0x1a0,
+                        kCommittedTcb = 0x1e0, kCurrentVersion = 0x1e8, kCommittedVersion = 0x1ec, kLaunchTcb = 0x1f0,
+                        kLaunchMit = 0x1f8, kCurrentMit = 0x200, kSignature = 0x2a0;
 }
 namespace snp_policy {
-inline constexpr uint64_t kSmtAllowed = 1ull << 16, kMustBeOne = 1ull << 17, kMigrationAgent = 1ull << 18, kDebug = 1ull << 19,
-                          kSingleSocket = 1ull << 20, kReserved = ~((1ull << 26) - 1);
+inline constexpr uint64_t kSmtAllowed = 1ull << 16, kMustBeOne = 1ull << 17, kMigrationAgent = 1ull << 18,
+                          kDebug = 1ull << 19, kSingleSocket = 1ull << 20, kReserved = ~((1ull << 26) - 1);
 }
 
 // The parts of a TCB_VERSION. Never compare the u64 as a number: a newer part does not make up for an older one.

@@ -28,8 +28,10 @@ TEST_P(RealSnp, RoundTripsAndVerifies) {
   EXPECT_EQ(EncodeSnpReport(*again), bytes);
   if (std::string(GetParam().certificate).empty()) return;
   const std::string text = test::VectorText(GetParam().certificate);
-  const auto vcek = text.starts_with("-----") ? crypto::Certificate::FromPem(text).value() : crypto::Certificate::FromDer(AsBytes(text)).value();
-  EXPECT_TRUE(vcek.key().VerifyRaw(crypto::Hash::kSha384, ByteView(bytes).first(kSnpSignedSize), report->RawSignature()));
+  const auto vcek = text.starts_with("-----") ? crypto::Certificate::FromPem(text).value()
+                                              : crypto::Certificate::FromDer(AsBytes(text)).value();
+  EXPECT_TRUE(
+      vcek.key().VerifyRaw(crypto::Hash::kSha384, ByteView(bytes).first(kSnpSignedSize), report->RawSignature()));
   const auto facts = ReadVcekExtensions(vcek);
   ASSERT_TRUE(facts.ok()) << facts.error().ToString();
   EXPECT_EQ(facts->tcb, SplitTcb(report->reported_tcb, report->IsTurin()));
@@ -37,8 +39,10 @@ TEST_P(RealSnp, RoundTripsAndVerifies) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Vectors, RealSnp,
-                         ::testing::Values(Real{"snp/virtee_report_milan.bin", "snp/virtee_vcek_milan.der", 2}, Real{"snp/gosev_attestation.bin", "snp/gosev_vcek.testcer", 2},
-                                           Real{"snp/azure_genoa_report.bin", "snp/azure_genoa_vcek.pem", 3}, Real{"snp/msft_aci_snp_report.bin", "", 2}));
+                         ::testing::Values(Real{"snp/virtee_report_milan.bin", "snp/virtee_vcek_milan.der", 2},
+                                           Real{"snp/gosev_attestation.bin", "snp/gosev_vcek.testcer", 2},
+                                           Real{"snp/azure_genoa_report.bin", "snp/azure_genoa_vcek.pem", 3},
+                                           Real{"snp/msft_aci_snp_report.bin", "", 2}));
 
 TEST(SnpCerts, RealTurinExtensions) {
   SKIP_WITHOUT_VECTORS();
@@ -72,7 +76,8 @@ TEST(SnpReport, SignedRoundTripOfEachVersion) {
     const Bytes bytes = SignSnpReport(report, key);
     const auto parsed = ParseSnpReport(bytes);
     ASSERT_TRUE(parsed.ok()) << version << ": " << parsed.error().ToString();
-    EXPECT_TRUE(key.public_key().VerifyRaw(crypto::Hash::kSha384, ByteView(bytes).first(kSnpSignedSize), parsed->RawSignature()));
+    EXPECT_TRUE(key.public_key().VerifyRaw(crypto::Hash::kSha384, ByteView(bytes).first(kSnpSignedSize),
+                                           parsed->RawSignature()));
     EXPECT_EQ(EncodeSnpReport(SnpReportFromJson(SnpReportToJson(*parsed)).value()), bytes);
     EXPECT_EQ(SplitTcb(parsed->reported_tcb, parsed->IsTurin()).microcode, 72);
     EXPECT_EQ(SplitTcb(parsed->reported_tcb, parsed->IsTurin()).snp, 23);
@@ -82,10 +87,13 @@ TEST(SnpReport, SignedRoundTripOfEachVersion) {
 TEST(SnpReport, WrongSizesAndReservedBytes) {
   SnpReport report = Sample(3, 0x19);
   const Bytes bytes = SignSnpReport(report, crypto::PrivateKey::Generate(crypto::KeyType::kP384));
-  for (size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(ParseSnpReport(ByteView(bytes).first(size)).ok()) << size;
+  for (size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(ParseSnpReport(ByteView(bytes).first(size)).ok()) << size;
   EXPECT_FALSE(ParseSnpReport(Concat({bytes, Bytes{0}})).ok());
-  // Every reserved byte: after key info, after the CPUID, version paddings, mitigation vectors of v3, the tail, the signature's rest, TCB middles.
-  std::vector<size_t> reserved = {0x4c, 0x4f, 0x18b, 0x19f, 0x1eb, 0x1ef, 0x1f8, 0x207, 0x208, 0x29f, 0x2a0 + 144, 0x49f, 0x38 + 2, 0x180 + 5, 0x1e0 + 3, 0x1f0 + 4};
+  // Every reserved byte: after key info, after the CPUID, version paddings, mitigation vectors of v3, the tail, the
+  // signature's rest, TCB middles.
+  std::vector<size_t> reserved = {0x4c,  0x4f,  0x18b,       0x19f, 0x1eb,    0x1ef,     0x1f8,     0x207,
+                                  0x208, 0x29f, 0x2a0 + 144, 0x49f, 0x38 + 2, 0x180 + 5, 0x1e0 + 3, 0x1f0 + 4};
   for (size_t at : reserved) {
     Bytes bad = bytes;
     bad[at] ^= 1;
@@ -110,7 +118,7 @@ TEST(SnpReport, SignatureNumberWiderThan48Bytes) {
 TEST(Tcb, PartsAreComparedOneByOne) {
   const TcbParts floor{std::nullopt, 3, 0, 8, 115};
   EXPECT_TRUE((TcbParts{std::nullopt, 3, 0, 8, 115}.AtLeast(floor)));
-  EXPECT_FALSE((TcbParts{std::nullopt, 3, 0, 7, 200}.AtLeast(floor)));   // as one number it would be larger
+  EXPECT_FALSE((TcbParts{std::nullopt, 3, 0, 7, 200}.AtLeast(floor)));  // as one number it would be larger
   EXPECT_FALSE((TcbParts{std::nullopt, 2, 9, 9, 200}.AtLeast(floor)));
   EXPECT_FALSE((TcbParts{std::nullopt, 9, 9, 9, 9}.AtLeast(TcbParts{1, 0, 0, 0, 0})));
 }

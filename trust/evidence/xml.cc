@@ -49,7 +49,8 @@ class QuietErrors {
 Result<DocPtr> Parse(std::string_view text) {
   static std::once_flag once;
   std::call_once(once, xmlInitParser);
-  if (text.find('\0') != std::string_view::npos || text.find("<!DOCTYPE") != std::string_view::npos) return Bad("has a DOCTYPE or NUL bytes");
+  if (text.find('\0') != std::string_view::npos || text.find("<!DOCTYPE") != std::string_view::npos)
+    return Bad("has a DOCTYPE or NUL bytes");
   const std::unique_ptr<xmlParserCtxt, decltype(&xmlFreeParserCtxt)> context(xmlNewParserCtxt(), xmlFreeParserCtxt);
   DocPtr doc(xmlCtxtReadMemory(context.get(), text.data(), static_cast<int>(text.size()), nullptr, "UTF-8",
                                XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA),
@@ -60,7 +61,8 @@ Result<DocPtr> Parse(std::string_view text) {
     while (!what.empty() && what.back() == '\n') what.pop_back();
     return Bad("line " + std::to_string(error ? error->line : 0) + ": " + what);
   }
-  if (doc->intSubset || doc->extSubset || !OnlyPlainNodes(doc->children)) return Bad("has a DOCTYPE, entities or processing instructions");
+  if (doc->intSubset || doc->extSubset || !OnlyPlainNodes(doc->children))
+    return Bad("has a DOCTYPE, entities or processing instructions");
   if (!xmlDocGetRootElement(doc.get())) return Bad("has no root element");
   return doc;
 }
@@ -86,7 +88,8 @@ std::string Text(const xmlNode* node) {
 
 std::string Attribute(const xmlNode* node, std::string_view name, std::string_view ns) {
   for (const xmlAttr* at = node->properties; at; at = at->next) {
-    if (name == Chars(at->name) && ns == (at->ns ? Chars(at->ns->href) : "")) return Text(reinterpret_cast<const xmlNode*>(at));
+    if (name == Chars(at->name) && ns == (at->ns ? Chars(at->ns->href) : ""))
+      return Text(reinterpret_cast<const xmlNode*>(at));
   }
   return "";
 }
@@ -98,9 +101,11 @@ size_t AttributeCount(const xmlNode* node) {
 }
 
 Result<Bytes> Canonical(xmlDoc* doc, xmlNode* only_below) {
-  const std::unique_ptr<xmlOutputBuffer, decltype(&xmlOutputBufferClose)> out(xmlAllocOutputBuffer(nullptr), xmlOutputBufferClose);
+  const std::unique_ptr<xmlOutputBuffer, decltype(&xmlOutputBufferClose)> out(xmlAllocOutputBuffer(nullptr),
+                                                                              xmlOutputBufferClose);
   const QuietErrors quiet;
-  if (!out || xmlC14NExecute(doc, only_below ? IsBelow : nullptr, only_below, XML_C14N_1_1, nullptr, 0, out.get()) < 0) {
+  if (!out ||
+      xmlC14NExecute(doc, only_below ? IsBelow : nullptr, only_below, XML_C14N_1_1, nullptr, 0, out.get()) < 0) {
     return Bad("has no canonical form");
   }
   xmlOutputBufferFlush(out.get());

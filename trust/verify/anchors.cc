@@ -1,7 +1,8 @@
+#include "trust/verify/anchors.h"
+
 #include <algorithm>
 #include <cctype>
 
-#include "trust/verify/anchors.h"
 #include "trust/verify/roots.h"
 #include "trust/verify/verify.h"
 
@@ -17,29 +18,34 @@ bool Holds(const std::vector<crypto::Certificate>& roots, const crypto::Certific
 }  // namespace
 
 const Anchors& BuiltinAnchors() {
-  static const Anchors anchors = {{Pem(kNvidiaDeviceRoot)}, {Pem(kNvidiaRimRoot)}, {Pem(kArkMilan), Pem(kArkGenoa), Pem(kArkTurin)}, false};
+  static const Anchors anchors = {
+      {Pem(kNvidiaDeviceRoot)}, {Pem(kNvidiaRimRoot)}, {Pem(kArkMilan), Pem(kArkGenoa), Pem(kArkTurin)}, false};
   return anchors;
 }
 
 const std::vector<crypto::Certificate>& BuiltinAmdIntermediates() {
-  static const std::vector<crypto::Certificate> list = {Pem(kAskMilan), Pem(kAskGenoa), Pem(kAskTurin), Pem(kAsvkMilan)};
+  static const std::vector<crypto::Certificate> list = {Pem(kAskMilan), Pem(kAskGenoa), Pem(kAskTurin),
+                                                        Pem(kAsvkMilan)};
   return list;
 }
 
 bool SaysEmulated(const crypto::Certificate& root) {
   std::string name = root.SubjectName();
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return name.find("emulated") != std::string::npos;
 }
 
-const crypto::Certificate* FindAnchor(const std::vector<crypto::Certificate>& anchors, const crypto::Certificate& claimed) {
+const crypto::Certificate* FindAnchor(const std::vector<crypto::Certificate>& anchors,
+                                      const crypto::Certificate& claimed) {
   for (const crypto::Certificate& anchor : anchors) {
     if (anchor.key() == claimed.key() && anchor.SubjectName() == claimed.SubjectName()) return &anchor;
   }
   return nullptr;
 }
 
-const crypto::Certificate* FindIssuer(const std::vector<crypto::Certificate>& candidates, const crypto::Certificate& subject) {
+const crypto::Certificate* FindIssuer(const std::vector<crypto::Certificate>& candidates,
+                                      const crypto::Certificate& subject) {
   for (const crypto::Certificate& candidate : candidates) {
     if (subject.IsSignedBy(candidate)) return &candidate;
   }
@@ -48,25 +54,34 @@ const crypto::Certificate* FindIssuer(const std::vector<crypto::Certificate>& ca
 
 std::string EnvironmentOf(const crypto::Certificate& root, RootKind kind) {
   const Anchors& builtin = BuiltinAnchors();
-  const auto& vendor = kind == RootKind::kDevice ? builtin.device_roots : kind == RootKind::kRim ? builtin.rim_roots : builtin.amd_roots;
+  const auto& vendor = kind == RootKind::kDevice ? builtin.device_roots
+                       : kind == RootKind::kRim  ? builtin.rim_roots
+                                                 : builtin.amd_roots;
   if (Holds(vendor, root)) return "hardware";
   return SaysEmulated(root) ? "emulated" : "";
 }
 
-Finding CheckEnvironment(const crypto::Certificate& root, RootKind kind, bool accept_emulated, std::string& environment) {
+Finding CheckEnvironment(const crypto::Certificate& root, RootKind kind, bool accept_emulated,
+                         std::string& environment) {
   const std::string found = EnvironmentOf(root, kind);
   if (environment.empty()) environment = found;
   if (found.empty()) {
-    return Finding::Fail(Err("environment.unknown-root", "", "the root \"" + root.SubjectName() + "\" is neither a vendor's nor does its name say EMULATED"))
+    return Finding::Fail(
+               Err("environment.unknown-root", "",
+                   "the root \"" + root.SubjectName() + "\" is neither a vendor's nor does its name say EMULATED"))
         .Claim("environment", "hardware or emulated", "unknown");
   }
   if (found != environment) {
-    return Finding::Fail(Err("environment.mixed", "", "the root \"" + root.SubjectName() + "\" is " + found + ", other evidence of the same set is " + environment))
+    return Finding::Fail(Err("environment.mixed", "",
+                             "the root \"" + root.SubjectName() + "\" is " + found +
+                                 ", other evidence of the same set is " + environment))
         .Claim("environment", environment, found);
   }
   if (found == "emulated" && !accept_emulated) {
-    return Finding::Fail(Err("environment.emulated", "", "the evidence is of an emulator (root \"" + root.SubjectName() +
-                                                             "\"), which protects nothing; start the verifier with --insecure-accept-emulated to accept it"))
+    return Finding::Fail(
+               Err("environment.emulated", "",
+                   "the evidence is of an emulator (root \"" + root.SubjectName() +
+                       "\"), which protects nothing; start the verifier with --insecure-accept-emulated to accept it"))
         .Claim("environment", "hardware", "emulated");
   }
   return Finding::Pass();

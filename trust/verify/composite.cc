@@ -20,7 +20,9 @@ struct CompositeContext {
 Finding GpuCount(CompositeContext& c) {
   if (!c.options.gpu_count) return Finding::Skip("no number of GPUs was asked for");
   if (*c.options.gpu_count == c.gpus.size()) return Finding::Pass();
-  return Finding::Fail(Err("composite.gpu-count", "", "the pod brings evidence of " + std::to_string(c.gpus.size()) + " GPUs, expected " + std::to_string(*c.options.gpu_count)))
+  return Finding::Fail(Err("composite.gpu-count", "",
+                           "the pod brings evidence of " + std::to_string(c.gpus.size()) + " GPUs, expected " +
+                               std::to_string(*c.options.gpu_count)))
       .Claim("gpus", std::to_string(*c.options.gpu_count), std::to_string(c.gpus.size()));
 }
 
@@ -30,8 +32,10 @@ Finding SameGpus(CompositeContext& c) {
   const auto same = [](const evidence::GpuEvidence& a, const evidence::GpuEvidence& b) {
     return a.arch == b.arch && a.uuid == b.uuid && a.report == b.report && a.certificate_chain == b.certificate_chain;
   };
-  if (said.ok() && std::equal(said->begin(), said->end(), c.evidence.gpus.begin(), c.evidence.gpus.end(), same)) return Finding::Pass();
-  return Finding::Fail(Err("composite.additional-evidence", "", "the GPU evidence is not what the additional evidence text says"));
+  if (said.ok() && std::equal(said->begin(), said->end(), c.evidence.gpus.begin(), c.evidence.gpus.end(), same))
+    return Finding::Pass();
+  return Finding::Fail(
+      Err("composite.additional-evidence", "", "the GPU evidence is not what the additional evidence text says"));
 }
 
 Finding Distinct(CompositeContext& c) {
@@ -40,18 +44,24 @@ Finding Distinct(CompositeContext& c) {
   for (const GpuContext& gpu : c.gpus) {
     const GpuFacts facts = FactsOf(gpu);
     const auto twice = [&](const char* what, const std::string& value) {
-      return Finding::Fail(Err("composite.duplicate-gpu", "", std::string("two GPUs have the same ") + what + " " + value + ": one device was counted twice")).Claim(what, "distinct", value);
+      return Finding::Fail(
+                 Err("composite.duplicate-gpu", "",
+                     std::string("two GPUs have the same ") + what + " " + value + ": one device was counted twice"))
+          .Claim(what, "distinct", value);
     };
     if (!facts.ueid.empty() && !ueids.insert(facts.ueid).second) return twice("ueid", facts.ueid);
-    if (!gpu.chain.empty() && !keys.insert(ToText(gpu.chain[0].key().Der())).second) return twice("attestation key, ueid", facts.ueid);
+    if (!gpu.chain.empty() && !keys.insert(ToText(gpu.chain[0].key().Der())).second)
+      return twice("attestation key, ueid", facts.ueid);
     if (!facts.pdi.empty() && !pdis.insert(facts.pdi).second) return twice("pdi", facts.pdi);
     if (!facts.uuid.empty() && !uuids.insert(facts.uuid).second) return twice("uuid", facts.uuid);
-    if (gpu.report && !responder_nonces.insert(ToText(gpu.report->responder_nonce)).second) return twice("responder nonce", HexEncode(gpu.report->responder_nonce));
+    if (gpu.report && !responder_nonces.insert(ToText(gpu.report->responder_nonce)).second)
+      return twice("responder nonce", HexEncode(gpu.report->responder_nonce));
   }
   return Finding::Pass();
 }
 
-// All GPUs of one set run in one protection mode; with a feature flag the report says which (0 single, 1 multi, 2 PPCIE).
+// All GPUs of one set run in one protection mode; with a feature flag the report says which (0 single, 1 multi, 2
+// PPCIE).
 Finding SameMode(CompositeContext& c) {
   std::set<std::string> modes;
   for (const GpuContext& gpu : c.gpus) {
@@ -73,8 +83,11 @@ Finding Inventory(CompositeContext& c) {
   if (c.options.allowed_ueids.empty()) return Finding::Skip("no inventory was given");
   for (const GpuContext& gpu : c.gpus) {
     const std::string ueid = FactsOf(gpu).ueid;
-    if (std::find(c.options.allowed_ueids.begin(), c.options.allowed_ueids.end(), ueid) == c.options.allowed_ueids.end()) {
-      return Finding::Fail(Err("composite.unknown-gpu", "", "GPU " + gpu.name + " (ueid " + ueid + ") is not in the inventory")).Claim("ueid", "one of the inventory", ueid);
+    if (std::find(c.options.allowed_ueids.begin(), c.options.allowed_ueids.end(), ueid) ==
+        c.options.allowed_ueids.end()) {
+      return Finding::Fail(
+                 Err("composite.unknown-gpu", "", "GPU " + gpu.name + " (ueid " + ueid + ") is not in the inventory"))
+          .Claim("ueid", "one of the inventory", ueid);
     }
   }
   return Finding::Pass();
@@ -86,19 +99,22 @@ Finding InitData(CompositeContext& c) {
   if (!c.snp.report) return Finding::Skip("there is no SNP report that could be parsed");
   const Bytes digest = crypto::Sha256(AsBytes(c.evidence.init_data));
   if (EqualConstantTime(digest, c.snp.report->host_data)) return Finding::Pass();
-  return Finding::Fail(Err("composite.init-data-mismatch", "", "the initdata document is not the one that the sandbox was started with"))
+  return Finding::Fail(Err("composite.init-data-mismatch", "",
+                           "the initdata document is not the one that the sandbox was started with"))
       .Claim("init_data", HexEncode(c.snp.report->host_data), HexEncode(digest))
       .At("snp/report", evidence::snp_offset::kHostData, 32);
 }
 
 constexpr NamedCheck<CompositeContext> kChecks[] = {
-    {"gpu-count", GpuCount, true}, {"same-gpus", SameGpus},       {"distinct-gpus", Distinct},
+    {"gpu-count", GpuCount, true}, {"same-gpus", SameGpus},        {"distinct-gpus", Distinct},
     {"same-mode", SameMode},       {"inventory", Inventory, true}, {"init-data", InitData, true},
 };
 
 }  // namespace
 
-Verdict VerifyComposite(const evidence::Unverified<evidence::CompositeEvidence>& composite, const Collateral& collateral, const Anchors& anchors, const CompositeOptions& options, TimePoint now) {
+Verdict VerifyComposite(const evidence::Unverified<evidence::CompositeEvidence>& composite,
+                        const Collateral& collateral, const Anchors& anchors, const CompositeOptions& options,
+                        TimePoint now) {
   const evidence::CompositeEvidence& evidence = composite.unverified();
   Verdict verdict;
   SharedContext shared(collateral, anchors, now);
@@ -110,7 +126,8 @@ Verdict VerifyComposite(const evidence::Unverified<evidence::CompositeEvidence>&
     good = RunGpuChecks(gpus.back(), verdict.checks) && good;
   }
   CompositeContext context{evidence, options, shared, snp, gpus};
-  good = RunChecks(std::span<const NamedCheck<CompositeContext>>(kChecks), context, "composite.", verdict.checks) && good;
+  good =
+      RunChecks(std::span<const NamedCheck<CompositeContext>>(kChecks), context, "composite.", verdict.checks) && good;
 
   nlohmann::ordered_json claims;
   claims["environment"] = shared.environment;

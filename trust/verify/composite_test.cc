@@ -42,13 +42,17 @@ struct PodWorld {
     evidence.additional_evidence = evidence::AdditionalEvidence(evidence.gpus);
     anchors = cpu.anchors;
     for (const GpuWorld& device : devices) {
-      anchors.device_roots.insert(anchors.device_roots.end(), device.anchors.device_roots.begin(), device.anchors.device_roots.end());
-      anchors.rim_roots.insert(anchors.rim_roots.end(), device.anchors.rim_roots.begin(), device.anchors.rim_roots.end());
+      anchors.device_roots.insert(anchors.device_roots.end(), device.anchors.device_roots.begin(),
+                                  device.anchors.device_roots.end());
+      anchors.rim_roots.insert(anchors.rim_roots.end(), device.anchors.rim_roots.begin(),
+                               device.anchors.rim_roots.end());
     }
     if (!devices.empty()) options.gpu = devices[0].options;
     options.snp = cpu.options;
   }
-  Verdict Run() const { return VerifyComposite(evidence::Unverified(evidence), collateral, anchors, options, kTestNow); }
+  Verdict Run() const {
+    return VerifyComposite(evidence::Unverified(evidence), collateral, anchors, options, kTestNow);
+  }
 
   std::deque<GpuWorld> devices;
   SnpWorld cpu;
@@ -101,13 +105,16 @@ using P = PodWorld;
 INSTANTIATE_TEST_SUITE_P(
     Pods, PodRefusals,
     ::testing::Values(
-        PodCase{"missing_gpu", "composite.gpu-count", 1, [](P& p) { p.options.gpu_count = 2; }}, PodCase{"extra_gpu", "composite.gpu-count", 2, [](P& p) { p.options.gpu_count = 1; }},
+        PodCase{"missing_gpu", "composite.gpu-count", 1, [](P& p) { p.options.gpu_count = 2; }},
+        PodCase{"extra_gpu", "composite.gpu-count", 2, [](P& p) { p.options.gpu_count = 1; }},
         PodCase{"no_gpu_at_all", "composite.gpu-count", 0, [](P& p) { p.options.gpu_count = 1; }},
-        PodCase{"same_report_twice", "composite.duplicate-gpu", 1, [](P& p) {
+        PodCase{"same_report_twice", "composite.duplicate-gpu", 1,
+                [](P& p) {
                   p.evidence.gpus.push_back(p.evidence.gpus[0]);
                   p.evidence.additional_evidence = evidence::AdditionalEvidence(p.evidence.gpus);
                 }},
-        PodCase{"same_gpu_twice_with_fresh_reports", "composite.duplicate-gpu", 1, [](P& p) {
+        PodCase{"same_gpu_twice_with_fresh_reports", "composite.duplicate-gpu", 1,
+                [](P& p) {
                   GpuWorld again = p.devices[0];
                   again.report.responder_nonce = Bytes(32, 9);
                   again.Sign();
@@ -115,34 +122,40 @@ INSTANTIATE_TEST_SUITE_P(
                   p.devices.push_back(again);
                   p.Assemble();
                 }},
-        PodCase{"one_attestation_key_under_two_certificates", "composite.duplicate-gpu", 1, [](P& p) {
+        PodCase{"one_attestation_key_under_two_certificates", "composite.duplicate-gpu", 1,
+                [](P& p) {
                   p.devices.emplace_back(SecondDevice());
                   p.devices[1].report.responder_nonce = Bytes(32, 9);
                   p.devices[1].Sign();
                   p.devices[1].evidence.uuid = "GPU-another";
                   p.Assemble();
                 }},
-        PodCase{"second_gpu_with_another_nonce", "gpu.nonce-mismatch", 2, [](P& p) {
+        PodCase{"second_gpu_with_another_nonce", "gpu.nonce-mismatch", 2,
+                [](P& p) {
                   p.devices[1].report.nonce[0] ^= 1;
                   p.devices[1].Sign();
                   p.Assemble();
                 }},
-        PodCase{"one_gpu_in_devtools", "composite.mixed-modes", 2, [](P& p) {
+        PodCase{"one_gpu_in_devtools", "composite.mixed-modes", 2,
+                [](P& p) {
                   p.devices[1].report.measurements[13] = evidence::CcModeMeasurement("devtools");
                   p.devices[1].Sign();
                   p.Assemble();
                   p.options.gpu.allow_devtools = true;
                 }},
-        PodCase{"gpus_differ_from_the_committed_text", "composite.additional-evidence", 2, [](P& p) { p.evidence.additional_evidence = evidence::AdditionalEvidence({p.evidence.gpus[0]}); }},
+        PodCase{"gpus_differ_from_the_committed_text", "composite.additional-evidence", 2,
+                [](P& p) { p.evidence.additional_evidence = evidence::AdditionalEvidence({p.evidence.gpus[0]}); }},
         PodCase{"gpu_not_in_the_inventory", "composite.unknown-gpu", 1, [](P& p) { p.options.allowed_ueids = {"1"}; }},
         PodCase{"initdata_replaced", "composite.init-data-mismatch", 1, [](P& p) { p.evidence.init_data += "#"; }},
         PodCase{"other_report_data", "snp.report-data-mismatch", 1, [](P& p) { p.options.snp.report_data[0] ^= 1; }},
-        PodCase{"emulated_without_the_flag", "environment.emulated", 1, [](P& p) { p.anchors.insecure_accept_emulated = false; }},
+        PodCase{"emulated_without_the_flag", "environment.emulated", 1,
+                [](P& p) { p.anchors.insecure_accept_emulated = false; }},
         PodCase{"no_gpu_nonce", "gpu.nonce-missing", 1, [](P& p) { p.options.gpu.nonce.clear(); }}),
     [](const auto& i) { return i.param.name; });
 
 TEST(VerifyComposite, EmulatedCpuWithHardwareGpuRootIsMixed) {
-  // The device root of a pod whose CPU is emulated claims to be NVIDIA's: another key under NVIDIA's name does not pass as hardware.
+  // The device root of a pod whose CPU is emulated claims to be NVIDIA's: another key under NVIDIA's name does not pass
+  // as hardware.
   PodWorld pod(1);
   pod.anchors.device_roots = BuiltinAnchors().device_roots;
   EXPECT_EQ(FirstCode(pod.Run()), "gpu.untrusted-root");

@@ -25,19 +25,24 @@ std::string CodeOf(const std::vector<Check>& checks, const std::string& name) {
 }
 
 // NVIDIA's words for one chain, out of the codes of the checks that judged it.
-OrderedJson ChainClaims(const std::vector<crypto::Certificate>& chain, bool valid, const std::string& code, bool revocation_asked) {
+OrderedJson ChainClaims(const std::vector<crypto::Certificate>& chain, bool valid, const std::string& code,
+                        bool revocation_asked) {
   OrderedJson out;
   TimePoint end = TimePoint::max();
   for (const auto& certificate : chain) end = std::min(end, certificate.NotAfter());
   out["x-nvidia-cert-expiration-date"] = chain.empty() ? OrderedJson(nullptr) : OrderedJson(FormatTime(end));
   const bool revoked = code.ends_with(".revoked"), expired = code.ends_with(".chain-expired");
   out["x-nvidia-cert-status"] = valid ? "valid" : revoked ? "revoked" : expired ? "expired" : "invalid";
-  out["x-nvidia-cert-ocsp-status"] = valid && revocation_asked ? "good" : revoked ? "revoked" : code.ends_with(".revocation-unknown") ? "unknown" : "undefined";
+  out["x-nvidia-cert-ocsp-status"] = valid && revocation_asked               ? "good"
+                                     : revoked                               ? "revoked"
+                                     : code.ends_with(".revocation-unknown") ? "unknown"
+                                                                             : "undefined";
   out["x-nvidia-cert-revocation-reason"] = nullptr;
   return out;
 }
 
-void AddRimClaims(OrderedJson& out, const RimState& state, const std::string& kind, const std::vector<Check>& checks, const std::string& prefix, bool revocation_asked) {
+void AddRimClaims(OrderedJson& out, const RimState& state, const std::string& kind, const std::vector<Check>& checks,
+                  const std::string& prefix, bool revocation_asked) {
   const std::string claim = "x-nvidia-gpu-" + kind + "-rim-", check = prefix + kind + "-rim.";
   const bool chain = Passed(checks, check + "root") && Passed(checks, check + "chain");
   out[claim + "fetched"] = Passed(checks, check + "found");
@@ -62,7 +67,8 @@ std::string ModeOf(const GpuContext& c) {
 GpuFacts FactsOf(const GpuContext& c) {
   GpuFacts out;
   out.uuid = c.evidence.uuid;
-  if (c.report) out.driver_version = c.report->opaque.DriverVersion(), out.vbios_version = c.report->opaque.VbiosVersion();
+  if (c.report)
+    out.driver_version = c.report->opaque.DriverVersion(), out.vbios_version = c.report->opaque.VbiosVersion();
   if (!c.chain.empty()) {
     out.ueid = evidence::Ueid(c.chain[0]);
     out.hwmodel = c.chain[1].SubjectCommonName();
@@ -89,11 +95,13 @@ OrderedJson GpuClaims(const GpuContext& c, const std::vector<Check>& checks, con
   out["x-nvidia-gpu-arch-check"] = Passed(checks, prefix + "chain.profile");
   out["x-nvidia-gpu-driver-version"] = facts.driver_version;
   out["x-nvidia-gpu-vbios-version"] = facts.vbios_version;
-  const bool chain = Passed(checks, prefix + "chain.links") && Passed(checks, prefix + "chain.validity") && Passed(checks, prefix + "chain.revocation");
+  const bool chain = Passed(checks, prefix + "chain.links") && Passed(checks, prefix + "chain.validity") &&
+                     Passed(checks, prefix + "chain.revocation");
   std::string code = CodeOf(checks, prefix + "chain.validity");
   if (code.empty()) code = CodeOf(checks, prefix + "chain.revocation");
   out["x-nvidia-gpu-attestation-report-cert-chain"] = ChainClaims(c.chain, chain, code, asked);
-  out["x-nvidia-gpu-attestation-report-cert-chain-fwid-match"] = CodeOf(checks, prefix + "report.fwid").empty() && Passed(checks, prefix + "chain.profile");
+  out["x-nvidia-gpu-attestation-report-cert-chain-fwid-match"] =
+      CodeOf(checks, prefix + "report.fwid").empty() && Passed(checks, prefix + "chain.profile");
   out["x-nvidia-gpu-attestation-report-parsed"] = Passed(checks, prefix + "report.parsed");
   out["x-nvidia-gpu-attestation-report-nonce-match"] = Passed(checks, prefix + "report.nonce");
   out["x-nvidia-gpu-attestation-report-signature-verified"] = Passed(checks, prefix + "report.signature");
@@ -104,8 +112,11 @@ OrderedJson GpuClaims(const GpuContext& c, const std::vector<Check>& checks, con
   for (const Mismatch& m : c.mismatches) {
     auto& records = out["x-nvidia-mismatch-measurement-records"];
     if (records.is_null()) records = OrderedJson::array();
-    records.push_back({{"index", m.index}, {"component", evidence::H100ComponentName(m.index)}, {"measurementSource", m.source},
-                       {"goldenValue", HexEncode(m.golden)}, {"runtimeValue", HexEncode(m.runtime)}});
+    records.push_back({{"index", m.index},
+                       {"component", evidence::H100ComponentName(m.index)},
+                       {"measurementSource", m.source},
+                       {"goldenValue", HexEncode(m.golden)},
+                       {"runtimeValue", HexEncode(m.runtime)}});
   }
   return out;
 }
@@ -117,13 +128,15 @@ bool RunGpuChecks(GpuContext& context, std::vector<Check>& checks) {
   return report && rims;
 }
 
-Verdict VerifyGpu(const evidence::Unverified<evidence::GpuEvidence>& gpu, const Collateral& collateral, const Anchors& anchors, const GpuOptions& options, TimePoint now) {
+Verdict VerifyGpu(const evidence::Unverified<evidence::GpuEvidence>& gpu, const Collateral& collateral,
+                  const Anchors& anchors, const GpuOptions& options, TimePoint now) {
   Verdict verdict;
   SharedContext shared(collateral, anchors, now);
   GpuContext context{gpu.unverified(), options, shared, "gpu0", {}, {}, {}, {}, {}, {}};
   verdict.accepted = RunGpuChecks(context, verdict.checks);
   verdict.environment = shared.environment;
-  verdict.claims_json = GpuClaims(context, verdict.checks, "gpu0.").dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  verdict.claims_json =
+      GpuClaims(context, verdict.checks, "gpu0.").dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (verdict.accepted) verdict.verified = Seal({verdict.claims_json, verdict.environment, {FactsOf(context)}, "", ""});
   return verdict;
 }

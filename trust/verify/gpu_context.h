@@ -18,7 +18,8 @@ namespace ccgpu::verify {
 
 // What is the same for all evidence of one call.
 struct SharedContext {
-  SharedContext(const Collateral& c, const Anchors& a, TimePoint at) : collateral(c), anchors(a), now(at), revocation(c, links, at) {}
+  SharedContext(const Collateral& c, const Anchors& a, TimePoint at)
+      : collateral(c), anchors(a), now(at), revocation(c, links, at) {}
 
   const Collateral& collateral;
   const Anchors& anchors;
@@ -67,7 +68,8 @@ std::span<const NamedCheck<GpuContext>> GpuRimChecks();
 // Runs both lists; true when nothing stands against acceptance.
 bool RunGpuChecks(GpuContext& context, std::vector<Check>& checks);
 // NVIDIA's claims 3.0 and what we add to them.
-nlohmann::ordered_json GpuClaims(const GpuContext& context, const std::vector<Check>& checks, const std::string& prefix);
+nlohmann::ordered_json GpuClaims(const GpuContext& context, const std::vector<Check>& checks,
+                                 const std::string& prefix);
 GpuFacts FactsOf(const GpuContext& context);
 
 }  // namespace ccgpu::verify

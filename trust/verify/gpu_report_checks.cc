@@ -14,15 +14,21 @@ const std::string kNoChain = "there is no chain that ends in a pinned root";
 
 Finding NonceGiven(GpuContext& c) {
   if (c.options.nonce.size() == evidence::kGpuNonceSize) return Finding::Pass();
-  return Finding::Fail(Err("gpu.nonce-missing", "", "the verifier was given no nonce of 32 bytes to compare with, so the report's age is unknown"));
+  return Finding::Fail(
+      Err("gpu.nonce-missing", "",
+          "the verifier was given no nonce of 32 bytes to compare with, so the report's age is unknown"));
 }
 
 Finding ReportParsed(GpuContext& c) {
   if (c.evidence.arch != "HOPPER" && c.evidence.arch != "BLACKWELL") {
-    return Finding::Fail(Err("gpu.unknown-arch", "", "architecture \"" + c.evidence.arch + "\" is not a GPU that this verifier knows (HOPPER, BLACKWELL)"));
+    return Finding::Fail(
+        Err("gpu.unknown-arch", "",
+            "architecture \"" + c.evidence.arch + "\" is not a GPU that this verifier knows (HOPPER, BLACKWELL)"));
   }
   auto report = evidence::ParseGpuReport(c.evidence.report, c.options.max_report_padding);
-  if (!report.ok()) return Finding::Fail(Err("gpu.report-malformed", c.ReportDocument(), report.error().text)).At(c.ReportDocument(), 0, c.evidence.report.size());
+  if (!report.ok())
+    return Finding::Fail(Err("gpu.report-malformed", c.ReportDocument(), report.error().text))
+        .At(c.ReportDocument(), 0, c.evidence.report.size());
   c.report = std::move(*report);
   return Finding::Pass();
 }
@@ -31,7 +37,9 @@ Finding ChainParsed(GpuContext& c) {
   auto chain = StrictPemList(c.evidence.certificate_chain, 2 * evidence::kGpuChainLength, kGpuCodes);
   if (!chain.ok()) return Finding::Fail(std::move(chain).error()).At(c.ChainDocument(), 0, 0);
   if (chain->size() != evidence::kGpuChainLength) {
-    return Finding::Fail(Err("gpu.chain-malformed", "", "the chain has " + std::to_string(chain->size()) + " certificates, a GPU's has 5")).At(c.ChainDocument(), 0, 0);
+    return Finding::Fail(Err("gpu.chain-malformed", "",
+                             "the chain has " + std::to_string(chain->size()) + " certificates, a GPU's has 5"))
+        .At(c.ChainDocument(), 0, 0);
   }
   c.claimed_chain = std::move(*chain);
   return Finding::Pass();
@@ -42,8 +50,11 @@ Finding ChainRoot(GpuContext& c) {
   const crypto::Certificate& claimed = c.claimed_chain.back();
   const crypto::Certificate* anchor = FindAnchor(c.shared.anchors.device_roots, claimed);
   if (!anchor) {
-    return Finding::Fail(Err("gpu.untrusted-root", "", "the chain ends in \"" + claimed.SubjectName() + "\" (key " + HexEncode(crypto::Sha256(claimed.key().Der())).substr(0, 16) +
-                                                           "), which is none of the " + std::to_string(c.shared.anchors.device_roots.size()) + " pinned device roots"))
+    return Finding::Fail(Err("gpu.untrusted-root", "",
+                             "the chain ends in \"" + claimed.SubjectName() + "\" (key " +
+                                 HexEncode(crypto::Sha256(claimed.key().Der())).substr(0, 16) +
+                                 "), which is none of the " + std::to_string(c.shared.anchors.device_roots.size()) +
+                                 " pinned device roots"))
         .At(c.ChainDocument(), 0, 0);
   }
   c.chain = c.claimed_chain;
@@ -53,13 +64,15 @@ Finding ChainRoot(GpuContext& c) {
 
 Finding ChainEnvironment(GpuContext& c) {
   if (c.chain.empty()) return Finding::Skip(kNoChain);
-  return CheckEnvironment(c.chain.back(), RootKind::kDevice, c.shared.anchors.insecure_accept_emulated, c.shared.environment);
+  return CheckEnvironment(c.chain.back(), RootKind::kDevice, c.shared.anchors.insecure_accept_emulated,
+                          c.shared.environment);
 }
 
 Finding ChainLinks(GpuContext& c) {
   if (c.chain.empty()) return Finding::Skip(kNoChain);
   Status status = CheckLinks(c.chain, {}, kGpuCodes, c.shared.links);
-  if (status.ok() && !c.chain[0].MayDigitalSign()) status = Err("gpu.chain-invalid", "", "the leaf's key usage does not allow digital signatures");
+  if (status.ok() && !c.chain[0].MayDigitalSign())
+    status = Err("gpu.chain-invalid", "", "the leaf's key usage does not allow digital signatures");
   return status.ok() ? Finding::Pass() : Finding::Fail(std::move(status).error()).At(c.ChainDocument(), 0, 0);
 }
 
@@ -79,7 +92,9 @@ Finding ChainProfileFits(GpuContext& c) {
   const std::string model = c.chain[1].SubjectCommonName();
   const std::string wanted = c.evidence.arch == "HOPPER" ? "GH100" : "GB";
   if (!model.starts_with(wanted)) {
-    return Finding::Fail(Err("gpu.arch-mismatch", "", "the evidence says " + c.evidence.arch + ", the certified model is \"" + model + "\"")).Claim("x-nvidia-gpu-arch-check", wanted, model);
+    return Finding::Fail(Err("gpu.arch-mismatch", "",
+                             "the evidence says " + c.evidence.arch + ", the certified model is \"" + model + "\""))
+        .Claim("x-nvidia-gpu-arch-check", wanted, model);
   }
   return Finding::Pass();
 }
@@ -97,15 +112,21 @@ Finding ChainRevocation(GpuContext& c) {
 Finding ReportSignature(GpuContext& c) {
   if (!c.report) return Finding::Skip(kNoReport);
   if (c.chain.empty()) return Finding::Skip(kNoChain);
-  if (c.chain[0].key().type() == crypto::KeyType::kP384 && c.chain[0].key().VerifyRaw(crypto::Hash::kSha384, c.report->signed_bytes, c.report->signature)) return Finding::Pass();
-  return Finding::Fail(Err("gpu.signature-invalid", "", "the report's signature does not fit the attestation key of \"" + c.chain[0].SubjectCommonName() + "\""))
+  if (c.chain[0].key().type() == crypto::KeyType::kP384 &&
+      c.chain[0].key().VerifyRaw(crypto::Hash::kSha384, c.report->signed_bytes, c.report->signature))
+    return Finding::Pass();
+  return Finding::Fail(Err("gpu.signature-invalid", "",
+                           "the report's signature does not fit the attestation key of \"" +
+                               c.chain[0].SubjectCommonName() + "\""))
       .At(c.ReportDocument(), c.report->SignatureOffset(), evidence::kGpuSignatureSize);
 }
 
 Finding ReportNonce(GpuContext& c) {
   if (!c.report) return Finding::Skip(kNoReport);
-  if (c.options.nonce.size() == evidence::kGpuNonceSize && EqualConstantTime(c.report->nonce, c.options.nonce)) return Finding::Pass();
-  return Finding::Fail(Err("gpu.nonce-mismatch", "", "the report answers another nonce: it is old, or was made for someone else"))
+  if (c.options.nonce.size() == evidence::kGpuNonceSize && EqualConstantTime(c.report->nonce, c.options.nonce))
+    return Finding::Pass();
+  return Finding::Fail(
+             Err("gpu.nonce-mismatch", "", "the report answers another nonce: it is old, or was made for someone else"))
       .Claim("eat_nonce", HexEncode(c.options.nonce), HexEncode(c.report->nonce))
       .At(c.ReportDocument(), evidence::kGpuReportNonceOffset, evidence::kGpuNonceSize);
 }
@@ -118,8 +139,10 @@ Finding ReportFwid(GpuContext& c) {
   if (!claimed) return Finding::Skip("the report carries no firmware id");
   const auto certified = evidence::LeafFwid(c.chain[0]);
   if (certified.ok() && EqualConstantTime(*certified, *claimed)) return Finding::Pass();
-  return Finding::Fail(Err("gpu.fwid-mismatch", "", "the firmware that runs is not the one that the attestation key was certified for"))
-      .Claim("x-nvidia-gpu-attestation-report-cert-chain-fwid-match", certified.ok() ? HexEncode(*certified) : "a firmware id in the leaf", HexEncode(*claimed))
+  return Finding::Fail(Err("gpu.fwid-mismatch", "",
+                           "the firmware that runs is not the one that the attestation key was certified for"))
+      .Claim("x-nvidia-gpu-attestation-report-cert-chain-fwid-match",
+             certified.ok() ? HexEncode(*certified) : "a firmware id in the leaf", HexEncode(*claimed))
       .At(c.ReportDocument(), c.report->OpaqueOffset(), evidence::EncodeOpaque(c.report->opaque).size());
 }
 

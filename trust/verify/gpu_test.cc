@@ -71,9 +71,11 @@ void Measure(GpuWorld& w, uint8_t index, Bytes value) {
 
 INSTANTIATE_TEST_SUITE_P(
     Freshness, GpuRefusals,
-    ::testing::Values(GpuCase{"no_nonce", "gpu.nonce-missing", [](W& w) { w.options.nonce.clear(); }}, GpuCase{"short_nonce", "gpu.nonce-missing", [](W& w) { w.options.nonce.resize(31); }},
+    ::testing::Values(GpuCase{"no_nonce", "gpu.nonce-missing", [](W& w) { w.options.nonce.clear(); }},
+                      GpuCase{"short_nonce", "gpu.nonce-missing", [](W& w) { w.options.nonce.resize(31); }},
                       GpuCase{"other_nonce", "gpu.nonce-mismatch", [](W& w) { w.options.nonce[31] ^= 1; }},
-                      GpuCase{"responder_nonce_is_not_the_nonce", "gpu.nonce-mismatch", [](W& w) {
+                      GpuCase{"responder_nonce_is_not_the_nonce", "gpu.nonce-mismatch",
+                              [](W& w) {
                                 w.options.nonce = Bytes(32, 1);
                                 w.report.responder_nonce = Bytes(32, 1);
                                 w.Sign();
@@ -82,22 +84,31 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Signature, GpuRefusals,
-    ::testing::Values(GpuCase{"all_zero", "gpu.signature-invalid", [](W& w) { std::fill(w.evidence.report.end() - 96, w.evidence.report.end(), 0); }},
-                      GpuCase{"by_the_identity_key", "gpu.signature-invalid", [](W& w) { w.evidence.report = evidence::SignGpuReport(w.report, w.device[1].key); }},
-                      GpuCase{"r_is_zero", "gpu.signature-invalid", [](W& w) { std::fill(w.evidence.report.end() - 96, w.evidence.report.end() - 48, 0); }},
-                      GpuCase{"trailing_byte", "gpu.report-malformed", [](W& w) { w.evidence.report.push_back(0); }}, GpuCase{"empty", "gpu.report-malformed", [](W& w) { w.evidence.report.clear(); }},
-                      GpuCase{"another_arch", "gpu.unknown-arch", [](W& w) { w.evidence.arch = "LS10"; }}, GpuCase{"arch_of_another_chip", "gpu.arch-mismatch", [](W& w) { w.evidence.arch = "BLACKWELL"; }}),
+    ::testing::Values(GpuCase{"all_zero", "gpu.signature-invalid",
+                              [](W& w) { std::fill(w.evidence.report.end() - 96, w.evidence.report.end(), 0); }},
+                      GpuCase{"by_the_identity_key", "gpu.signature-invalid",
+                              [](W& w) { w.evidence.report = evidence::SignGpuReport(w.report, w.device[1].key); }},
+                      GpuCase{"r_is_zero", "gpu.signature-invalid",
+                              [](W& w) { std::fill(w.evidence.report.end() - 96, w.evidence.report.end() - 48, 0); }},
+                      GpuCase{"trailing_byte", "gpu.report-malformed", [](W& w) { w.evidence.report.push_back(0); }},
+                      GpuCase{"empty", "gpu.report-malformed", [](W& w) { w.evidence.report.clear(); }},
+                      GpuCase{"another_arch", "gpu.unknown-arch", [](W& w) { w.evidence.arch = "LS10"; }},
+                      GpuCase{"arch_of_another_chip", "gpu.arch-mismatch",
+                              [](W& w) { w.evidence.arch = "BLACKWELL"; }}),
     [](const auto& i) { return i.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
     Chain, GpuRefusals,
     ::testing::Values(
         GpuCase{"empty", "gpu.chain-malformed", [](W& w) { w.evidence.certificate_chain.clear(); }},
-        GpuCase{"one_certificate", "gpu.chain-malformed", [](W& w) { w.evidence.certificate_chain = w.device[0].certificate.Pem(); }},
-        GpuCase{"six_certificates", "gpu.chain-malformed", [](W& w) { w.evidence.certificate_chain += w.device[4].certificate.Pem(); }},
+        GpuCase{"one_certificate", "gpu.chain-malformed",
+                [](W& w) { w.evidence.certificate_chain = w.device[0].certificate.Pem(); }},
+        GpuCase{"six_certificates", "gpu.chain-malformed",
+                [](W& w) { w.evidence.certificate_chain += w.device[4].certificate.Pem(); }},
         GpuCase{"text_between", "gpu.chain-malformed", [](W& w) { w.evidence.certificate_chain += "more"; }},
         GpuCase{"no_anchor", "gpu.untrusted-root", [](W& w) { w.anchors.device_roots.clear(); }},
-        GpuCase{"other_emulators_root", "gpu.untrusted-root", [](W& w) {
+        GpuCase{"other_emulators_root", "gpu.untrusted-root",
+                [](W& w) {
                   // Same names, other keys: what another emulator's evidence looks like here.
                   const auto key = crypto::PrivateKey::Generate(crypto::KeyType::kP384);
                   CertificateSpec spec;
@@ -107,11 +118,13 @@ INSTANTIATE_TEST_SUITE_P(
                   w.anchors.device_roots = {crypto::MakeCertificate(spec, key, nullptr).value()};
                 }},
         GpuCase{"root_is_only_builtin", "gpu.untrusted-root", [](W& w) { w.anchors = BuiltinAnchors(); }},
-        GpuCase{"swapped_order", "gpu.chain-invalid", [](W& w) {
+        GpuCase{"swapped_order", "gpu.chain-invalid",
+                [](W& w) {
                   std::swap(w.device[1], w.device[2]);
                   w.evidence.certificate_chain = evidence::ChainPem(CertificatesOf(w.device));
                 }},
-        GpuCase{"leaf_of_another_device", "gpu.chain-invalid", [](W& w) {
+        GpuCase{"leaf_of_another_device", "gpu.chain-invalid",
+                [](W& w) {
                   CertificateSpec spec;
                   spec.subject = {{"CN", "GH100 A01 GSP FMC LF"}};
                   spec.key = w.device[0].key.public_key();
@@ -122,20 +135,53 @@ INSTANTIATE_TEST_SUITE_P(
                   w.Sign();
                 }},
         GpuCase{"issuer_is_no_ca", "gpu.chain-invalid", nullptr, {{"device2", kNoCa}}},
-        GpuCase{"issuer_may_not_sign_certificates", "gpu.chain-invalid", nullptr, {{"device2", [](CertificateSpec& s) { s.key_cert_sign = false; }}}},
-        GpuCase{"path_length", "gpu.chain-invalid", nullptr, {{"device3", [](CertificateSpec& s) { s.path_length = 1; }}}},
+        GpuCase{"issuer_may_not_sign_certificates",
+                "gpu.chain-invalid",
+                nullptr,
+                {{"device2", [](CertificateSpec& s) { s.key_cert_sign = false; }}}},
+        GpuCase{
+            "path_length", "gpu.chain-invalid", nullptr, {{"device3", [](CertificateSpec& s) { s.path_length = 1; }}}},
         GpuCase{"leaf_is_ca", "gpu.chain-invalid", nullptr, {{"device0", [](CertificateSpec& s) { s.ca = true; }}}},
-        GpuCase{"leaf_may_not_sign", "gpu.chain-invalid", nullptr, {{"device0", [](CertificateSpec& s) { s.digital_signature = false; }}}},
-        GpuCase{"p256_leaf", "gpu.chain-invalid", nullptr,
-                {{"device0", [](CertificateSpec& s) { s.key = crypto::PrivateKey::Generate(crypto::KeyType::kP256).public_key(); }}}},
-        GpuCase{"unknown_critical_extension", "gpu.chain-invalid", nullptr, {{"device1", [](CertificateSpec& s) { s.extensions.push_back({"1.2.3.4", {5, 0}, true}); }}}},
-        GpuCase{"extension_twice", "gpu.chain-invalid", nullptr,
-                {{"device1", [](CertificateSpec& s) { s.extensions = {{"1.2.3.4", {5, 0}, false}, {"1.2.3.4", {5, 0}, false}}; }}}},
-        GpuCase{"expired", "gpu.chain-expired", nullptr, {{"device1", [](CertificateSpec& s) { s.not_after = kTestNow - std::chrono::seconds(1); }}}},
-        GpuCase{"not_yet_valid", "gpu.chain-expired", nullptr, {{"device0", [](CertificateSpec& s) { s.not_before = kTestNow + std::chrono::seconds(1); }}}},
-        GpuCase{"root_expired", "gpu.chain-expired", nullptr, {{"device4", [](CertificateSpec& s) { s.not_after = kTestNow - std::chrono::seconds(1); }}}},
-        GpuCase{"no_fwid", "gpu.chain-profile", nullptr, {{"device0", [](CertificateSpec& s) { s.extensions.clear(); }}}},
-        GpuCase{"fwid_of_other_firmware", "gpu.fwid-mismatch", [](W& w) {
+        GpuCase{"leaf_may_not_sign",
+                "gpu.chain-invalid",
+                nullptr,
+                {{"device0", [](CertificateSpec& s) { s.digital_signature = false; }}}},
+        GpuCase{
+            "p256_leaf",
+            "gpu.chain-invalid",
+            nullptr,
+            {{"device0",
+              [](CertificateSpec& s) { s.key = crypto::PrivateKey::Generate(crypto::KeyType::kP256).public_key(); }}}},
+        GpuCase{"unknown_critical_extension",
+                "gpu.chain-invalid",
+                nullptr,
+                {{"device1",
+                  [](CertificateSpec& s) {
+                    s.extensions.push_back({"1.2.3.4", {5, 0}, true});
+                  }}}},
+        GpuCase{"extension_twice",
+                "gpu.chain-invalid",
+                nullptr,
+                {{"device1",
+                  [](CertificateSpec& s) {
+                    s.extensions = {{"1.2.3.4", {5, 0}, false}, {"1.2.3.4", {5, 0}, false}};
+                  }}}},
+        GpuCase{"expired",
+                "gpu.chain-expired",
+                nullptr,
+                {{"device1", [](CertificateSpec& s) { s.not_after = kTestNow - std::chrono::seconds(1); }}}},
+        GpuCase{"not_yet_valid",
+                "gpu.chain-expired",
+                nullptr,
+                {{"device0", [](CertificateSpec& s) { s.not_before = kTestNow + std::chrono::seconds(1); }}}},
+        GpuCase{"root_expired",
+                "gpu.chain-expired",
+                nullptr,
+                {{"device4", [](CertificateSpec& s) { s.not_after = kTestNow - std::chrono::seconds(1); }}}},
+        GpuCase{
+            "no_fwid", "gpu.chain-profile", nullptr, {{"device0", [](CertificateSpec& s) { s.extensions.clear(); }}}},
+        GpuCase{"fwid_of_other_firmware", "gpu.fwid-mismatch",
+                [](W& w) {
                   w.report.opaque.Set(evidence::opaque_type::kFwid, Bytes(48, 1));
                   w.Sign();
                 }}),
@@ -144,39 +190,59 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Revocation, GpuRefusals,
     ::testing::Values(
-        GpuCase{"identity_revoked", "gpu.revoked", [](W& w) { w.Answer("device1", kRevoked); }}, GpuCase{"provisioner_revoked", "gpu.revoked", [](W& w) { w.Answer("device2", kRevoked); }},
+        GpuCase{"identity_revoked", "gpu.revoked", [](W& w) { w.Answer("device1", kRevoked); }},
+        GpuCase{"provisioner_revoked", "gpu.revoked", [](W& w) { w.Answer("device2", kRevoked); }},
         GpuCase{"device_hold_is_never_fine_unless_allowed", "gpu.revoked", [](W& w) { w.Answer("device1", kHold); }},
         GpuCase{"unknown", "gpu.revocation-unknown", [](W& w) { w.Answer("device1", {CertStatus::kUnknown}); }},
         GpuCase{"withheld", "gpu.revocation-missing", [](W& w) { w.DropOcsp(); }},
-        GpuCase{"next_update_passed", "gpu.revocation-stale", [](W& w) { w.Answer("device1", {}, kTestNow - std::chrono::hours(3), kTestNow - std::chrono::hours(2)); }},
-        GpuCase{"older_than_allowed", "gpu.revocation-stale", [](W& w) { w.Answer("device1", {}, kTestNow - std::chrono::hours(48), kTestNow + std::chrono::hours(2)); }},
-        GpuCase{"from_the_future", "gpu.revocation-missing", [](W& w) { w.Answer("device1", {}, kTestNow + std::chrono::hours(1), kTestNow + std::chrono::hours(2)); }},
-        GpuCase{"revoked_though_not_required", "gpu.revoked", [](W& w) {
+        GpuCase{
+            "next_update_passed", "gpu.revocation-stale",
+            [](W& w) { w.Answer("device1", {}, kTestNow - std::chrono::hours(3), kTestNow - std::chrono::hours(2)); }},
+        GpuCase{
+            "older_than_allowed", "gpu.revocation-stale",
+            [](W& w) { w.Answer("device1", {}, kTestNow - std::chrono::hours(48), kTestNow + std::chrono::hours(2)); }},
+        GpuCase{
+            "from_the_future", "gpu.revocation-missing",
+            [](W& w) { w.Answer("device1", {}, kTestNow + std::chrono::hours(1), kTestNow + std::chrono::hours(2)); }},
+        GpuCase{"revoked_though_not_required", "gpu.revoked",
+                [](W& w) {
                   w.options.require_revocation = false;
                   w.Answer("device1", kRevoked);
                 }},
-        GpuCase{"responder_not_appointed", "gpu.revocation-missing", nullptr, {{"ocsp", [](CertificateSpec& s) { s.extended_key_usage = "serverAuth"; }}}},
-        GpuCase{"responder_of_another_chain", "gpu.revocation-missing", [](W& w) {
+        GpuCase{"responder_not_appointed",
+                "gpu.revocation-missing",
+                nullptr,
+                {{"ocsp", [](CertificateSpec& s) { s.extended_key_usage = "serverAuth"; }}}},
+        GpuCase{"responder_of_another_chain", "gpu.revocation-missing",
+                [](W& w) {
                   w.ocsp = w.rim_ocsp;
                   w.Answer("device1", {});
                 }},
-        GpuCase{"responder_expired", "gpu.revocation-missing", nullptr, {{"ocsp", [](CertificateSpec& s) { s.not_after = kTestNow - std::chrono::seconds(1); }}}},
-        GpuCase{"good_answer_about_another_certificate", "gpu.revocation-missing", [](W& w) {
+        GpuCase{"responder_expired",
+                "gpu.revocation-missing",
+                nullptr,
+                {{"ocsp", [](CertificateSpec& s) { s.not_after = kTestNow - std::chrono::seconds(1); }}}},
+        GpuCase{"good_answer_about_another_certificate", "gpu.revocation-missing",
+                [](W& w) {
                   w.DropOcsp();
                   w.Answer("device2", {});
                 }},
-        GpuCase{"newer_revocation_beats_older_good", "gpu.revoked", [](W& w) {
+        GpuCase{"newer_revocation_beats_older_good", "gpu.revoked",
+                [](W& w) {
                   w.Answer("device1", {}, kTestNow - std::chrono::hours(1));
                   const Bytes old = w.collateral.ocsp_responses[0];
                   w.Answer("device1", kRevoked);
                   w.collateral.ocsp_responses.push_back(old);
                 }},
-        GpuCase{"crl_lists_it", "gpu.revoked", [](W& w) {
-                  w.collateral.crls = {evidence::MakeCrl(w.device[2].certificate, w.device[2].key, kTestNow, kTestNow + std::chrono::hours(1),
+        GpuCase{"crl_lists_it", "gpu.revoked",
+                [](W& w) {
+                  w.collateral.crls = {evidence::MakeCrl(w.device[2].certificate, w.device[2].key, kTestNow,
+                                                         kTestNow + std::chrono::hours(1),
                                                          {{w.device[1].certificate.SerialNumber(), kTestNow, 1}})
                                            .value()};
                 }},
-        GpuCase{"rim_signer_revoked", "rim.revoked", [](W& w) { w.Answer("rim0", kRevoked); }}, GpuCase{"rim_signer_on_hold", "rim.revoked", [](W& w) { w.Answer("rim0", kHold); }}),
+        GpuCase{"rim_signer_revoked", "rim.revoked", [](W& w) { w.Answer("rim0", kRevoked); }},
+        GpuCase{"rim_signer_on_hold", "rim.revoked", [](W& w) { w.Answer("rim0", kHold); }}),
     [](const auto& i) { return i.param.name; });
 
 TEST(VerifyGpuRevocation, CrlsAloneAreEnough) {
@@ -184,7 +250,9 @@ TEST(VerifyGpuRevocation, CrlsAloneAreEnough) {
   w.DropOcsp();
   for (const auto* chain : {&w.device, &w.rim}) {
     for (size_t i = 1; i < chain->size(); ++i) {
-      w.collateral.crls.push_back(evidence::MakeCrl((*chain)[i].certificate, (*chain)[i].key, kTestNow, kTestNow + std::chrono::hours(1), {}).value());
+      w.collateral.crls.push_back(
+          evidence::MakeCrl((*chain)[i].certificate, (*chain)[i].key, kTestNow, kTestNow + std::chrono::hours(1), {})
+              .value());
     }
   }
   EXPECT_TRUE(w.Run().accepted) << w.Run().ToJson();
@@ -209,67 +277,89 @@ TEST(VerifyGpuRevocation, NotRequiredMeansMayBeAbsent) {
 INSTANTIATE_TEST_SUITE_P(
     Rims, GpuRefusals,
     ::testing::Values(
-        GpuCase{"no_driver_rim", "rim.not-found", [](W& w) { w.collateral.rims.erase("NV_GPU_DRIVER_GH100_550.90.07"); }},
-        GpuCase{"no_vbios_rim", "rim.not-found", [](W& w) { w.collateral.rims.erase("NV_GPU_VBIOS_1010_0200_882_96009F0001"); }},
+        GpuCase{"no_driver_rim", "rim.not-found",
+                [](W& w) { w.collateral.rims.erase("NV_GPU_DRIVER_GH100_550.90.07"); }},
+        GpuCase{"no_vbios_rim", "rim.not-found",
+                [](W& w) { w.collateral.rims.erase("NV_GPU_VBIOS_1010_0200_882_96009F0001"); }},
         GpuCase{"not_xml", "rim.malformed", [](W& w) { w.collateral.rims["NV_GPU_DRIVER_GH100_550.90.07"] = "<x"; }},
         GpuCase{"other_root", "rim.untrusted-root", [](W& w) { w.anchors.rim_roots = {w.device[4].certificate}; }},
-        GpuCase{"signed_by_the_device_chain", "rim.untrusted-root", [](W& w) {
+        GpuCase{"signed_by_the_device_chain", "rim.untrusted-root",
+                [](W& w) {
                   w.rim = w.device;
                   w.Endorse();
                 }},
-        GpuCase{"signed_by_another_key", "rim.signature-invalid", [](W& w) {
+        GpuCase{"signed_by_another_key", "rim.signature-invalid",
+                [](W& w) {
                   w.rim[0].key = w.rim[1].key;
                   w.Endorse();
                 }},
-        GpuCase{"expired_signer", "rim.chain-expired", nullptr, {{"rim0", [](CertificateSpec& s) { s.not_after = kTestNow - std::chrono::seconds(1); }}}},
+        GpuCase{"expired_signer",
+                "rim.chain-expired",
+                nullptr,
+                {{"rim0", [](CertificateSpec& s) { s.not_after = kTestNow - std::chrono::seconds(1); }}}},
         GpuCase{"signer_issued_by_no_ca", "rim.chain-invalid", nullptr, {{"rim1", kNoCa}}},
-        GpuCase{"rim_of_an_older_version_under_the_new_id", "rim.version-mismatch", [](W& w) {
+        GpuCase{"rim_of_an_older_version_under_the_new_id", "rim.version-mismatch",
+                [](W& w) {
                   w.driver_spec.colloquial_version = "550.54.15";
                   w.Endorse();
                 }},
-        GpuCase{"value_changed_in_the_file", "rim.signature-invalid", [](W& w) {
+        GpuCase{"value_changed_in_the_file", "rim.signature-invalid",
+                [](W& w) {
                   std::string& xml = w.collateral.rims["NV_GPU_DRIVER_GH100_550.90.07"];
                   const size_t at = xml.find("active=\"True\"");
                   xml.replace(at, 13, "active=\"False\"");
                 }},
-        GpuCase{"both_rims_claim_an_index", "rim.index-conflict", [](W& w) {
+        GpuCase{"both_rims_claim_an_index", "rim.index-conflict",
+                [](W& w) {
                   w.vbios_spec.measurements.push_back({7, true, {w.report.measurements[7]}, ""});
                   w.Endorse();
                 }},
-        GpuCase{"rim_without_active_values", "rim.empty", [](W& w) {
+        GpuCase{"rim_without_active_values", "rim.empty",
+                [](W& w) {
                   w.driver_spec.measurements.clear();
                   w.Endorse();
                 }},
-        GpuCase{"driver_floor", "gpu.version-floor", [](W& w) { w.options.driver_floor = "550.90.8"; }}, GpuCase{"vbios_floor", "gpu.version-floor", [](W& w) { w.options.vbios_floor = "96.00.A0"; }}),
+        GpuCase{"driver_floor", "gpu.version-floor", [](W& w) { w.options.driver_floor = "550.90.8"; }},
+        GpuCase{"vbios_floor", "gpu.version-floor", [](W& w) { w.options.vbios_floor = "96.00.A0"; }}),
     [](const auto& i) { return i.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
     Measurements, GpuRefusals,
     ::testing::Values(
-        GpuCase{"vbios", "gpu.measurement-mismatch", [](W& w) { Measure(w, 2, Bytes(48, 1)); }}, GpuCase{"driver", "gpu.measurement-mismatch", [](W& w) { Measure(w, 7, Bytes(48, 1)); }},
-        GpuCase{"block_missing", "gpu.measurement-mismatch", [](W& w) {
+        GpuCase{"vbios", "gpu.measurement-mismatch", [](W& w) { Measure(w, 2, Bytes(48, 1)); }},
+        GpuCase{"driver", "gpu.measurement-mismatch", [](W& w) { Measure(w, 7, Bytes(48, 1)); }},
+        GpuCase{"block_missing", "gpu.measurement-mismatch",
+                [](W& w) {
                   w.report.measurements.erase(22);
                   w.Sign();
                 }},
-        GpuCase{"all_zero", "gpu.measurement-mismatch", [](W& w) { Measure(w, 40, Bytes(48)); }}, GpuCase{"mode_off", "gpu.mode-off", [](W& w) { Measure(w, 13, evidence::CcModeMeasurement("off")); }},
-        GpuCase{"mode_devtools", "gpu.mode-devtools", [](W& w) { Measure(w, 13, evidence::CcModeMeasurement("devtools")); }},
+        GpuCase{"all_zero", "gpu.measurement-mismatch", [](W& w) { Measure(w, 40, Bytes(48)); }},
+        GpuCase{"mode_off", "gpu.mode-off", [](W& w) { Measure(w, 13, evidence::CcModeMeasurement("off")); }},
+        GpuCase{"mode_devtools", "gpu.mode-devtools",
+                [](W& w) { Measure(w, 13, evidence::CcModeMeasurement("devtools")); }},
         GpuCase{"mode_apm", "gpu.mode-apm", [](W& w) { Measure(w, 13, evidence::CcModeMeasurement("apm")); }},
-        GpuCase{"mode_unheard_of", "gpu.measurement-mismatch", [](W& w) { Measure(w, 13, evidence::CcModeMeasurement("new")); }},
-        GpuCase{"mode_off_though_devtools_is_allowed", "gpu.mode-off", [](W& w) {
+        GpuCase{"mode_unheard_of", "gpu.measurement-mismatch",
+                [](W& w) { Measure(w, 13, evidence::CcModeMeasurement("new")); }},
+        GpuCase{"mode_off_though_devtools_is_allowed", "gpu.mode-off",
+                [](W& w) {
                   w.options.allow_devtools = true;
                   Measure(w, 13, evidence::CcModeMeasurement("off"));
                 }},
         GpuCase{"debug_fuse", "gpu.debug-enabled", [](W& w) { Measure(w, 14, evidence::DebugFuseMeasurement(true)); }},
-        GpuCase{"nvdec_enabled_and_35_differs", "gpu.measurement-mismatch", [](W& w) {
+        GpuCase{"nvdec_enabled_and_35_differs", "gpu.measurement-mismatch",
+                [](W& w) {
                   w.report.opaque.Set(evidence::opaque_type::kNvdec0Status, {evidence::kNvdecEnabled});
                   Measure(w, 35, Bytes(48, 1));
                 }},
-        GpuCase{"nvdec_neither", "gpu.nvdec-status", [](W& w) {
+        GpuCase{"nvdec_neither", "gpu.nvdec-status",
+                [](W& w) {
                   w.report.opaque.Set(evidence::opaque_type::kNvdec0Status, {0});
                   w.Sign();
                 }},
-        GpuCase{"nvdec_absent", "gpu.nvdec-status", [](W& w) {
-                  std::erase_if(w.report.opaque.fields, [](const auto& f) { return f.type == evidence::opaque_type::kNvdec0Status; });
+        GpuCase{"nvdec_absent", "gpu.nvdec-status",
+                [](W& w) {
+                  std::erase_if(w.report.opaque.fields,
+                                [](const auto& f) { return f.type == evidence::opaque_type::kNvdec0Status; });
                   w.Sign();
                 }}),
     [](const auto& i) { return i.param.name; });
@@ -321,14 +411,27 @@ TEST(VerifyGpuMeasurements, PositiveControls) {
   EXPECT_TRUE(padded.Run().accepted);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Environment, GpuRefusals,
-    ::testing::Values(GpuCase{"emulated_without_the_flag", "environment.emulated", [](W& w) { w.anchors.insecure_accept_emulated = false; }},
-                      GpuCase{"root_that_says_nothing", "environment.unknown-root", nullptr, {{"device4", [](CertificateSpec& s) { s.subject = {{"CN", "My CA"}}; }}}},
-                      GpuCase{"rim_root_that_says_nothing", "environment.unknown-root", nullptr, {{"rim3", [](CertificateSpec& s) { s.subject = {{"CN", "My RIM CA"}}; }}}}),
-    [](const auto& i) { return i.param.name; });
+INSTANTIATE_TEST_SUITE_P(Environment, GpuRefusals,
+                         ::testing::Values(GpuCase{"emulated_without_the_flag", "environment.emulated",
+                                                   [](W& w) { w.anchors.insecure_accept_emulated = false; }},
+                                           GpuCase{"root_that_says_nothing",
+                                                   "environment.unknown-root",
+                                                   nullptr,
+                                                   {{"device4",
+                                                     [](CertificateSpec& s) {
+                                                       s.subject = {{"CN", "My CA"}};
+                                                     }}}},
+                                           GpuCase{"rim_root_that_says_nothing",
+                                                   "environment.unknown-root",
+                                                   nullptr,
+                                                   {{"rim3",
+                                                     [](CertificateSpec& s) {
+                                                       s.subject = {{"CN", "My RIM CA"}};
+                                                     }}}}),
+                         [](const auto& i) { return i.param.name; });
 
-// Every bit of a signed report counts. Exhaustive over the bytes, one bit each (the bit moves along), all bits of the header.
+// Every bit of a signed report counts. Exhaustive over the bytes, one bit each (the bit moves along), all bits of the
+// header.
 TEST(VerifyGpu, EverySingleBitFlipIsRefused) {
   GpuWorld w;
   w.options.require_revocation = false;
@@ -343,7 +446,9 @@ TEST(VerifyGpu, EverySingleBitFlipIsRefused) {
       // The signature alone decides: the whole verification is run on the parts where it might not.
       const auto report = evidence::ParseGpuReport(w.evidence.report);
       if (!report.ok()) continue;
-      ASSERT_FALSE(w.device[0].certificate.key().VerifyRaw(crypto::Hash::kSha384, report->signed_bytes, report->signature)) << at << "." << bit;
+      ASSERT_FALSE(
+          w.device[0].certificate.key().VerifyRaw(crypto::Hash::kSha384, report->signed_bytes, report->signature))
+          << at << "." << bit;
       if (at % 97 == 0) {
         ASSERT_FALSE(w.Run().accepted) << at << "." << bit;
       }
@@ -371,7 +476,8 @@ TEST(VerifyRealGpu, TheCompleteHopperSet) {
   GpuWorld w = RealWorld(dir + "attestationReport.txt", dir + "gpuAkCertChain.txt", ParseTime("2024-06-01").value());
   w.options.nonce = HexDecode("4cff7f5380ead8fad8ec2c531c110aca4302a88f603792801a8ca29ee151af2e").value();
   w.collateral.rims["NV_GPU_DRIVER_GH100_545.00"] = test::VectorText(dir + "Driver_RIM_test_no_gpu.swidtag");
-  w.collateral.rims["NV_GPU_VBIOS_1010_0200_882_96005E0001"] = test::VectorText(dir + "1010_0200_882_96005E0001_test_no_gpu.swidtag");
+  w.collateral.rims["NV_GPU_VBIOS_1010_0200_882_96005E0001"] =
+      test::VectorText(dir + "1010_0200_882_96005E0001_test_no_gpu.swidtag");
   const Verdict v = w.Run();
   EXPECT_TRUE(v.accepted) << v.ToJson();
   EXPECT_EQ(v.environment, "hardware");
@@ -400,7 +506,8 @@ TEST(VerifyRealGpu, TheCompleteHopperSet) {
 
 TEST(VerifyRealGpu, NewerReportWithoutItsRims) {
   SKIP_WITHOUT_VECTORS();
-  GpuWorld w = RealWorld("nvidia/samples/hopperAttestationReport.txt", "nvidia/samples/hopperCertChain.txt", ParseTime("2024-06-01").value());
+  GpuWorld w = RealWorld("nvidia/samples/hopperAttestationReport.txt", "nvidia/samples/hopperCertChain.txt",
+                         ParseTime("2024-06-01").value());
   const Verdict v = w.Run();
   EXPECT_EQ(FirstCode(v), "rim.not-found");
   EXPECT_THAT(v.FirstFailure()->reason.text, HasSubstr("NV_GPU_DRIVER_GH100_550.90.07"));
@@ -414,13 +521,19 @@ TEST(VerifyRealGpu, ExampleThatNvidiasVerifierAccepted) {
   w.options = {};
   w.options.nonce = Bytes(32, 0xab);
   w.options.require_revocation = false;
-  w.anchors = {{Certificate::FromPem(test::VectorText(dir + "device_root.pem")).value()}, {Certificate::FromPem(test::VectorText(dir + "rim_root.pem")).value()}, {}, true};
+  w.anchors = {{Certificate::FromPem(test::VectorText(dir + "device_root.pem")).value()},
+               {Certificate::FromPem(test::VectorText(dir + "rim_root.pem")).value()},
+               {},
+               true};
   w.collateral = {};
-  for (const char* id : {"NV_GPU_DRIVER_GH100_550.90.07", "NV_GPU_VBIOS_1010_0200_882_96009F0001"}) w.collateral.rims[id] = test::VectorText(dir + id + ".xml");
+  for (const char* id : {"NV_GPU_DRIVER_GH100_550.90.07", "NV_GPU_VBIOS_1010_0200_882_96009F0001"})
+    w.collateral.rims[id] = test::VectorText(dir + id + ".xml");
   const Verdict v = w.Run();
   EXPECT_TRUE(v.accepted) << v.ToJson();
-  const Json ours = Json::parse(v.claims_json), theirs = Json::parse(test::VectorText(dir + "nvidia_python_verifier_claims.json"));
-  for (const char* claim : {"measres", "hwmodel", "ueid", "oemid", "eat_nonce", "secboot", "dbgstat", "x-nvidia-gpu-driver-version", "x-nvidia-gpu-vbios-version"}) {
+  const Json ours = Json::parse(v.claims_json),
+             theirs = Json::parse(test::VectorText(dir + "nvidia_python_verifier_claims.json"));
+  for (const char* claim : {"measres", "hwmodel", "ueid", "oemid", "eat_nonce", "secboot", "dbgstat",
+                            "x-nvidia-gpu-driver-version", "x-nvidia-gpu-vbios-version"}) {
     EXPECT_EQ(ours[claim], theirs[claim]) << claim;
   }
 }

@@ -27,7 +27,9 @@ struct Finding {
 
   static Finding Pass() { return {Check::Outcome::kPassed, {}, {}, {}, {}, {}, 0, 0}; }
   // Not applicable, and why.
-  static Finding Skip(std::string why) { return {Check::Outcome::kNotApplicable, Error{"", "", std::move(why)}, {}, {}, {}, {}, 0, 0}; }
+  static Finding Skip(std::string why) {
+    return {Check::Outcome::kNotApplicable, Error{"", "", std::move(why)}, {}, {}, {}, {}, 0, 0};
+  }
   static Finding Fail(Error error) { return {Check::Outcome::kFailed, std::move(error), {}, {}, {}, {}, 0, 0}; }
 
   Finding&& Claim(std::string name, std::string want, std::string have) && {
@@ -40,8 +42,8 @@ struct Finding {
   }
 };
 
-// One entry of a list of checks. A check that may not be skipped and says "not applicable" refuses all the same: that happens
-// only behind an earlier failure, and a mistake in a check must not turn into an acceptance.
+// One entry of a list of checks. A check that may not be skipped and says "not applicable" refuses all the same: that
+// happens only behind an earlier failure, and a mistake in a check must not turn into an acceptance.
 template <class Context>
 struct NamedCheck {
   std::string_view name;
@@ -51,14 +53,25 @@ struct NamedCheck {
 
 // Runs a whole list in its order, appends to `checks`; true when nothing stands against acceptance.
 template <class Context>
-bool RunChecks(std::span<const NamedCheck<Context>> list, Context& context, const std::string& prefix, std::vector<Check>& checks) {
+bool RunChecks(std::span<const NamedCheck<Context>> list, Context& context, const std::string& prefix,
+               std::vector<Check>& checks) {
   bool good = !list.empty();
   for (const NamedCheck<Context>& entry : list) {
     Finding f = entry.run(context);
-    const bool fine = f.outcome == Check::Outcome::kPassed || (f.outcome == Check::Outcome::kNotApplicable && entry.may_skip);
+    const bool fine =
+        f.outcome == Check::Outcome::kPassed || (f.outcome == Check::Outcome::kNotApplicable && entry.may_skip);
     good = good && fine;
-    Check check{prefix + std::string(entry.name), f.outcome, std::move(f.reason), std::move(f.claim), std::move(f.expected), std::move(f.found), std::move(f.document), f.offset, f.length};
-    if (check.outcome == Check::Outcome::kFailed && check.reason.subject.empty()) check.reason.subject = check.document.empty() ? check.name : check.document;
+    Check check{prefix + std::string(entry.name),
+                f.outcome,
+                std::move(f.reason),
+                std::move(f.claim),
+                std::move(f.expected),
+                std::move(f.found),
+                std::move(f.document),
+                f.offset,
+                f.length};
+    if (check.outcome == Check::Outcome::kFailed && check.reason.subject.empty())
+      check.reason.subject = check.document.empty() ? check.name : check.document;
     checks.push_back(std::move(check));
   }
   return good;

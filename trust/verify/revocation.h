@@ -20,15 +20,16 @@ struct RevocationRules {
   std::chrono::seconds max_age{};
 };
 
-// The collateral's documents, parsed once per call. Documents that cannot be parsed say nothing (and nobody can rely on them).
-// Not for several threads.
+// The collateral's documents, parsed once per call. Documents that cannot be parsed say nothing (and nobody can rely on
+// them). Not for several threads.
 class Revocation {
  public:
   Revocation(const Collateral& collateral, LinkCache& links, TimePoint now);
 
   // Whether chain[index] (leaf first, pinned root last) is known to be good. Codes: revoked, revocation_unknown,
   // revocation_stale, revocation_missing; the text names the certificate and what was looked for.
-  Status Check(const std::vector<crypto::Certificate>& chain, size_t index, const RevocationRules& rules, const ChainCodes& codes);
+  Status Check(const std::vector<crypto::Certificate>& chain, size_t index, const RevocationRules& rules,
+               const ChainCodes& codes);
 
  private:
   // What an authentic document says about one certificate.

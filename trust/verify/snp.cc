@@ -33,7 +33,8 @@ nlohmann::ordered_json SnpClaims(const SnpContext& c) {
   return out;
 }
 
-Verdict VerifySnp(const evidence::Unverified<evidence::SnpEvidence>& snp, const Collateral& collateral, const Anchors& anchors, const SnpOptions& options, TimePoint now) {
+Verdict VerifySnp(const evidence::Unverified<evidence::SnpEvidence>& snp, const Collateral& collateral,
+                  const Anchors& anchors, const SnpOptions& options, TimePoint now) {
   Verdict verdict;
   SharedContext shared(collateral, anchors, now);
   SnpContext context{snp.unverified(), options, shared, {}, {}, {}, {}};
@@ -41,7 +42,11 @@ Verdict VerifySnp(const evidence::Unverified<evidence::SnpEvidence>& snp, const 
   verdict.environment = shared.environment;
   verdict.claims_json = SnpClaims(context).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (verdict.accepted) {
-    verdict.verified = Seal({verdict.claims_json, verdict.environment, {}, HexEncode(context.report->measurement), HexEncode(context.report->host_data)});
+    verdict.verified = Seal({verdict.claims_json,
+                             verdict.environment,
+                             {},
+                             HexEncode(context.report->measurement),
+                             HexEncode(context.report->host_data)});
   }
   return verdict;
 }

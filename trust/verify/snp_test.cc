@@ -50,31 +50,44 @@ using R = evidence::SnpReport;
 
 INSTANTIATE_TEST_SUITE_P(
     Binding, SnpRefusals,
-    ::testing::Values(SnpCase{"no_report_data", "snp.report-data-missing", [](W& w) { w.options.report_data.clear(); }},
-                      SnpCase{"only_half_of_report_data_given", "snp.report-data-missing", [](W& w) { w.options.report_data.resize(32); }},
-                      SnpCase{"other_report_data", "snp.report-data-mismatch", [](W& w) { w.options.report_data[63] ^= 1; }},
-                      SnpCase{"other_host_data", "snp.host-data-mismatch", [](W& w) { w.options.host_data = Bytes(32); }},
-                      SnpCase{"host_data_of_wrong_size", "snp.host-data-mismatch", [](W& w) { w.options.host_data = Bytes(31, 0xbb); }},
-                      SnpCase{"other_measurement", "snp.measurement-mismatch", [](W& w) { w.options.measurement = Bytes(48); }},
-                      SnpCase{"other_chip", "snp.chip-id-mismatch", [](W& w) { w.options.chip_id = Bytes(64); }}),
+    ::testing::Values(
+        SnpCase{"no_report_data", "snp.report-data-missing", [](W& w) { w.options.report_data.clear(); }},
+        SnpCase{"only_half_of_report_data_given", "snp.report-data-missing",
+                [](W& w) { w.options.report_data.resize(32); }},
+        SnpCase{"other_report_data", "snp.report-data-mismatch", [](W& w) { w.options.report_data[63] ^= 1; }},
+        SnpCase{"other_host_data", "snp.host-data-mismatch", [](W& w) { w.options.host_data = Bytes(32); }},
+        SnpCase{"host_data_of_wrong_size", "snp.host-data-mismatch",
+                [](W& w) { w.options.host_data = Bytes(31, 0xbb); }},
+        SnpCase{"other_measurement", "snp.measurement-mismatch", [](W& w) { w.options.measurement = Bytes(48); }},
+        SnpCase{"other_chip", "snp.chip-id-mismatch", [](W& w) { w.options.chip_id = Bytes(64); }}),
     [](const auto& i) { return i.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
     Signature, SnpRefusals,
     ::testing::Values(SnpCase{"flipped", "snp.signature-invalid", [](W& w) { w.evidence.report[0x90] ^= 1; }},
-                      SnpCase{"all_zero", "snp.signature-invalid", [](W& w) { std::fill(w.evidence.report.begin() + 0x2a0, w.evidence.report.end(), 0); }},
+                      SnpCase{"all_zero", "snp.signature-invalid",
+                              [](W& w) { std::fill(w.evidence.report.begin() + 0x2a0, w.evidence.report.end(), 0); }},
                       SnpCase{"algorithm", "snp.signature-algorithm", Signed([](R& r) { r.signature_algorithm = 2; })},
-                      SnpCase{"by_another_key", "snp.signature-invalid", [](W& w) { w.evidence.report = evidence::SignSnpReport(w.report, crypto::PrivateKey::Generate(crypto::KeyType::kP384)); }},
+                      SnpCase{"by_another_key", "snp.signature-invalid",
+                              [](W& w) {
+                                w.evidence.report = evidence::SignSnpReport(
+                                    w.report, crypto::PrivateKey::Generate(crypto::KeyType::kP384));
+                              }},
                       SnpCase{"truncated", "snp.report-malformed", [](W& w) { w.evidence.report.pop_back(); }},
-                      SnpCase{"signing_key_none", "snp.signing-key", Signed([](R& r) { r.key_info = 7 << 2; })}, SnpCase{"signing_key_reserved", "snp.signing-key", Signed([](R& r) { r.key_info = 3 << 2; })},
-                      SnpCase{"chip_key_masked", "snp.signing-key", Signed([](R& r) { r.key_info = 2; })}, SnpCase{"key_info_reserved", "snp.signing-key", Signed([](R& r) { r.key_info = 1 << 5; })},
-                      SnpCase{"says_vlek_brings_vcek", "snp.chain-malformed", Signed([](R& r) { r.key_info = 1 << 2; })},
-                      SnpCase{"vlek_not_allowed", "snp.signing-key", [](W& w) {
+                      SnpCase{"signing_key_none", "snp.signing-key", Signed([](R& r) { r.key_info = 7 << 2; })},
+                      SnpCase{"signing_key_reserved", "snp.signing-key", Signed([](R& r) { r.key_info = 3 << 2; })},
+                      SnpCase{"chip_key_masked", "snp.signing-key", Signed([](R& r) { r.key_info = 2; })},
+                      SnpCase{"key_info_reserved", "snp.signing-key", Signed([](R& r) { r.key_info = 1 << 5; })},
+                      SnpCase{"says_vlek_brings_vcek", "snp.chain-malformed",
+                              Signed([](R& r) { r.key_info = 1 << 2; })},
+                      SnpCase{"vlek_not_allowed", "snp.signing-key",
+                              [](W& w) {
                                 w.report.key_info = 1 << 2;
                                 w.options.allow_vlek = false;
                                 w.Sign();
                               }},
-                      SnpCase{"vcek_under_the_name_of_a_vlek", "snp.chain-profile", [](W& w) {
+                      SnpCase{"vcek_under_the_name_of_a_vlek", "snp.chain-profile",
+                              [](W& w) {
                                 w.report.key_info = 1 << 2;
                                 w.Sign();
                                 w.evidence.certificates[0].type = "VLEK";
@@ -86,46 +99,94 @@ INSTANTIATE_TEST_SUITE_P(
     Chain, SnpRefusals,
     ::testing::Values(
         SnpCase{"no_certificates", "snp.chain-malformed", [](W& w) { w.evidence.certificates.clear(); }},
-        SnpCase{"two_vceks", "snp.chain-malformed", [](W& w) { w.evidence.certificates.push_back(w.evidence.certificates[0]); }},
+        SnpCase{"two_vceks", "snp.chain-malformed",
+                [](W& w) { w.evidence.certificates.push_back(w.evidence.certificates[0]); }},
         SnpCase{"not_der", "snp.chain-malformed", [](W& w) { w.evidence.certificates[0].der.pop_back(); }},
-        SnpCase{"no_anchor", "snp.untrusted-root", [](W& w) { w.anchors.amd_roots.clear(); }}, SnpCase{"only_builtin_anchors", "snp.untrusted-root", [](W& w) { w.anchors = BuiltinAnchors(); }},
+        SnpCase{"no_anchor", "snp.untrusted-root", [](W& w) { w.anchors.amd_roots.clear(); }},
+        SnpCase{"only_builtin_anchors", "snp.untrusted-root", [](W& w) { w.anchors = BuiltinAnchors(); }},
         SnpCase{"no_intermediate", "snp.untrusted-root", [](W& w) { w.evidence.certificates.resize(1); }},
         SnpCase{"ask_is_no_ca", "snp.chain-invalid", nullptr, {{"snp1", kNoCa}}},
-        SnpCase{"p256_vcek", "snp.chain-invalid", nullptr, {{"snp0", [](CertificateSpec& s) { s.key = crypto::PrivateKey::Generate(crypto::KeyType::kP256).public_key(); }}}},
-        SnpCase{"pkcs1_signature", "snp.chain-invalid", nullptr, {{"snp0", [](CertificateSpec& s) { s.pss_signature = false; }}}},
-        SnpCase{"vcek_expired", "snp.chain-expired", nullptr, {{"snp0", [](CertificateSpec& s) { s.not_after = kTestNow - std::chrono::seconds(1); }}}},
-        SnpCase{"no_extensions", "snp.chain-profile", nullptr, {{"snp0", [](CertificateSpec& s) { s.extensions.clear(); }}}},
-        SnpCase{"no_hardware_id", "snp.chain-profile", nullptr, {{"snp0", [](CertificateSpec& s) { std::erase_if(s.extensions, [](const auto& e) { return e.oid == "1.3.6.1.4.1.3704.1.4"; }); }}}},
-        SnpCase{"ask_revoked", "snp.revoked", [](W& w) {
-                  w.collateral.crls = {evidence::MakeCrl(w.chain[2].certificate, w.chain[2].key, kTestNow, kTestNow + std::chrono::hours(1), {{w.chain[1].certificate.SerialNumber(), kTestNow, -1}}, true).value()};
+        SnpCase{
+            "p256_vcek",
+            "snp.chain-invalid",
+            nullptr,
+            {{"snp0",
+              [](CertificateSpec& s) { s.key = crypto::PrivateKey::Generate(crypto::KeyType::kP256).public_key(); }}}},
+        SnpCase{"pkcs1_signature",
+                "snp.chain-invalid",
+                nullptr,
+                {{"snp0", [](CertificateSpec& s) { s.pss_signature = false; }}}},
+        SnpCase{"vcek_expired",
+                "snp.chain-expired",
+                nullptr,
+                {{"snp0", [](CertificateSpec& s) { s.not_after = kTestNow - std::chrono::seconds(1); }}}},
+        SnpCase{"no_extensions",
+                "snp.chain-profile",
+                nullptr,
+                {{"snp0", [](CertificateSpec& s) { s.extensions.clear(); }}}},
+        SnpCase{"no_hardware_id",
+                "snp.chain-profile",
+                nullptr,
+                {{"snp0",
+                  [](CertificateSpec& s) {
+                    std::erase_if(s.extensions, [](const auto& e) { return e.oid == "1.3.6.1.4.1.3704.1.4"; });
+                  }}}},
+        SnpCase{"ask_revoked", "snp.revoked",
+                [](W& w) {
+                  w.collateral.crls = {evidence::MakeCrl(w.chain[2].certificate, w.chain[2].key, kTestNow,
+                                                         kTestNow + std::chrono::hours(1),
+                                                         {{w.chain[1].certificate.SerialNumber(), kTestNow, -1}}, true)
+                                           .value()};
                 }},
         SnpCase{"crl_required", "snp.revocation-missing", [](W& w) { w.options.require_revocation = true; }},
-        SnpCase{"emulated_without_the_flag", "environment.emulated", [](W& w) { w.anchors.insecure_accept_emulated = false; }},
-        SnpCase{"root_that_says_nothing", "environment.unknown-root", nullptr, {{"snp2", [](CertificateSpec& s) { s.subject = {{"CN", "ARK-Genoa"}}; }}}}),
+        SnpCase{"emulated_without_the_flag", "environment.emulated",
+                [](W& w) { w.anchors.insecure_accept_emulated = false; }},
+        SnpCase{"root_that_says_nothing",
+                "environment.unknown-root",
+                nullptr,
+                {{"snp2",
+                  [](CertificateSpec& s) {
+                    s.subject = {{"CN", "ARK-Genoa"}};
+                  }}}}),
     [](const auto& i) { return i.param.name; });
 
-uint64_t TcbOf(uint8_t bootloader, uint8_t tee, uint8_t snp, uint8_t microcode) { return evidence::JoinTcb({std::nullopt, bootloader, tee, snp, microcode}); }
+uint64_t TcbOf(uint8_t bootloader, uint8_t tee, uint8_t snp, uint8_t microcode) {
+  return evidence::JoinTcb({std::nullopt, bootloader, tee, snp, microcode});
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Platform, SnpRefusals,
     ::testing::Values(
-        SnpCase{"debug", "snp.debug-enabled", Signed([](R& r) { r.policy |= policy::kDebug; })}, SnpCase{"policy_bit_17_clear", "snp.policy-malformed", Signed([](R& r) { r.policy &= ~policy::kMustBeOne; })},
-        SnpCase{"policy_reserved", "snp.policy-malformed", Signed([](R& r) { r.policy |= 1ull << 26; })}, SnpCase{"migration_agent", "snp.policy-migration", Signed([](R& r) { r.policy |= policy::kMigrationAgent; })},
-        SnpCase{"smt", "snp.policy-smt", [](W& w) { w.options.allow_smt = false; }}, SnpCase{"abi", "snp.policy-abi", [](W& w) { w.options.minimum_abi_major = 2; }},
-        SnpCase{"alias_check", "snp.alias-check", [](W& w) { w.options.require_alias_check = true; }}, SnpCase{"vmpl_1", "snp.vmpl-mismatch", Signed([](R& r) { r.vmpl = 1; })},
+        SnpCase{"debug", "snp.debug-enabled", Signed([](R& r) { r.policy |= policy::kDebug; })},
+        SnpCase{"policy_bit_17_clear", "snp.policy-malformed", Signed([](R& r) { r.policy &= ~policy::kMustBeOne; })},
+        SnpCase{"policy_reserved", "snp.policy-malformed", Signed([](R& r) { r.policy |= 1ull << 26; })},
+        SnpCase{"migration_agent", "snp.policy-migration", Signed([](R& r) { r.policy |= policy::kMigrationAgent; })},
+        SnpCase{"smt", "snp.policy-smt", [](W& w) { w.options.allow_smt = false; }},
+        SnpCase{"abi", "snp.policy-abi", [](W& w) { w.options.minimum_abi_major = 2; }},
+        SnpCase{"alias_check", "snp.alias-check", [](W& w) { w.options.require_alias_check = true; }},
+        SnpCase{"vmpl_1", "snp.vmpl-mismatch", Signed([](R& r) { r.vmpl = 1; })},
         SnpCase{"vmpl_of_the_host", "snp.vmpl-mismatch", Signed([](R& r) { r.vmpl = 0xffffffff; })},
         SnpCase{"vmpl_expected_elsewhere", "snp.vmpl-mismatch", [](W& w) { w.options.vmpl = 2; }},
-        SnpCase{"reported_above_certified", "snp.tcb-mismatch", Signed([](R& r) { r.reported_tcb = r.committed_tcb = r.current_tcb = TcbOf(9, 0, 24, 72); })},
-        SnpCase{"reported_below_certified", "snp.tcb-mismatch", Signed([](R& r) { r.reported_tcb = TcbOf(9, 0, 22, 72); })},
-        SnpCase{"committed_below_reported", "snp.tcb-mismatch", Signed([](R& r) { r.committed_tcb = TcbOf(8, 0, 23, 72); })},
-        SnpCase{"current_below_committed", "snp.tcb-mismatch", Signed([](R& r) { r.current_tcb = TcbOf(9, 0, 23, 71); })},
-        SnpCase{"minimum_by_one_part", "snp.tcb-too-old", [](W& w) { w.options.minimum_tcb = evidence::TcbParts{std::nullopt, 1, 0, 1, 73}; }},
-        SnpCase{"provisional", "snp.tcb-provisional", [](W& w) {
+        SnpCase{"reported_above_certified", "snp.tcb-mismatch",
+                Signed([](R& r) { r.reported_tcb = r.committed_tcb = r.current_tcb = TcbOf(9, 0, 24, 72); })},
+        SnpCase{"reported_below_certified", "snp.tcb-mismatch",
+                Signed([](R& r) { r.reported_tcb = TcbOf(9, 0, 22, 72); })},
+        SnpCase{"committed_below_reported", "snp.tcb-mismatch",
+                Signed([](R& r) { r.committed_tcb = TcbOf(8, 0, 23, 72); })},
+        SnpCase{"current_below_committed", "snp.tcb-mismatch",
+                Signed([](R& r) { r.current_tcb = TcbOf(9, 0, 23, 71); })},
+        SnpCase{"minimum_by_one_part", "snp.tcb-too-old",
+                [](W& w) {
+                  w.options.minimum_tcb = evidence::TcbParts{std::nullopt, 1, 0, 1, 73};
+                }},
+        SnpCase{"provisional", "snp.tcb-provisional",
+                [](W& w) {
                   w.options.require_committed_is_current = true;
                   w.report.current_tcb = TcbOf(9, 0, 24, 72);
                   w.Sign();
                 }},
-        SnpCase{"other_chip_id", "snp.chip-id-mismatch", Signed([](R& r) { r.chip_id[0] ^= 1; })}, SnpCase{"milan_cpuid_genoa_key", "snp.product-mismatch", Signed([](R& r) { r.cpuid_model = 1; })},
+        SnpCase{"other_chip_id", "snp.chip-id-mismatch", Signed([](R& r) { r.chip_id[0] ^= 1; })},
+        SnpCase{"milan_cpuid_genoa_key", "snp.product-mismatch", Signed([](R& r) { r.cpuid_model = 1; })},
         SnpCase{"unknown_cpuid", "snp.product-mismatch", Signed([](R& r) { r.cpuid_family = 0x18; })}),
     [](const auto& i) { return i.param.name; });
 
@@ -137,7 +198,9 @@ TEST(VerifySnp, PositiveControls) {
     const Verdict v = w.Run();
     EXPECT_TRUE(v.accepted) << v.ToJson();
   };
-  accepted([](W& w) { w.options.host_data = Bytes(32, 0xbb), w.options.measurement = Bytes(48, 0xcc), w.options.chip_id = Bytes(64, 0x77); });
+  accepted([](W& w) {
+    w.options.host_data = Bytes(32, 0xbb), w.options.measurement = Bytes(48, 0xcc), w.options.chip_id = Bytes(64, 0x77);
+  });
   accepted([](W& w) { w.options.allow_debug = true, w.report.policy |= policy::kDebug; });
   accepted([](W& w) { w.report.vmpl = w.options.vmpl = 2; });
   accepted([](W& w) { w.report.chip_id = Bytes(64); });  // masked by the host
@@ -146,15 +209,18 @@ TEST(VerifySnp, PositiveControls) {
   accepted([](W& w) { w.options.minimum_tcb = w.facts.tcb; });
   accepted([](W& w) {
     w.options.require_revocation = true;
-    w.collateral.crls = {evidence::MakeCrl(w.chain[2].certificate, w.chain[2].key, kTestNow, kTestNow + std::chrono::hours(1), {}, true).value()};
+    w.collateral.crls = {
+        evidence::MakeCrl(w.chain[2].certificate, w.chain[2].key, kTestNow, kTestNow + std::chrono::hours(1), {}, true)
+            .value()};
   });
 }
 
 TEST(VerifySnp, VlekOfACloud) {
   SnpWorld w({{"snp0", [](CertificateSpec& s) {
-                s.subject = {{"CN", "EMULATED SEV-VLEK"}};
-                s.extensions = evidence::MakeVcekExtensions({"Genoa", {std::nullopt, 9, 0, 23, 72}, std::nullopt, "CN=cloud"});
-              }}});
+                 s.subject = {{"CN", "EMULATED SEV-VLEK"}};
+                 s.extensions =
+                     evidence::MakeVcekExtensions({"Genoa", {std::nullopt, 9, 0, 23, 72}, std::nullopt, "CN=cloud"});
+               }}});
   w.report.key_info = 1 << 2;
   w.report.chip_id = Bytes(64);
   w.Sign();
@@ -173,7 +239,9 @@ TEST(VerifySnp, EverySingleBitFlipIsRefused) {
       const auto report = evidence::ParseSnpReport(w.evidence.report);
       if (!report.ok()) continue;
       if (bit == static_cast<int>(at % 8)) {
-        ASSERT_FALSE(key.VerifyRaw(crypto::Hash::kSha384, ByteView(w.evidence.report).first(evidence::kSnpSignedSize), report->RawSignature())) << at << "." << bit;
+        ASSERT_FALSE(key.VerifyRaw(crypto::Hash::kSha384, ByteView(w.evidence.report).first(evidence::kSnpSignedSize),
+                                   report->RawSignature()))
+            << at << "." << bit;
       }
       if (at % 61 == 0) {
         ASSERT_FALSE(w.Run().accepted) << at << "." << bit;
@@ -187,7 +255,8 @@ TEST(VerifySnp, EverySingleBitFlipIsRefused) {
 SnpWorld RealWorld(const std::string& report, const std::string& vcek) {
   SnpWorld w;
   const std::string text = test::VectorText(vcek);
-  const auto certificate = text.starts_with("-----") ? crypto::Certificate::FromPem(text).value() : crypto::Certificate::FromDer(AsBytes(text)).value();
+  const auto certificate = text.starts_with("-----") ? crypto::Certificate::FromPem(text).value()
+                                                     : crypto::Certificate::FromDer(AsBytes(text)).value();
   w.evidence = {test::VectorBytes(report), {{"VCEK", certificate.Der()}}};
   w.options = {};
   w.options.report_data = evidence::ParseSnpReport(w.evidence.report)->report_data;
@@ -198,7 +267,8 @@ SnpWorld RealWorld(const std::string& report, const std::string& vcek) {
 
 TEST(VerifyRealSnp, MilanAndGenoa) {
   SKIP_WITHOUT_VECTORS();
-  for (const auto& [report, vcek] : {std::pair("snp/virtee_report_milan.bin", "snp/virtee_vcek_milan.der"), {"snp/azure_genoa_report.bin", "snp/azure_genoa_vcek.pem"}}) {
+  for (const auto& [report, vcek] : {std::pair("snp/virtee_report_milan.bin", "snp/virtee_vcek_milan.der"),
+                                     {"snp/azure_genoa_report.bin", "snp/azure_genoa_vcek.pem"}}) {
     const SnpWorld w = RealWorld(report, vcek);
     const Verdict v = w.Run();
     EXPECT_TRUE(v.accepted) << report << v.ToJson();

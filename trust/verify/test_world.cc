@@ -17,8 +17,8 @@ const PrivateKey& SharedKey(const std::string& name, KeyType type) {
   return it->second;
 }
 
-Party Issue(const std::string& level, const std::string& name, const Party* issuer, bool ca, const SpecEdits& edits, const SpecEdit& extra = nullptr, KeyType type = KeyType::kP384,
-            const std::string& unit = "") {
+Party Issue(const std::string& level, const std::string& name, const Party* issuer, bool ca, const SpecEdits& edits,
+            const SpecEdit& extra = nullptr, KeyType type = KeyType::kP384, const std::string& unit = "") {
   CertificateSpec spec;
   spec.subject = {{"O", "EMULATED, NOT NVIDIA"}, {"CN", name}};
   Party out{SharedKey(level + unit, type), {}};
@@ -30,7 +30,8 @@ Party Issue(const std::string& level, const std::string& name, const Party* issu
   spec.digital_signature = !ca;
   if (extra) extra(spec);
   if (const auto edit = edits.find(level); edit != edits.end()) edit->second(spec);
-  out.certificate = crypto::MakeCertificate(spec, issuer ? issuer->key : out.key, issuer ? &issuer->certificate : nullptr).value();
+  out.certificate =
+      crypto::MakeCertificate(spec, issuer ? issuer->key : out.key, issuer ? &issuer->certificate : nullptr).value();
   return out;
 }
 
@@ -44,7 +45,8 @@ evidence::Rim SpecOf(const std::string& version, evidence::RimKind kind, const e
   out.manufacturer = "EMULATED, NOT NVIDIA";
   out.manufacturer_id = "99999";
   for (uint8_t i = 0; i < 64; ++i) {
-    if (evidence::H100ComponentAt(i).rim == kind) out.measurements.push_back({i, true, {report.measurements.at(i)}, ""});
+    if (evidence::H100ComponentAt(i).rim == kind)
+      out.measurements.push_back({i, true, {report.measurements.at(i)}, ""});
   }
   return out;
 }
@@ -61,10 +63,16 @@ GpuWorld::GpuWorld(const SpecEdits& edits, const std::string& unit) {
   const Party root = Issue("device4", "ccgpu Device Identity CA", nullptr, true, edits);
   const Party family = Issue("device3", "GH100 Identity", &root, true, edits);
   const Party provisioner = Issue("device2", "GH100 Provisioner ICA 1", &family, true, edits);
-  const Party identity = Issue("device1", "GH100 A01 GSP BROM", &provisioner, true, edits, [](CertificateSpec& s) { s.serial = {0x41, 1, 2, 3, 4, 5, 6, 7, 8}; }, KeyType::kP384, unit);
-  const Party leaf = Issue("device0", "GH100 A01 GSP FMC LF", &identity, false, edits, [&](CertificateSpec& s) {
-    s.extensions.push_back({evidence::kOidCompositeDeviceId, evidence::MakeFwidExtension(identity.key.public_key(), kFwid), false});
-  }, KeyType::kP384, unit);
+  const Party identity = Issue(
+      "device1", "GH100 A01 GSP BROM", &provisioner, true, edits,
+      [](CertificateSpec& s) { s.serial = {0x41, 1, 2, 3, 4, 5, 6, 7, 8}; }, KeyType::kP384, unit);
+  const Party leaf = Issue(
+      "device0", "GH100 A01 GSP FMC LF", &identity, false, edits,
+      [&](CertificateSpec& s) {
+        s.extensions.push_back(
+            {evidence::kOidCompositeDeviceId, evidence::MakeFwidExtension(identity.key.public_key(), kFwid), false});
+      },
+      KeyType::kP384, unit);
   device = {leaf, identity, provisioner, family, root};
   const Party rim_root = Issue("rim3", "RIM root", nullptr, true, edits);
   const Party rim_ca = Issue("rim2", "RIM CA", &rim_root, true, edits);
@@ -76,7 +84,10 @@ GpuWorld::GpuWorld(const SpecEdits& edits, const std::string& unit) {
 
   report.nonce = options.nonce = Bytes(32, 0xab);
   report.responder_nonce = Bytes(32, 0xcd);
-  for (uint8_t i = 0; i < 64; ++i) report.measurements[i] = evidence::H100ComponentAt(i).rim == evidence::RimKind::kNone ? Bytes(48) : evidence::FirmwareMeasurement(i, "1");
+  for (uint8_t i = 0; i < 64; ++i)
+    report.measurements[i] = evidence::H100ComponentAt(i).rim == evidence::RimKind::kNone
+                                 ? Bytes(48)
+                                 : evidence::FirmwareMeasurement(i, "1");
   report.measurements[evidence::kIndexCcMode] = evidence::CcModeMeasurement("hopper-cc");
   report.measurements[evidence::kIndexDebugFuse] = evidence::DebugFuseMeasurement(false);
   report.opaque.SetVbiosVersion("96.00.9F.00.01");
@@ -103,16 +114,21 @@ void GpuWorld::Sign() {
 }
 
 void GpuWorld::Endorse() {
-  collateral.rims[evidence::DriverRimId(report.opaque)] = evidence::MakeRim(driver_spec, rim[0].key, CertificatesOf(rim)).value();
-  collateral.rims[evidence::VbiosRimId(report.opaque)] = evidence::MakeRim(vbios_spec, rim[0].key, CertificatesOf(rim)).value();
+  collateral.rims[evidence::DriverRimId(report.opaque)] =
+      evidence::MakeRim(driver_spec, rim[0].key, CertificatesOf(rim)).value();
+  collateral.rims[evidence::VbiosRimId(report.opaque)] =
+      evidence::MakeRim(vbios_spec, rim[0].key, CertificatesOf(rim)).value();
 }
 
-void GpuWorld::Answer(const std::string& level, const evidence::OcspAnswer& answer, TimePoint this_update, TimePoint next_update) {
+void GpuWorld::Answer(const std::string& level, const evidence::OcspAnswer& answer, TimePoint this_update,
+                      TimePoint next_update) {
   const bool is_device = level.starts_with("device");
   const auto& chain = is_device ? device : rim;
   const Party& signer = is_device ? ocsp : rim_ocsp;
   const size_t index = static_cast<size_t>(level.back() - '0');
-  answers_[level] = evidence::MakeOcspResponse(chain[index].certificate, chain[index + 1].certificate, answer, {signer.certificate, signer.key, this_update, next_update}).value();
+  answers_[level] = evidence::MakeOcspResponse(chain[index].certificate, chain[index + 1].certificate, answer,
+                                               {signer.certificate, signer.key, this_update, next_update})
+                        .value();
   collateral.ocsp_responses.clear();
   for (const auto& [name, der] : answers_) collateral.ocsp_responses.push_back(der);
 }
@@ -145,11 +161,14 @@ SnpWorld::SnpWorld(const SpecEdits& edits) {
 
 void SnpWorld::Sign() {
   evidence.report = evidence::SignSnpReport(report, chain[0].key);
-  evidence.certificates = {{"VCEK", chain[0].certificate.Der()}, {"ASK", chain[1].certificate.Der()}, {"ARK", chain[2].certificate.Der()}};
+  evidence.certificates = {
+      {"VCEK", chain[0].certificate.Der()}, {"ASK", chain[1].certificate.Der()}, {"ARK", chain[2].certificate.Der()}};
 }
 
 Verdict SnpWorld::Run() const { return VerifySnp(evidence::Unverified(evidence), collateral, anchors, options, now); }
 
-std::string FirstCode(const Verdict& verdict) { return verdict.FirstFailure() ? verdict.FirstFailure()->reason.code : ""; }
+std::string FirstCode(const Verdict& verdict) {
+  return verdict.FirstFailure() ? verdict.FirstFailure()->reason.code : "";
+}
 
 }  // namespace ccgpu::verify

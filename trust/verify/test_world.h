@@ -17,7 +17,8 @@
 namespace ccgpu::verify {
 
 using SpecEdit = std::function<void(crypto::CertificateSpec&)>;
-// Level ("device0" leaf .. "device4" root, "rim0" .. "rim3", "snp0" VCEK .. "snp2" ARK, "ocsp") -> change of its certificate.
+// Level ("device0" leaf .. "device4" root, "rim0" .. "rim3", "snp0" VCEK .. "snp2" ARK, "ocsp") -> change of its
+// certificate.
 using SpecEdits = std::map<std::string, SpecEdit>;
 
 struct Party {
@@ -47,7 +48,8 @@ struct GpuWorld {
   void Sign();     // report -> evidence
   void Endorse();  // RIM specs and chains -> collateral
   // Replaces the OCSP answers about this certificate ("device1", "rim0").
-  void Answer(const std::string& level, const evidence::OcspAnswer& answer, TimePoint this_update = kTestNow, TimePoint next_update = kTestNow + std::chrono::hours(1));
+  void Answer(const std::string& level, const evidence::OcspAnswer& answer, TimePoint this_update = kTestNow,
+              TimePoint next_update = kTestNow + std::chrono::hours(1));
   void DropOcsp() { collateral.ocsp_responses.clear(), answers_.clear(); }
   Verdict Run() const;
 

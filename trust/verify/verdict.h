@@ -16,7 +16,7 @@ struct Check {
   enum class Outcome { kPassed, kFailed, kNotApplicable };
   std::string name;  // "gpu0.report.nonce"
   Outcome outcome = Outcome::kFailed;
-  Error reason;      // when failed: reason code, subject, text. When not applicable: text says why
+  Error reason;  // when failed: reason code, subject, text. When not applicable: text says why
   std::string claim, expected, found, document;
   size_t offset = 0, length = 0;
 };

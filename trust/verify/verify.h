@@ -1,7 +1,8 @@
 // Judging evidence. Each call is a pure function of its arguments: the same in broker, agent, CLI, replay and fuzzer.
 //
 // Algorithms, curves and roots come from the arguments and this library, never from the evidence. A Verdict starts as
-// refused and is accepted only when every check of its list ran and none failed. Any thread; nothing is kept between calls.
+// refused and is accepted only when every check of its list ran and none failed. Any thread; nothing is kept between
+// calls.
 #pragma once
 
 #include <chrono>
@@ -19,8 +20,8 @@ namespace ccgpu::verify {
 
 using evidence::Collateral;
 
-// Roots that evidence may end in. A root is *hardware* when its key is one of BuiltinAnchors(), *emulated* when its name says
-// so ("EMULATED, NOT NVIDIA"); evidence under any other root is refused (environment.unknown-root).
+// Roots that evidence may end in. A root is *hardware* when its key is one of BuiltinAnchors(), *emulated* when its
+// name says so ("EMULATED, NOT NVIDIA"); evidence under any other root is refused (environment.unknown-root).
 struct Anchors {
   std::vector<crypto::Certificate> device_roots, rim_roots, amd_roots;
   bool insecure_accept_emulated = false;
@@ -33,50 +34,53 @@ const std::vector<crypto::Certificate>& BuiltinAmdIntermediates();
 bool SaysEmulated(const crypto::Certificate& root);
 
 struct GpuOptions {
-  Bytes nonce;                     // 32 bytes, required: without it everything is refused (gpu.nonce-missing)
-  bool allow_devtools = false;     // accept a device whose mode measurement is "devtools" (emulated devices only can say so)
+  Bytes nonce;  // 32 bytes, required: without it everything is refused (gpu.nonce-missing)
+  bool allow_devtools =
+      false;  // accept a device whose mode measurement is "devtools" (emulated devices only can say so)
   bool require_revocation = true;  // each CA-issued certificate needs a fresh OCSP response or CRL
   bool allow_hold = false;         // accept OCSP status revoked with reason certificateHold for RIM signers
   std::chrono::seconds revocation_max_age = std::chrono::hours(24);  // of thisUpdate, also when nextUpdate is later
-  size_t max_report_padding = 0;   // zero bytes accepted after a report
+  size_t max_report_padding = 0;                                     // zero bytes accepted after a report
   // Lowest driver and VBIOS version accepted, compared part by part; empty: any that has a RIM.
   std::string driver_floor, vbios_floor;
 };
 
-Verdict VerifyGpu(const evidence::Unverified<evidence::GpuEvidence>& gpu, const Collateral& collateral, const Anchors& anchors,
-                  const GpuOptions& options, TimePoint now);
+Verdict VerifyGpu(const evidence::Unverified<evidence::GpuEvidence>& gpu, const Collateral& collateral,
+                  const Anchors& anchors, const GpuOptions& options, TimePoint now);
 
 struct SnpOptions {
-  Bytes report_data;                      // 64 bytes, required (snp.report-data-missing)
-  std::optional<Bytes> host_data;         // 32 bytes: SHA-256 of the initdata document
-  std::optional<Bytes> measurement;       // 48 bytes: the launch digest
-  uint32_t vmpl = 0;                      // exactly this one
+  Bytes report_data;                 // 64 bytes, required (snp.report-data-missing)
+  std::optional<Bytes> host_data;    // 32 bytes: SHA-256 of the initdata document
+  std::optional<Bytes> measurement;  // 48 bytes: the launch digest
+  uint32_t vmpl = 0;                 // exactly this one
   bool allow_debug = false;
   bool allow_migration_agent = false;
   bool allow_smt = true;
   bool allow_vlek = true;
-  bool require_alias_check = false;       // PLATFORM_INFO.ALIAS_CHECK_COMPLETE (BadRAM)
-  bool require_committed_is_current = false;  // refuse provisional firmware
+  bool require_alias_check = false;               // PLATFORM_INFO.ALIAS_CHECK_COMPLETE (BadRAM)
+  bool require_committed_is_current = false;      // refuse provisional firmware
   std::optional<evidence::TcbParts> minimum_tcb;  // of REPORTED_TCB, part by part
   uint8_t minimum_abi_major = 0, minimum_abi_minor = 0;
-  std::optional<Bytes> chip_id;           // pin one machine
-  bool require_revocation = false;        // a CRL of the ARK in the collateral is always honoured; this makes a fresh one a must
+  std::optional<Bytes> chip_id;  // pin one machine
+  bool require_revocation =
+      false;  // a CRL of the ARK in the collateral is always honoured; this makes a fresh one a must
   std::chrono::seconds revocation_max_age = std::chrono::hours(24 * 365);  // AMD issues its lists about yearly
 };
 
-Verdict VerifySnp(const evidence::Unverified<evidence::SnpEvidence>& snp, const Collateral& collateral, const Anchors& anchors,
-                  const SnpOptions& options, TimePoint now);
+Verdict VerifySnp(const evidence::Unverified<evidence::SnpEvidence>& snp, const Collateral& collateral,
+                  const Anchors& anchors, const SnpOptions& options, TimePoint now);
 
-// One pod. gpu.nonce and snp.report_data are what the caller computed from challenge, key and additional evidence (trust/kbs):
-// they tie GPUs, CPU, nonce and key together.
+// One pod. gpu.nonce and snp.report_data are what the caller computed from challenge, key and additional evidence
+// (trust/kbs): they tie GPUs, CPU, nonce and key together.
 struct CompositeOptions {
   GpuOptions gpu;
   SnpOptions snp;
-  std::optional<size_t> gpu_count;        // exactly so many GPUs; unset: any number
-  std::vector<std::string> allowed_ueids; // device inventory; empty: any device
+  std::optional<size_t> gpu_count;         // exactly so many GPUs; unset: any number
+  std::vector<std::string> allowed_ueids;  // device inventory; empty: any device
 };
 
-Verdict VerifyComposite(const evidence::Unverified<evidence::CompositeEvidence>& composite, const Collateral& collateral,
-                        const Anchors& anchors, const CompositeOptions& options, TimePoint now);
+Verdict VerifyComposite(const evidence::Unverified<evidence::CompositeEvidence>& composite,
+                        const Collateral& collateral, const Anchors& anchors, const CompositeOptions& options,
+                        TimePoint now);
 
 }  // namespace ccgpu::verify
