@@ -91,7 +91,7 @@ TEST(Ttrpc, AnErrorArrivesInItsParts) {
   auto [a, b] = Pair();
   Server server;
   server.On<wire::KeyValue, wire::KeyValue>("t.S", "Fail", [](const wire::KeyValue& r, const CallContext&) -> Result<wire::KeyValue> {
-    return Err("ttrpc.test-reason", "a:1:2: b", "got " + r.value());
+    return Error::FromWire("test.reason", "a:1:2: b", "got " + r.value());
   });
   ASSERT_TRUE(server.ServeFd(std::move(a)).ok());
   Client client = Client::FromFd(std::move(b));
@@ -99,7 +99,7 @@ TEST(Ttrpc, AnErrorArrivesInItsParts) {
   request.set_value("x");
   auto result = client.Call<wire::KeyValue>("t.S", "Fail", request, 5s);
   ASSERT_FALSE(result.ok());
-  EXPECT_EQ(result.error().code, "ttrpc.test-reason");
+  EXPECT_EQ(result.error().code, "test.reason");
   EXPECT_EQ(result.error().subject, "a:1:2: b");
   EXPECT_EQ(result.error().text, "got x");
   EXPECT_EQ(client.CallRaw("t.S", "Fail", "\xff", 5s).code, Code::kInternal);

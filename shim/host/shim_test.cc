@@ -12,6 +12,8 @@
 
 #include "base/file.h"
 #include "shim/api/names.h"
+#include "shim/host/guest.h"
+#include "shim/host/sha256.h"
 #include "shim/host/test_rig.h"
 
 namespace ccgpu::shim {
@@ -40,7 +42,7 @@ class ShimTest : public testing::Test {
   // start + Create, stdout to a fifo that `output_` reads.
   Result<containerd::CreateTaskResponse> Create(const std::string& id, const std::string& bundle, bool io = true) {
     RunResult started = rig_->Start(id, bundle);
-    if (started.status != 0) return Err("test.start", id, started.output);
+    if (started.status != 0) return Error::FromWire("start", id, started.output);
     EXPECT_THAT(started.output, testing::StartsWith("unix:///run/containerd/s/"));
     containerd::CreateTaskRequest request;
     request.set_id(id);
@@ -318,7 +320,10 @@ TEST_F(ShimTest, AShimThatIsKilledLeavesNothingAfterDelete) {
   ASSERT_TRUE(Create("app6", bundle).ok());
   ASSERT_TRUE(StartTask("app6", bundle).ok());
   ASSERT_EQ(GuestsOf("pod6").empty(), false);
+  Fd shim(static_cast<int>(::syscall(SYS_pidfd_open, rig_->ShimPid(bundle), 0)));
   ::kill(rig_->ShimPid(bundle), SIGKILL);
+  pollfd gone{shim.get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&gone, 1, 5000), 1);
   // containerd deletes all containers of the pod at once.
   std::thread other([&] { EXPECT_EQ(rig_->Delete("app6", bundle).status, 0); });
   RunResult result = rig_->Delete("pod6", pod_bundle_);
@@ -349,6 +354,37 @@ TEST_F(ShimTest, AGuestThatIsKilledEndsItsContainersAndTheShimSaysSo) {
   EXPECT_TRUE(DeleteTask("pod7", pod_bundle_).ok());
   Shutdown(pod_bundle_);
   EXPECT_THAT(Leftovers({"pod7", "app7"}, rig_->dir()), IsEmpty());
+}
+
+// A host that lies: it measures one document and hands in another.
+TEST_F(ShimTest, AnotherDocumentThanTheMeasuredOneIsRefusedByTheGuest) {
+  Config config;
+  config.platform_socket = Machine::Get().platform_socket();
+  config.guest_image = Machine::Get().dir() + "/image";
+  ttrpc::Loop loop;
+  std::thread thread([&] { loop.Run(); });
+  std::string document = "version = \"0.1.0\"\nalgorithm = \"sha256\"\n[data]\n\"aa.toml\" = \"\"\n";
+  auto create = [&](const std::string& measured, const std::string& handed_in) -> std::string {
+    LaunchPlan plan;
+    plan.sandbox_id = "liar" + std::to_string(handed_in.size());
+    plan.host_data = Sha256(measured);
+    plan.hostname = "liar";
+    auto guest = Guest::Launch(config, plan, loop, {[](const auto&) {}, [](const auto&) {}, [](int) {}});
+    if (!guest.ok()) return guest.error().ToString();
+    v1::CreateSandboxRequest request;
+    request.set_initdata(handed_in);
+    ttrpc::Reply reply = (*guest)->Call("CreateSandbox", request, 20s);
+    ttrpc::Reply second = (*guest)->Call("CreateSandbox", v1::CreateSandboxRequest(), 20s);
+    EXPECT_EQ(second.error ? second.error->code : "", "sandbox.not-ready") << "one document, once: no second try without one";
+    v1::CreateContainerRequest container;
+    container.set_id("c");
+    EXPECT_EQ((*guest)->Call("CreateContainer", container, 20s).error->code, "sandbox.not-ready");
+    return reply.error ? reply.error->code : std::string("accepted");
+  };
+  EXPECT_EQ(create(document, document + " "), "initdata.digest-mismatch");
+  EXPECT_EQ(create(document, document), "policy.missing") << "the right document gets past the digest";
+  loop.Stop();
+  thread.join();
 }
 
 }  // namespace
