@@ -82,7 +82,7 @@ class Node:
         return self.ccgpu("run", sealed, "--timeout", "60s", *options, timeout=timeout)
 
     def remove(self, name):
-        self.ccgpu("rm", name)
+        self.ccgpu("rm", "--force", name)
 
     def describe(self, name):
         result = self.ccgpu("describe", name, "--json")
@@ -174,8 +174,15 @@ def pod(name, command, gpus=1, **container):
 
 
 def fetch(resource):
-    """Shell text that prints a resource, or the agent's refusal."""
-    return f"wget -q -O - http://127.0.0.1:8006/cdh/resource/{resource} || wget -O - http://127.0.0.1:8006/attest/status"
+    """Shell text that prints a resource, and fails when the agent refuses it."""
+    return f"wget -q -O - http://127.0.0.1:8006/cdh/resource/{resource}"
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
 
 
 def edited(sealed_path, edit, name="edited.yaml"):
@@ -188,11 +195,11 @@ def edited(sealed_path, edit, name="edited.yaml"):
 
 
 def to_yaml(value):
-    return json.dumps(value, indent=1)  # JSON is YAML
+    import yaml
+    return yaml.safe_dump(value, sort_keys=False, width=10**6)
 
 
 def from_yaml(path):
-    """YAML of our own writing as JSON text, by busybox-free means: yq is not in Debian, python3-yaml is."""
     import yaml
     return json.dumps(yaml.safe_load(pathlib.Path(path).read_text()))
 

@@ -1,7 +1,7 @@
 """The way of a pod from `up` to a key in hand and back to a clean machine."""
 import json
 
-from e2e.harness import Node, fetch, pod, refused, shared
+from e2e.harness import Node, alive, fetch, pod, refused, shared
 
 
 def sealed_with_secret(node, name, value="s3cret", gpus=1, resource=None, command=None, **container):
@@ -114,7 +114,7 @@ def test_down_leaves_nothing_and_secrets_survive():
     pids = node.daemons().values()
     result = node.ccgpu("down", timeout=60)
     assert result.code == 0, result
-    assert not [pid for pid in pids if pathlib.Path(f"/proc/{pid}").exists()]
+    assert not [pid for pid in pids if alive(pid)]
     assert str(node.state) not in pathlib.Path("/proc/self/mounts").read_text()
     processes = [path.read_bytes() for path in pathlib.Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     assert not [line for line in processes if str(node.state).encode() in line], processes
