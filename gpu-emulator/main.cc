@@ -13,14 +13,19 @@ int main(int argc, char** argv) {
   ccgpu::emulator::EmulatorOptions options;
   std::string config;
   int ready_fd = -1;
-  CLI::App app("Emulates confidential GPUs and the secure processor of one machine. It emulates: it protects nothing from its host.");
+  CLI::App app(
+      "Emulates confidential GPUs and the secure processor of one machine. It emulates: it protects nothing from its "
+      "host.");
   app.set_version_flag("--version", CCGPU_VERSION);
   auto* state = app.add_option("--state", options.state_dir, "folder for identities and keys, made at the first start");
   auto* run = app.add_option("--run", options.run_dir, "folder for sockets and link memories");
-  auto* gpus = app.add_option("--gpus", options.gpus, "number of GPUs")->check(CLI::Range(0, 64))->capture_default_str();
+  auto* gpus =
+      app.add_option("--gpus", options.gpus, "number of GPUs")->check(CLI::Range(0, 64))->capture_default_str();
   auto* profile = app.add_option("--profile", options.profile, "built-in profile or YAML file")->capture_default_str();
-  auto* http = app.add_option("--http", options.http, "RIM, OCSP, /metrics, /healthz; port 0: any")->capture_default_str();
-  app.add_option("--config", config, "YAML file with the keys state, run, gpus, profile, http; flags win")->check(CLI::ExistingFile);
+  auto* http =
+      app.add_option("--http", options.http, "RIM, OCSP, /metrics, /healthz; port 0: any")->capture_default_str();
+  app.add_option("--config", config, "YAML file with the keys state, run, gpus, profile, http; flags win")
+      ->check(CLI::ExistingFile);
   app.add_option("--ready-fd", ready_fd, "writes the line \"ready\" there when every socket answers");
   try {
     app.parse(argc, argv);
@@ -34,7 +39,8 @@ int main(int argc, char** argv) {
   };
   if (!config.empty()) {
     auto read = ccgpu::emulator::ReadOptionsFile(
-        config, {state->count() > 0, run->count() > 0, gpus->count() > 0, profile->count() > 0, http->count() > 0}, options);
+        config, {state->count() > 0, run->count() > 0, gpus->count() > 0, profile->count() > 0, http->count() > 0},
+        options);
     if (!read.ok()) return fail(read.error(), 2);
   }
   if (options.state_dir.empty() || options.run_dir.empty()) {
@@ -54,7 +60,9 @@ int main(int argc, char** argv) {
   ccgpu::crypto::SystemRandom random;
   auto emulator = ccgpu::emulator::Emulator::Start(options, clock, random);
   if (!emulator.ok()) return fail(emulator.error(), 1);
-  ccgpu::log::Info("ready", {{"profile", options.profile}, {"gpus", std::to_string(options.gpus)}, {"http", (*emulator)->http_url()}});
+  ccgpu::log::Info(
+      "ready",
+      {{"profile", options.profile}, {"gpus", std::to_string(options.gpus)}, {"http", (*emulator)->http_url()}});
   if (ready_fd >= 0) {
     if (write(ready_fd, "ready\n", 6) != 6) ccgpu::log::Warning("nobody reads --ready-fd");
     close(ready_fd);

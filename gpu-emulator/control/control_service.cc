@@ -20,7 +20,8 @@ constexpr auto kWatchTick = std::chrono::milliseconds(250);
 grpc::Status ToGrpc(const Error& error) {
   grpc::StatusCode code = grpc::StatusCode::INTERNAL;
   if (error.code == "gpu.unknown") code = grpc::StatusCode::NOT_FOUND;
-  if (error.code == "gpu.unknown-fault" || error.code == "gpu.mode-unsupported") code = grpc::StatusCode::INVALID_ARGUMENT;
+  if (error.code == "gpu.unknown-fault" || error.code == "gpu.mode-unsupported")
+    code = grpc::StatusCode::INVALID_ARGUMENT;
   if (error.code == "gpu.held") code = grpc::StatusCode::FAILED_PRECONDITION;
   return {code, error.ToString()};
 }
@@ -35,7 +36,8 @@ class Service final : public api::Control::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status WatchGpus(grpc::ServerContext* context, const api::ListGpusRequest*, grpc::ServerWriter<api::ListGpusResponse>* writer) override {
+  grpc::Status WatchGpus(grpc::ServerContext* context, const api::ListGpusRequest*,
+                         grpc::ServerWriter<api::ListGpusResponse>* writer) override {
     uint64_t seen = 0;
     std::string sent;
     while (!stopping_ && !context->IsCancelled()) {
@@ -107,8 +109,8 @@ struct ControlService::Impl {
   std::string socket_path;
 };
 
-Result<std::unique_ptr<ControlService>> ControlService::Listen(const ControlConfig& config, Machine& machine, const DevicePki& pki,
-                                                               const SnpIdentity& chip) {
+Result<std::unique_ptr<ControlService>> ControlService::Listen(const ControlConfig& config, Machine& machine,
+                                                               const DevicePki& pki, const SnpIdentity& chip) {
   api::GetRootsResponse roots;
   roots.set_device_root_pem(pki.root.authority.certificate.Pem());
   roots.set_rim_root_pem(pki.rim_root.authority.certificate.Pem());

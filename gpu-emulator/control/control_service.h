@@ -1,5 +1,5 @@
-// The control API (gpu-emulator/api/control.proto) on a unix socket: what a host's administrator may see and do. It has no
-// call that reads memory, keys or evidence, and none that unlocks a GPU.
+// The control API (gpu-emulator/api/control.proto) on a unix socket: what a host's administrator may see and do. It has
+// no call that reads memory, keys or evidence, and none that unlocks a GPU.
 #pragma once
 
 #include <memory>
@@ -19,8 +19,8 @@ struct ControlConfig {
 class ControlService {
  public:
   // Mode 0600, made anew over a socket that a killed predecessor left. Everything given must outlive the service.
-  static Result<std::unique_ptr<ControlService>> Listen(const ControlConfig& config, Machine& machine, const DevicePki& pki,
-                                                        const SnpIdentity& chip);
+  static Result<std::unique_ptr<ControlService>> Listen(const ControlConfig& config, Machine& machine,
+                                                        const DevicePki& pki, const SnpIdentity& chip);
   ~ControlService();  // ends the streams and waits
 
  private:

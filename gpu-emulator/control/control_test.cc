@@ -29,7 +29,8 @@ class ControlTest : public ::testing::Test {
     ASSERT_TRUE(started.ok()) << started.error().ToString();
     emulator_ = std::move(*started);
     // No global state of one gRPC channel between tests: each socket has its own path.
-    stub_ = api::Control::NewStub(grpc::CreateChannel("unix:" + dir_.path() + "/run/emulator.sock", grpc::InsecureChannelCredentials()));
+    stub_ = api::Control::NewStub(
+        grpc::CreateChannel("unix:" + dir_.path() + "/run/emulator.sock", grpc::InsecureChannelCredentials()));
   }
   api::ListGpusResponse List() {
     grpc::ClientContext context;

@@ -47,7 +47,8 @@ Status ReadOptionsFile(const std::string& file, const OptionsGiven& given, Emula
   return Ok();
 }
 
-Result<std::unique_ptr<Emulator>> Emulator::Start(const EmulatorOptions& options, const Clock& clock, crypto::Random& random) {
+Result<std::unique_ptr<Emulator>> Emulator::Start(const EmulatorOptions& options, const Clock& clock,
+                                                  crypto::Random& random) {
   std::unique_ptr<Emulator> e(new Emulator);
   RETURN_IF_ERROR(MakeDirs(options.run_dir));
   RETURN_IF_ERROR(MakeDirs(options.state_dir, 0700));
@@ -57,18 +58,20 @@ Result<std::unique_ptr<Emulator>> Emulator::Start(const EmulatorOptions& options
   ASSIGN_OR_RETURN(e->profile_, LoadProfile(options.profile));
 
   // The first start makes RSA-4096 keys; the rest goes on meanwhile.
-  auto chip = std::async(std::launch::async, [&] { return LoadOrMakeSnpIdentity(options.state_dir + "/amd", clock.Now()); });
+  auto chip =
+      std::async(std::launch::async, [&] { return LoadOrMakeSnpIdentity(options.state_dir + "/amd", clock.Now()); });
   ASSIGN_OR_RETURN(e->pki_, LoadOrMakeDevicePki(options.state_dir + "/vendor", e->profile_.chip, clock.Now()));
   ASSIGN_OR_RETURN(auto rims, MakeReferenceManifests(e->profile_, e->pki_));
   e->endorsements_ = std::make_unique<Endorsements>(e->pki_, std::move(rims), clock);
-  ASSIGN_OR_RETURN(e->machine_, Machine::Create({options.state_dir + "/boards", options.run_dir, options.gpus}, e->profile_, e->pki_,
-                                                *e->endorsements_, clock, random));
+  ASSIGN_OR_RETURN(e->machine_, Machine::Create({options.state_dir + "/boards", options.run_dir, options.gpus},
+                                                e->profile_, e->pki_, *e->endorsements_, clock, random));
   ASSIGN_OR_RETURN(e->chip_, chip.get());
 
   HttpService::Hooks hooks{[raw = e.get()] { return raw->Metrics(); }, [] { return true; }};
   ASSIGN_OR_RETURN(e->http_, HttpService::Listen(options.http, *e->endorsements_, clock, std::move(hooks)));
   e->http_url_ = e->http_->base_url();
-  ASSIGN_OR_RETURN(e->control_, ControlService::Listen({options.run_dir + "/emulator.sock", e->http_url_}, *e->machine_, e->pki_, e->chip_));
+  ASSIGN_OR_RETURN(e->control_, ControlService::Listen({options.run_dir + "/emulator.sock", e->http_url_}, *e->machine_,
+                                                       e->pki_, e->chip_));
   e->parts_.gpus = e->machine_.get();
   e->parts_.chip = &e->chip_;
   e->parts_.random = &random;
@@ -92,8 +95,7 @@ std::string Emulator::Metrics() const {
     ++states[gpu.state];
     healthy += gpu.healthy;
   }
-  std::string text =
-      "# HELP ccgpu_emulator_gpus GPUs by device state.\n# TYPE ccgpu_emulator_gpus gauge\n";
+  std::string text = "# HELP ccgpu_emulator_gpus GPUs by device state.\n# TYPE ccgpu_emulator_gpus gauge\n";
   for (const char* state : {"UNLOCKED", "LOCKED", "RUN", "ERROR"}) {
     text += "ccgpu_emulator_gpus{state=\"" + std::string(state) + "\"} " + std::to_string(states[state]) + "\n";
   }
@@ -101,7 +103,9 @@ std::string Emulator::Metrics() const {
   text += "ccgpu_emulator_gpus_healthy " + std::to_string(healthy) + "\n";
   text += "# HELP ccgpu_emulator_sandboxes Sandboxes that run now.\n# TYPE ccgpu_emulator_sandboxes gauge\n";
   text += "ccgpu_emulator_sandboxes " + std::to_string(parts_.running.load()) + "\n";
-  text += "# HELP ccgpu_emulator_launches_total Guests launched since the start.\n# TYPE ccgpu_emulator_launches_total counter\n";
+  text +=
+      "# HELP ccgpu_emulator_launches_total Guests launched since the start.\n# TYPE ccgpu_emulator_launches_total "
+      "counter\n";
   text += "ccgpu_emulator_launches_total " + std::to_string(parts_.launched.load()) + "\n";
   return text;
 }

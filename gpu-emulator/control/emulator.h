@@ -20,8 +20,8 @@ struct EmulatorOptions {
   std::string http = "127.0.0.1:0";
 };
 
-// Reads the keys of a YAML file (state, run, gpus, profile, http) into `options` where they are not set there already, as
-// `given` says. Errors "config.invalid" with file:line:column.
+// Reads the keys of a YAML file (state, run, gpus, profile, http) into `options` where they are not set there already,
+// as `given` says. Errors "config.invalid" with file:line:column.
 struct OptionsGiven {
   bool state = false, run = false, gpus = false, profile = false, http = false;
 };
@@ -30,7 +30,8 @@ Status ReadOptionsFile(const std::string& file, const OptionsGiven& given, Emula
 class Emulator {
  public:
   // Returns when every socket answers.
-  static Result<std::unique_ptr<Emulator>> Start(const EmulatorOptions& options, const Clock& clock, crypto::Random& random);
+  static Result<std::unique_ptr<Emulator>> Start(const EmulatorOptions& options, const Clock& clock,
+                                                 crypto::Random& random);
   // In this order: no new launches, guests killed and GPUs scrubbed, then the services.
   ~Emulator();
 

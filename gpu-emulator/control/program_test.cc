@@ -1,11 +1,11 @@
 // The program itself: starts, stops, is killed, starts again.
-#include <gtest/gtest.h>
-#include <grpcpp/grpcpp.h>
 #include <fcntl.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <poll.h>
 
 #include "base/file.h"
 #include "gpu-emulator/api/control.grpc.pb.h"
@@ -63,7 +63,8 @@ class Program {
 };
 
 std::string FirstUuid(const std::string& run) {
-  auto stub = api::Control::NewStub(grpc::CreateChannel("unix:" + run + "/emulator.sock", grpc::InsecureChannelCredentials()));
+  auto stub =
+      api::Control::NewStub(grpc::CreateChannel("unix:" + run + "/emulator.sock", grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
   context.set_wait_for_ready(true);
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
@@ -112,8 +113,12 @@ TEST(EmulatorProgram, SurvivesAKillWithItsIdentitiesAndWithoutItsGuests) {
 
 TEST(EmulatorProgram, UsageErrorsAreExit2) {
   test::TempDir dir;
-  const std::vector<std::vector<std::string>> kBad = {
-      {}, {"--no-such-flag"}, {"--gpus", "65"}, {"--gpus", "x"}, {"--state", dir.path()}, {"--config", dir / "missing.yaml"}};
+  const std::vector<std::vector<std::string>> kBad = {{},
+                                                      {"--no-such-flag"},
+                                                      {"--gpus", "65"},
+                                                      {"--gpus", "x"},
+                                                      {"--state", dir.path()},
+                                                      {"--config", dir / "missing.yaml"}};
   for (const auto& arguments : kBad) {
     Program program(arguments);
     const int status = program.Wait();

@@ -5,9 +5,15 @@ namespace ccgpu::emulator {
 const std::vector<FaultEffect>& FaultTable() {
   static const std::vector<FaultEffect> kTable = {
       {.fault = Fault::kNone, .name = "none", .meaning = "the board is as it was made"},
-      {.fault = Fault::kFirmware, .name = "firmware", .meaning = "GSP-RM firmware that nobody published", .changes_firmware = true},
+      {.fault = Fault::kFirmware,
+       .name = "firmware",
+       .meaning = "GSP-RM firmware that nobody published",
+       .changes_firmware = true},
       {.fault = Fault::kDebug, .name = "debug", .meaning = "the debug fuse is enabled", .enables_debug = true},
-      {.fault = Fault::kRevoke, .name = "revoke", .meaning = "the vendor revoked the board's identity", .revokes = true},
+      {.fault = Fault::kRevoke,
+       .name = "revoke",
+       .meaning = "the vendor revoked the board's identity",
+       .revokes = true},
       {.fault = Fault::kSwap, .name = "swap", .meaning = "another genuine board sits in the slot", .swaps_board = true},
       {.fault = Fault::kDrop, .name = "drop", .meaning = "the link is down", .drops_link = true},
       {.fault = Fault::kHang, .name = "hang", .meaning = "the device does not answer", .hangs = true},

@@ -12,8 +12,8 @@ enum class Fault { kNone, kFirmware, kDebug, kRevoke, kSwap, kDrop, kHang };
 
 struct FaultEffect {
   Fault fault;
-  std::string_view name;     // in the control API and `ccgpu gpu fault`
-  std::string_view meaning;  // for people
+  std::string_view name;          // in the control API and `ccgpu gpu fault`
+  std::string_view meaning;       // for people
   bool changes_firmware = false;  // a measurement differs from the driver RIM
   bool enables_debug = false;     // the debug fuse measures as enabled
   bool revokes = false;           // OCSP says "revoked" about the board's identity certificate

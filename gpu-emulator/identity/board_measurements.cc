@@ -53,7 +53,8 @@ MeasurementValues ShippedMeasurements(const Profile& profile, const std::string&
 evidence::OpaqueData BoardOpaque(const Profile& profile, ByteView fwid) {
   evidence::OpaqueData opaque;
   Writer counts;
-  for (uint8_t index = 0; index < 64; ++index) counts.U32(evidence::H100ComponentAt(index).rim == RimKind::kNone ? 0 : 1);
+  for (uint8_t index = 0; index < 64; ++index)
+    counts.U32(evidence::H100ComponentAt(index).rim == RimKind::kNone ? 0 : 1);
   // In the order that H100 firmware writes them.
   opaque.SetVbiosVersion(profile.vbios_version);
   opaque.Set(field::kBoardId, LittleEndian(profile.board_id, 4));
@@ -94,7 +95,8 @@ std::vector<spdm::MeasurementBlock> BoardMeasurements::Blocks() {
   std::lock_guard lock(mutex_);
   MeasurementValues values = ShippedMeasurements(*profile_, mode_);
   if (firmware_changed_) {
-    values[evidence::kIndexGspRm] = evidence::FirmwareMeasurement(evidence::kIndexGspRm, profile_->driver_version + " changed");
+    values[evidence::kIndexGspRm] =
+        evidence::FirmwareMeasurement(evidence::kIndexGspRm, profile_->driver_version + " changed");
   }
   if (debug_enabled_) values[evidence::kIndexDebugFuse] = evidence::DebugFuseMeasurement(true);
   std::vector<spdm::MeasurementBlock> blocks;

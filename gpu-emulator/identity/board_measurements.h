@@ -23,7 +23,8 @@ evidence::OpaqueData BoardOpaque(const Profile& profile, ByteView fwid);
 // Asked by the SPDM responder for each GET_MEASUREMENTS; the faults change what it answers. Any thread.
 class BoardMeasurements final : public spdm::MeasurementSource {
  public:
-  BoardMeasurements(const Profile& profile, Bytes fwid, std::string mode) : profile_(&profile), fwid_(std::move(fwid)), mode_(std::move(mode)) {}
+  BoardMeasurements(const Profile& profile, Bytes fwid, std::string mode)
+      : profile_(&profile), fwid_(std::move(fwid)), mode_(std::move(mode)) {}
 
   void SetMode(const std::string& mode);
   void SetFirmwareChanged(bool changed);  // the GSP-RM firmware is not what was shipped
@@ -40,8 +41,8 @@ class BoardMeasurements final : public spdm::MeasurementSource {
   bool firmware_changed_ = false, debug_enabled_ = false;
 };
 
-// Driver and VBIOS RIM of the profile, signed, by id. They exist for mode hopper-cc only; a profile without attestation has
-// none.
+// Driver and VBIOS RIM of the profile, signed, by id. They exist for mode hopper-cc only; a profile without attestation
+// has none.
 Result<std::map<std::string, std::string>> MakeReferenceManifests(const Profile& profile, const DevicePki& pki);
 
 }  // namespace ccgpu::emulator

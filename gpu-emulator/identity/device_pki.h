@@ -1,5 +1,5 @@
-// The emulator's stand-in for NVIDIA's device identity and RIM authorities, and the boards' own certificates, in NVIDIA's
-// profile (P-384, SHA-384, DICE FWID; trust/evidence/gpu_certs.h).
+// The emulator's stand-in for NVIDIA's device identity and RIM authorities, and the boards' own certificates, in
+// NVIDIA's profile (P-384, SHA-384, DICE FWID; trust/evidence/gpu_certs.h).
 //
 //   EMULATED, NOT NVIDIA: ccgpu Device Identity CA            EMULATED, NOT NVIDIA: ccgpu CoRIM signing Root CA
 //   -> EMULATED GH100 Identity                                -> EMULATED Reference Value GH100 CA
@@ -25,7 +25,7 @@ struct Issuer {
 
 // Immutable once made, any thread.
 struct DevicePki {
-  Issuer root, family, provisioner;          // device identity
+  Issuer root, family, provisioner;  // device identity
   Issuer rim_root, rim_ca, rim_intermediate;
   Authority rim_signer;
 
@@ -46,8 +46,10 @@ struct BoardIdentity {
 };
 
 // Loads or makes the board in slot `index`: stable over restarts.
-Result<BoardIdentity> LoadOrMakeBoard(const std::string& dir, uint32_t index, const DevicePki& pki, const Profile& profile, TimePoint now);
+Result<BoardIdentity> LoadOrMakeBoard(const std::string& dir, uint32_t index, const DevicePki& pki,
+                                      const Profile& profile, TimePoint now);
 // Another board under the same roots for the same slot; kept nowhere (fault "swap").
-Result<BoardIdentity> MakeSwappedBoard(const BoardIdentity& original, const DevicePki& pki, const Profile& profile, TimePoint now);
+Result<BoardIdentity> MakeSwappedBoard(const BoardIdentity& original, const DevicePki& pki, const Profile& profile,
+                                       TimePoint now);
 
 }  // namespace ccgpu::emulator

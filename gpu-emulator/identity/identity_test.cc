@@ -40,7 +40,8 @@ int OpensslVerdict(const std::vector<crypto::Certificate>& chain) {
   for (size_t i = 1; i + 1 < chain.size(); ++i) sk_X509_push(untrusted, chain[i].raw());
   X509_STORE_CTX* context = X509_STORE_CTX_new();
   X509_STORE_CTX_init(context, store, chain[0].raw(), untrusted);
-  X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(context), X509_V_FLAG_X509_STRICT | X509_V_FLAG_CHECK_SS_SIGNATURE);
+  X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(context),
+                              X509_V_FLAG_X509_STRICT | X509_V_FLAG_CHECK_SS_SIGNATURE);
   X509_verify_cert(context);
   const int verdict = X509_STORE_CTX_get_error(context);
   X509_STORE_CTX_free(context);
@@ -182,7 +183,8 @@ TEST_F(IdentityTest, ManifestsAreForTheHealthyValuesOnly) {
     for (const auto& measurement : rim->measurements) {
       if (!measurement.active) continue;
       ++active;
-      EXPECT_EQ(measurement.alternatives, (std::vector<Bytes>{blocks[measurement.index].value})) << int{measurement.index};
+      EXPECT_EQ(measurement.alternatives, (std::vector<Bytes>{blocks[measurement.index].value}))
+          << int{measurement.index};
     }
   }
   EXPECT_EQ(active, 35u);

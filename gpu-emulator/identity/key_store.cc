@@ -21,7 +21,9 @@ Result<crypto::PrivateKey> KeyStore::LoadOrMakeKey(const std::string& name, cryp
     auto key = crypto::PrivateKey::FromPem(pem);
     Wipe({reinterpret_cast<uint8_t*>(pem.data()), pem.size()});
     if (!key.ok() || key->public_key().type() != type) {
-      return Err("identity.damaged", path, "it is not a private key of the expected type; restore it, or remove the whole folder to get new identities");
+      return Err(
+          "identity.damaged", path,
+          "it is not a private key of the expected type; restore it, or remove the whole folder to get new identities");
     }
     return std::move(*key);
   }
@@ -33,16 +35,19 @@ Result<crypto::PrivateKey> KeyStore::LoadOrMakeKey(const std::string& name, cryp
   return key;
 }
 
-Result<Authority> KeyStore::LoadOrMake(const std::string& name, crypto::KeyType type, const Authority* issuer, const MakeSpec& spec) {
+Result<Authority> KeyStore::LoadOrMake(const std::string& name, crypto::KeyType type, const Authority* issuer,
+                                       const MakeSpec& spec) {
   const std::string path = Path(name + ".pem");
   const bool have_certificate = Exists(path);
   if (have_certificate && !Exists(Path(name + ".key"))) {
-    return Err("identity.damaged", path, "its private key is missing; restore it, or remove the whole folder to get new identities");
+    return Err("identity.damaged", path,
+               "its private key is missing; restore it, or remove the whole folder to get new identities");
   }
   ASSIGN_OR_RETURN(crypto::PrivateKey key, LoadOrMakeKey(name, type));
   if (!have_certificate) {
     ASSIGN_OR_RETURN(crypto::Certificate made,
-                     crypto::MakeCertificate(spec(key.public_key()), issuer ? issuer->key : key, issuer ? &issuer->certificate : nullptr));
+                     crypto::MakeCertificate(spec(key.public_key()), issuer ? issuer->key : key,
+                                             issuer ? &issuer->certificate : nullptr));
     RETURN_IF_ERROR(WriteFileAtomic(path, made.Pem()));
     return Authority{std::move(made), std::move(key)};
   }
@@ -50,7 +55,8 @@ Result<Authority> KeyStore::LoadOrMake(const std::string& name, crypto::KeyType 
   auto certificate = crypto::Certificate::FromPem(pem);
   if (!certificate.ok() || !(certificate->key() == key.public_key()) ||
       !certificate->IsSignedBy(issuer ? issuer->certificate : *certificate)) {
-    return Err("identity.damaged", path, "certificate, key and issuer do not fit together; remove the whole folder to get new identities");
+    return Err("identity.damaged", path,
+               "certificate, key and issuer do not fit together; remove the whole folder to get new identities");
   }
   return Authority{std::move(*certificate), std::move(key)};
 }

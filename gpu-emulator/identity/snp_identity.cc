@@ -17,7 +17,8 @@ constexpr size_t kChipIdSize = 64;
 // AMD's subject, with names that nobody takes for AMD's.
 CertificateSpec AmdSpec(std::string common_name, const crypto::PublicKey& key, TimePoint now) {
   CertificateSpec spec;
-  spec.subject = {{"OU", "Engineering"}, {"C", "US"}, {"O", "ccgpu emulator (EMULATED, NOT AMD)"}, {"CN", std::move(common_name)}};
+  spec.subject = {
+      {"OU", "Engineering"}, {"C", "US"}, {"O", "ccgpu emulator (EMULATED, NOT AMD)"}, {"CN", std::move(common_name)}};
   spec.key = key;
   spec.not_before = now - std::chrono::days(1);
   spec.not_after = NoEnd();
@@ -40,19 +41,24 @@ Result<SnpIdentity> LoadOrMakeSnpIdentity(const std::string& dir, TimePoint now)
   // RSA-4096 keys take seconds: both at once.
   auto ask_key = std::async(std::launch::async, [&] { return store.LoadOrMakeKey("ask", KeyType::kRsa4096); });
   auto ark_key = store.LoadOrMakeKey("ark", KeyType::kRsa4096);
-  RETURN_IF_ERROR(ask_key.get().ok() && ark_key.ok() ? Ok() : Status(Err("identity.damaged", dir, "the AMD-like keys cannot be read or made")));
-  ASSIGN_OR_RETURN(Authority ark, store.LoadOrMake("ark", KeyType::kRsa4096, nullptr, [&](const crypto::PublicKey& key) {
-    return AmdCaSpec("EMULATED, NOT NVIDIA, NOT AMD: ARK-Genoa", 1, key, now);
-  }));
+  RETURN_IF_ERROR(ask_key.get().ok() && ark_key.ok()
+                      ? Ok()
+                      : Status(Err("identity.damaged", dir, "the AMD-like keys cannot be read or made")));
+  ASSIGN_OR_RETURN(Authority ark,
+                   store.LoadOrMake("ark", KeyType::kRsa4096, nullptr, [&](const crypto::PublicKey& key) {
+                     return AmdCaSpec("EMULATED, NOT NVIDIA, NOT AMD: ARK-Genoa", 1, key, now);
+                   }));
   ASSIGN_OR_RETURN(Authority ask, store.LoadOrMake("ask", KeyType::kRsa4096, &ark, [&](const crypto::PublicKey& key) {
     return AmdCaSpec("SEV-Genoa (EMULATED)", 0, key, now);
   }));
   SnpIdentity identity;
   identity.product = kProduct;
   identity.tcb = {.fmc = {}, .bootloader = 10, .tee = 0, .snp = 24, .microcode = 84};
-  ASSIGN_OR_RETURN(std::string chip_id, store.LoadOrMakeText("chip-id", [] { return HexEncode(crypto::SystemRandom().Take(kChipIdSize)); }));
+  ASSIGN_OR_RETURN(std::string chip_id,
+                   store.LoadOrMakeText("chip-id", [] { return HexEncode(crypto::SystemRandom().Take(kChipIdSize)); }));
   auto chip_id_bytes = HexDecode(chip_id);
-  if (!chip_id_bytes.ok() || chip_id_bytes->size() != kChipIdSize) return Err("identity.damaged", dir + "/chip-id", "it is not 64 bytes in hex");
+  if (!chip_id_bytes.ok() || chip_id_bytes->size() != kChipIdSize)
+    return Err("identity.damaged", dir + "/chip-id", "it is not 64 bytes in hex");
   identity.chip_id = *chip_id_bytes;
   ASSIGN_OR_RETURN(Authority vcek, store.LoadOrMake("vcek", KeyType::kP384, &ask, [&](const crypto::PublicKey& key) {
     CertificateSpec spec = AmdSpec("SEV-VCEK", key, now);
@@ -63,7 +69,8 @@ Result<SnpIdentity> LoadOrMakeSnpIdentity(const std::string& dir, TimePoint now)
   identity.ask = ask.certificate;
   identity.vcek = vcek.certificate;
   identity.vcek_key = vcek.key;
-  identity.cert_table = evidence::EncodeCertTable({{"VCEK", vcek.certificate.Der()}, {"ASK", ask.certificate.Der()}, {"ARK", ark.certificate.Der()}});
+  identity.cert_table = evidence::EncodeCertTable(
+      {{"VCEK", vcek.certificate.Der()}, {"ASK", ask.certificate.Der()}, {"ARK", ark.certificate.Der()}});
   return identity;
 }
 

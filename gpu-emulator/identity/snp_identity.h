@@ -16,9 +16,9 @@ struct SnpIdentity {
   crypto::PrivateKey vcek_key;  // P-384
   std::string product;          // "Genoa"
   uint8_t cpuid_family = 0x19, cpuid_model = 0x11, cpuid_stepping = 1;
-  Bytes chip_id;                // 64 bytes
+  Bytes chip_id;  // 64 bytes
   evidence::TcbParts tcb;
-  Bytes cert_table;             // GUID table of VCEK, ASK, ARK, as configfs-tsm's auxblob
+  Bytes cert_table;  // GUID table of VCEK, ASK, ARK, as configfs-tsm's auxblob
 };
 
 // Loads it from `dir`, or makes it there at the first start (two RSA-4096 keys: seconds). Private keys are 0600.

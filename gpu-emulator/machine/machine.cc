@@ -25,16 +25,19 @@ struct Machine::Slot {
   const BoardIdentity& board() const { return swapped ? *swapped : original; }
 };
 
-Machine::Machine(const Profile& profile, const DevicePki& pki, Endorsements& endorsements, const Clock& clock, crypto::Random& random)
+Machine::Machine(const Profile& profile, const DevicePki& pki, Endorsements& endorsements, const Clock& clock,
+                 crypto::Random& random)
     : profile_(profile), pki_(pki), endorsements_(endorsements), clock_(clock), random_(random) {}
 
 Machine::~Machine() {
   for (auto& slot : slots_) slot->gpu->OnChange({});
 }
 
-Result<std::unique_ptr<Machine>> Machine::Create(const MachineConfig& config, const Profile& profile, const DevicePki& pki,
-                                                 Endorsements& endorsements, const Clock& clock, crypto::Random& random) {
-  if (config.gpus > kMaxGpus) return Err("gpu.bad-config", "gpus", "at most 64 GPUs, asked for " + std::to_string(config.gpus));
+Result<std::unique_ptr<Machine>> Machine::Create(const MachineConfig& config, const Profile& profile,
+                                                 const DevicePki& pki, Endorsements& endorsements, const Clock& clock,
+                                                 crypto::Random& random) {
+  if (config.gpus > kMaxGpus)
+    return Err("gpu.bad-config", "gpus", "at most 64 GPUs, asked for " + std::to_string(config.gpus));
   std::unique_ptr<Machine> machine(new Machine(profile, pki, endorsements, clock, random));
   for (uint32_t index = 0; index < config.gpus; ++index) RETURN_IF_ERROR(machine->AddSlot(config, index));
   return machine;
@@ -51,7 +54,9 @@ Status Machine::AddSlot(const MachineConfig& config, uint32_t index) {
   if (Exists(slot->mode_file)) {
     ASSIGN_OR_RETURN(std::string kept, ReadFile(slot->mode_file, 64));
     if (kept.ends_with('\n')) kept.pop_back();
-    if (!profile_.Supports(kept)) return Err("identity.damaged", slot->mode_file, "\"" + kept + "\" is no mode of profile " + profile_.name + "; remove the file to get the default");
+    if (!profile_.Supports(kept))
+      return Err("identity.damaged", slot->mode_file,
+                 "\"" + kept + "\" is no mode of profile " + profile_.name + "; remove the file to get the default");
     slot->mode = kept;
   }
   slot->measurements = std::make_unique<BoardMeasurements>(profile_, slot->original.fwid, slot->mode);
@@ -78,7 +83,8 @@ Status Machine::AddSlot(const MachineConfig& config, uint32_t index) {
 spdm::ResponderConfig Machine::ResponderFor(Slot& slot) const {
   spdm::ResponderConfig config;
   const auto& chain = slot.board().chain;
-  for (auto certificate = chain.rbegin(); certificate != chain.rend(); ++certificate) config.chain_der.push_back(certificate->Der());
+  for (auto certificate = chain.rbegin(); certificate != chain.rend(); ++certificate)
+    config.chain_der.push_back(certificate->Der());
   config.key = slot.board().attestation_key;
   config.measurements = slot.measurements.get();
   config.random = &random_;
@@ -87,7 +93,8 @@ spdm::ResponderConfig Machine::ResponderFor(Slot& slot) const {
 
 Result<Machine::Slot*> Machine::SlotAt(uint32_t index) {
   if (index < slots_.size()) return slots_[index].get();
-  return Err("gpu.unknown", "GPU " + std::to_string(index), "this machine has " + std::to_string(slots_.size()) + " GPUs, counted from 0");
+  return Err("gpu.unknown", "GPU " + std::to_string(index),
+             "this machine has " + std::to_string(slots_.size()) + " GPUs, counted from 0");
 }
 
 Machine::Slot* Machine::SlotOf(const std::string& uuid) {
@@ -124,9 +131,12 @@ Result<GpuStatus> Machine::SetMode(uint32_t index, const std::string& mode) {
   if (!profile_.Supports(mode)) {
     std::string modes;
     for (const auto& name : profile_.modes) modes += (modes.empty() ? "" : ", ") + name;
-    return Err("gpu.mode-unsupported", slot->original.uuid, "profile " + profile_.name + " supports " + modes + "; asked for \"" + mode + "\"");
+    return Err("gpu.mode-unsupported", slot->original.uuid,
+               "profile " + profile_.name + " supports " + modes + "; asked for \"" + mode + "\"");
   }
-  if (slot->gpu->held()) return Err("gpu.held", slot->original.uuid, "sandbox " + slot->gpu->sandbox_id() + " holds it; a mode takes effect by a reset");
+  if (slot->gpu->held())
+    return Err("gpu.held", slot->original.uuid,
+               "sandbox " + slot->gpu->sandbox_id() + " holds it; a mode takes effect by a reset");
   RETURN_IF_ERROR(WriteFileAtomic(slot->mode_file, mode, 0600));
   slot->mode = mode;
   slot->measurements->SetMode(mode);
@@ -137,7 +147,9 @@ Result<GpuStatus> Machine::SetMode(uint32_t index, const std::string& mode) {
 Result<GpuStatus> Machine::Reset(uint32_t index) {
   std::lock_guard lock(mutex_);
   ASSIGN_OR_RETURN(Slot * slot, SlotAt(index));
-  if (slot->gpu->held()) return Err("gpu.held", slot->original.uuid, "sandbox " + slot->gpu->sandbox_id() + " holds it; remove the pod first");
+  if (slot->gpu->held())
+    return Err("gpu.held", slot->original.uuid,
+               "sandbox " + slot->gpu->sandbox_id() + " holds it; remove the pod first");
   slot->gpu->Reset(slot->gpu->mode(), ResponderFor(*slot));
   return StatusOf(*slot);
 }
@@ -149,7 +161,8 @@ Result<GpuStatus> Machine::Inject(uint32_t index, const std::string& name) {
   ASSIGN_OR_RETURN(Slot * slot, SlotAt(index));
   Undo(*slot);
   RETURN_IF_ERROR(Apply(*slot, *fault));
-  log::Info("fault", {{"gpu", slot->original.uuid}, {"fault", EffectOf(*fault).name}, {"meaning", EffectOf(*fault).meaning}});
+  log::Info("fault",
+            {{"gpu", slot->original.uuid}, {"fault", EffectOf(*fault).name}, {"meaning", EffectOf(*fault).meaning}});
   Changed();
   return StatusOf(*slot);
 }
@@ -191,7 +204,8 @@ Result<std::vector<LockedGpu>> Machine::Lock(const std::string& sandbox_id, cons
   for (const std::string& uuid : uuids) {
     Slot* slot = SlotOf(uuid);
     if (slot == nullptr) return Err("gpu.unknown", uuid, "this machine has no such GPU");
-    if (std::find(wanted.begin(), wanted.end(), slot) != wanted.end()) return Err("gpu.already-locked", uuid, "the same GPU is asked for twice");
+    if (std::find(wanted.begin(), wanted.end(), slot) != wanted.end())
+      return Err("gpu.already-locked", uuid, "the same GPU is asked for twice");
     wanted.push_back(slot);
   }
   for (const auto& slot : slots_) {
@@ -207,8 +221,9 @@ Result<std::vector<LockedGpu>> Machine::Lock(const std::string& sandbox_id, cons
   for (Slot* slot : wanted) {
     auto info = slot->gpu->Lock(sandbox_id);
     if (!info.ok()) return give_back(info.error());
-    LockedGpu gpu{slot->index, slot->original.uuid, info->nonce, info->device_cert_sha384, info->lock_count,
-                  Fd(fcntl(slot->gpu->link_fd(), F_DUPFD_CLOEXEC, 3))};
+    LockedGpu gpu{slot->index,      slot->original.uuid,
+                  info->nonce,      info->device_cert_sha384,
+                  info->lock_count, Fd(fcntl(slot->gpu->link_fd(), F_DUPFD_CLOEXEC, 3))};
     const bool have_link = gpu.link.valid();
     locked.push_back(std::move(gpu));
     if (!have_link) return give_back(ErrnoError("gpu.not-usable", "cannot duplicate the link of", slot->original.uuid));

@@ -1,5 +1,5 @@
-// The machine's GPU slots: boards, who holds them, their modes and faults. The control API shows and changes it as a host's
-// administrator could; the secure processor locks and releases through GpuPool.
+// The machine's GPU slots: boards, who holds them, their modes and faults. The control API shows and changes it as a
+// host's administrator could; the secure processor locks and releases through GpuPool.
 #pragma once
 
 #include <condition_variable>
@@ -38,8 +38,9 @@ class Machine final : public GpuPool {
   static constexpr uint32_t kMaxGpus = 64;
 
   // Everything given must outlive the machine.
-  static Result<std::unique_ptr<Machine>> Create(const MachineConfig& config, const Profile& profile, const DevicePki& pki,
-                                                 Endorsements& endorsements, const Clock& clock, crypto::Random& random);
+  static Result<std::unique_ptr<Machine>> Create(const MachineConfig& config, const Profile& profile,
+                                                 const DevicePki& pki, Endorsements& endorsements, const Clock& clock,
+                                                 crypto::Random& random);
   ~Machine() override;
 
   const Profile& profile() const { return profile_; }
@@ -60,7 +61,8 @@ class Machine final : public GpuPool {
 
  private:
   struct Slot;
-  Machine(const Profile& profile, const DevicePki& pki, Endorsements& endorsements, const Clock& clock, crypto::Random& random);
+  Machine(const Profile& profile, const DevicePki& pki, Endorsements& endorsements, const Clock& clock,
+          crypto::Random& random);
   Status AddSlot(const MachineConfig& config, uint32_t index);
   Result<Slot*> SlotAt(uint32_t index);
   Slot* SlotOf(const std::string& uuid);

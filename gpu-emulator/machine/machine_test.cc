@@ -17,7 +17,8 @@ using ::testing::HasSubstr;
 
 // One emulator without its sockets.
 struct World {
-  explicit World(const std::string& profile_name = "h100-ncc-v5", uint32_t gpus = 2) : profile(LoadProfile(profile_name).value()) {
+  explicit World(const std::string& profile_name = "h100-ncc-v5", uint32_t gpus = 2)
+      : profile(LoadProfile(profile_name).value()) {
     std::string pattern = (std::filesystem::temp_directory_path() / "ccgpu-mach-XXXXXX").string();
     dir = mkdtemp(pattern.data());
     Start(gpus);
@@ -66,7 +67,8 @@ class MachineTest : public ::testing::Test {
     options.accepted_modes = {link::Mode::kHopperCc, link::Mode::kDevtools};
     options.exchange_timeout_ms = 2000;
     LockedGpu& gpu = locked[0];
-    return driver::GuestDriver::Open(std::move(gpu.link), {gpu.index, gpu.uuid, gpu.lock_nonce, gpu.device_cert_sha384}, options);
+    return driver::GuestDriver::Open(std::move(gpu.link), {gpu.index, gpu.uuid, gpu.lock_nonce, gpu.device_cert_sha384},
+                                     options);
   }
 
   // What a verifier says about GPU 0 now.
@@ -81,15 +83,17 @@ class MachineTest : public ::testing::Test {
     evidence::GpuEvidence evidence{"HOPPER", Uuid(0), attested->report, attested->chain_pem};
     verify::GpuOptions options;
     options.nonce = nonce;
-    auto verdict = verify::VerifyGpu(evidence::Unverified<evidence::GpuEvidence>(std::move(evidence)), world_.Collateral(Uuid(0)), anchors,
-                                     options, world_.clock.Now());
+    auto verdict = verify::VerifyGpu(evidence::Unverified<evidence::GpuEvidence>(std::move(evidence)),
+                                     world_.Collateral(Uuid(0)), anchors, options, world_.clock.Now());
     guest->reset();
     world_.machine->Release("s1");
     return verdict;
   }
   std::string Refusal() {
     const auto verdict = Judge(world_.Anchors());
-    return verdict.accepted ? "accepted" : verdict.FirstFailure() ? verdict.FirstFailure()->reason.code : "no check ran";
+    return verdict.accepted         ? "accepted"
+           : verdict.FirstFailure() ? verdict.FirstFailure()->reason.code
+                                    : "no check ran";
   }
 
   World world_;

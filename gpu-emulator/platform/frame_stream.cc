@@ -15,7 +15,8 @@ using platform::v1::Frame;
 // Waits until `events` is possible; false after the deadline.
 bool WaitFor(int fd, short events, std::chrono::steady_clock::time_point deadline) {
   for (;;) {
-    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
     if (left < 0) left = 0;
     pollfd p{fd, events, 0};
     int n = ::poll(&p, 1, static_cast<int>(left));
@@ -69,7 +70,8 @@ Status FrameStream::Fill() {
     return Err("platform.bad-frame", "platform socket", "more than 64 descriptors with one message");
   }
   if (n == 0) return Err("platform.closed", "platform socket", "the peer closed the connection");
-  if (fds_.size() > kMaxFrameFds) return Err("platform.bad-frame", "platform socket", "descriptors without a frame that names them");
+  if (fds_.size() > kMaxFrameFds)
+    return Err("platform.bad-frame", "platform socket", "descriptors without a frame that names them");
   Append(buffer_, {bytes, static_cast<size_t>(n)});
   return Ok();
 }
@@ -90,8 +92,9 @@ Result<std::optional<ReceivedFrame>> FrameStream::Pop() {
   buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<ptrdiff_t>(4 + length));
   size_t named = FdsNamedBy(received.frame);
   if (fds_.size() < named || (buffer_.empty() && fds_.size() > named)) {
-    return Err("platform.bad-frame", "platform socket",
-               "the frame names " + std::to_string(named) + " descriptors, but " + std::to_string(fds_.size()) + " came");
+    return Err(
+        "platform.bad-frame", "platform socket",
+        "the frame names " + std::to_string(named) + " descriptors, but " + std::to_string(fds_.size()) + " came");
   }
   for (size_t i = 0; i < named; ++i) {
     received.fds.push_back(std::move(fds_.front()));
@@ -124,7 +127,8 @@ Status FrameStream::Send(const Frame& frame, std::span<const int> fds, std::chro
   std::string body = frame.SerializeAsString();
   Bytes bytes = std::move(writer.U32(body.size()).Text(body)).Finish();
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFrameFds)] = {};
-  if (fds.size() > kMaxFrameFds) return Err("platform.bad-frame", "platform socket", "more than 64 descriptors with one frame");
+  if (fds.size() > kMaxFrameFds)
+    return Err("platform.bad-frame", "platform socket", "more than 64 descriptors with one frame");
   size_t sent = 0;
   while (sent < bytes.size()) {
     iovec iov{bytes.data() + sent, bytes.size() - sent};
@@ -144,7 +148,8 @@ Status FrameStream::Send(const Frame& frame, std::span<const int> fds, std::chro
     if (n > 0) {
       sent += static_cast<size_t>(n);
     } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-      if (!WaitFor(socket_.get(), POLLOUT, deadline)) return Err("platform.timeout", "platform socket", "the peer does not read");
+      if (!WaitFor(socket_.get(), POLLOUT, deadline))
+        return Err("platform.timeout", "platform socket", "the peer does not read");
     } else if (n < 0 && errno != EINTR) {
       return ErrnoError("platform.socket", "cannot write", "platform socket");
     }

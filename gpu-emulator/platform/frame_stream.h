@@ -1,5 +1,5 @@
-// Frames of platform.proto on a stream socket: u32 little-endian length, then one Frame; file descriptors travel with the
-// frame's first byte.
+// Frames of platform.proto on a stream socket: u32 little-endian length, then one Frame; file descriptors travel with
+// the frame's first byte.
 #pragma once
 
 #include <chrono>

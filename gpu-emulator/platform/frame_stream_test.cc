@@ -17,7 +17,9 @@ class FrameStreamTest : public ::testing::Test {
     here_ = std::make_unique<FrameStream>(Fd(ends[0]));
     there_ = Fd(ends[1]);
   }
-  void SendRaw(ByteView bytes) { ASSERT_EQ(send(there_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size())); }
+  void SendRaw(ByteView bytes) {
+    ASSERT_EQ(send(there_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  }
   static Bytes Encoded(const Frame& frame) {
     const std::string body = frame.SerializeAsString();
     return std::move(Writer().U32(body.size()).Text(body)).Finish();
@@ -66,10 +68,10 @@ TEST_F(FrameStreamTest, FdsGoWithTheFrameThatNamesThem) {
 
 TEST_F(FrameStreamTest, RefusesWhatIsNotAFrame) {
   const std::vector<Bytes> kBad = {
-      {0, 0, 0, 0},                      // empty
-      {0xff, 0xff, 0xff, 0xff},          // 4 GiB
-      {3, 0, 0, 0, 0xff, 0xff, 0xff},    // no protobuf
-      {2, 0, 0, 0, 0xc0, 0x3e},          // a field that no Frame has, and no value
+      {0, 0, 0, 0},                    // empty
+      {0xff, 0xff, 0xff, 0xff},        // 4 GiB
+      {3, 0, 0, 0, 0xff, 0xff, 0xff},  // no protobuf
+      {2, 0, 0, 0, 0xc0, 0x3e},        // a field that no Frame has, and no value
   };
   for (const Bytes& bad : kBad) {
     int ends[2];

@@ -17,7 +17,7 @@ struct LockedGpu {
   Bytes lock_nonce;          // 32 bytes
   Bytes device_cert_sha384;  // 48 bytes, of the leaf's DER at LOCK time
   uint64_t lock_count = 0;
-  Fd link;                   // the link memory, for the guest
+  Fd link;  // the link memory, for the guest
 };
 
 // Any thread.

@@ -20,8 +20,8 @@
 namespace ccgpu::emulator {
 namespace {
 
-// What the child needs, prepared before clone: the child shares our memory (CLONE_VM) while we are suspended (CLONE_VFORK),
-// and may neither allocate nor take a lock.
+// What the child needs, prepared before clone: the child shares our memory (CLONE_VM) while we are suspended
+// (CLONE_VFORK), and may neither allocate nor take a lock.
 struct Plan {
   const GuestSpec* spec;
   std::vector<int> sources;  // moved out of the way of their targets, close-on-exec
@@ -50,15 +50,18 @@ int ChildMain(void* argument) {
   }
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) Fail(plan, "PR_SET_PDEATHSIG");
   setsid();
-  if (spec.network_namespace >= 0 && setns(spec.network_namespace, CLONE_NEWNET) != 0) Fail(plan, "enter the network namespace");
-  if (spec.mount_namespace >= 0 && setns(spec.mount_namespace, CLONE_NEWNS) != 0) Fail(plan, "enter the peer's mount namespace");
+  if (spec.network_namespace >= 0 && setns(spec.network_namespace, CLONE_NEWNET) != 0)
+    Fail(plan, "enter the network namespace");
+  if (spec.mount_namespace >= 0 && setns(spec.mount_namespace, CLONE_NEWNS) != 0)
+    Fail(plan, "enter the peer's mount namespace");
   if (unshare(CLONE_NEWNS) != 0) Fail(plan, "make a mount namespace");
   // Mounts of the host still arrive (containerd mounts root file systems late), none of ours goes out.
   if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) Fail(plan, "make the mounts slaves");
   if (sethostname(spec.hostname.c_str(), spec.hostname.size()) != 0) Fail(plan, "set the host name");
   if (chdir("/") != 0) Fail(plan, "chdir /");
   umask(022);
-  if (dup2(plan.dev_null, 0) < 0 || dup2(plan.dev_null, 1) < 0 || dup2(plan.log, 2) < 0) Fail(plan, "arrange standard descriptors");
+  if (dup2(plan.dev_null, 0) < 0 || dup2(plan.dev_null, 1) < 0 || dup2(plan.log, 2) < 0)
+    Fail(plan, "arrange standard descriptors");
   int target = 3;
   for (int source : plan.sources) {
     if (dup2(source, target++) < 0) Fail(plan, "arrange descriptors");
@@ -111,8 +114,9 @@ Result<GuestProcess> GuestProcess::Start(const GuestSpec& spec) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   int pidfd = -1;
-  pid_t pid = clone(ChildMain, static_cast<char*>(stack) + kStack,
-                    CLONE_VM | CLONE_VFORK | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD | SIGCHLD, &plan, &pidfd);
+  pid_t pid =
+      clone(ChildMain, static_cast<char*>(stack) + kStack,
+            CLONE_VM | CLONE_VFORK | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD | SIGCHLD, &plan, &pidfd);
   int clone_errno = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   munmap(stack, kStack);

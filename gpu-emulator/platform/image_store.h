@@ -1,5 +1,5 @@
-// Sealed copies of guest image files. What is measured is the copy that runs: after sealing nobody, the emulator included,
-// can change a byte of it.
+// Sealed copies of guest image files. What is measured is the copy that runs: after sealing nobody, the emulator
+// included, can change a byte of it.
 #pragma once
 
 #include <sys/stat.h>
@@ -22,8 +22,8 @@ struct SealedFile {
 };
 
 // Keeps the copies of the last files, so that a hundred pods share one copy of guestd (memory) and are started without
-// digesting it a hundred times (time). The key (device, inode, size, times) only decides whether a copy is used again; the
-// measurement is always that of the copy, so a host that forges times gets the old code *with the old measurement*.
+// digesting it a hundred times (time). The key (device, inode, size, times) only decides whether a copy is used again;
+// the measurement is always that of the copy, so a host that forges times gets the old code *with the old measurement*.
 class ImageStore {
  public:
   static constexpr size_t kMaxFileSize = 256u << 20;

@@ -16,7 +16,8 @@ namespace {
 Result<Fd> BindSocket(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return Err("platform.socket", path, "a socket's path may have at most 107 bytes");
+  if (path.size() >= sizeof address.sun_path)
+    return Err("platform.socket", path, "a socket's path may have at most 107 bytes");
   path.copy(address.sun_path, path.size());
   const auto* raw = reinterpret_cast<const sockaddr*>(&address);
   Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -28,7 +29,8 @@ Result<Fd> BindSocket(const std::string& path) {
   if (!listener.valid()) return ErrnoError("platform.socket", "cannot make", path);
   fchmod(listener.get(), 0600);  // before bind: the file never exists with wider rights
   if (bind(listener.get(), raw, sizeof address) != 0) return ErrnoError("platform.socket", "cannot bind", path);
-  if (chmod(path.c_str(), 0600) != 0 || listen(listener.get(), 128) != 0) return ErrnoError("platform.socket", "cannot listen on", path);
+  if (chmod(path.c_str(), 0600) != 0 || listen(listener.get(), 128) != 0)
+    return ErrnoError("platform.socket", "cannot listen on", path);
   return listener;
 }
 
@@ -36,9 +38,11 @@ Result<Fd> BindSocket(const std::string& path) {
 Result<Fd> AdmitPeer(int connection) {
   ucred peer{};
   socklen_t size = sizeof peer;
-  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return ErrnoError("platform.peer", "cannot identify", "the peer");
+  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+    return ErrnoError("platform.peer", "cannot identify", "the peer");
   if (peer.uid != 0 && peer.uid != geteuid()) {
-    return Err("platform.peer", "uid " + std::to_string(peer.uid), "only root or the emulator's own user may launch sandboxes");
+    return Err("platform.peer", "uid " + std::to_string(peer.uid),
+               "only root or the emulator's own user may launch sandboxes");
   }
   const std::string path = "/proc/" + std::to_string(peer.pid) + "/ns/mnt";
   Fd mounts(open(path.c_str(), O_RDONLY | O_CLOEXEC));

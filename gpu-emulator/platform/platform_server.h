@@ -32,7 +32,7 @@ class PlatformServer {
   PlatformParts& parts_;
   std::string path_;
   Fd listener_;
-  Fd stop_;  // an eventfd
+  Fd stop_;                    // an eventfd
   std::list<Worker> workers_;  // of the accepting thread; after it, of the destructor
   std::thread accepting_;
 };

@@ -1,6 +1,6 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -33,7 +33,10 @@ class PlatformTest : public ::testing::Test {
     const size_t end = answer.find(' ', 7);
     return answer.starts_with("report ") ? HexDecode(answer.substr(7, end - 7)).value() : Bytes();
   }
-  static Bytes Range(const Bytes& report, size_t offset, size_t size) { return Bytes(report.begin() + static_cast<ptrdiff_t>(offset), report.begin() + static_cast<ptrdiff_t>(offset + size)); }
+  static Bytes Range(const Bytes& report, size_t offset, size_t size) {
+    return Bytes(report.begin() + static_cast<ptrdiff_t>(offset),
+                 report.begin() + static_cast<ptrdiff_t>(offset + size));
+  }
 
   TempDir dir_;
   FakeGpus gpus_;
@@ -61,7 +64,8 @@ TEST_F(PlatformTest, GuestGetsAReportAboutItself) {
   EXPECT_EQ(Range(report, 0xc0, 32), Bytes(32, 0x11));
   // The measurement is what anyone computes from the image files.
   const std::string guest = ReadFile(Client::TestGuest().path).value(), agent = ReadFile(other).value();
-  const Bytes expected = evidence::MeasureLaunch({evidence::MeasureFile("guestd", AsBytes(guest)), evidence::MeasureFile("agent", AsBytes(agent))});
+  const Bytes expected = evidence::MeasureLaunch(
+      {evidence::MeasureFile("guestd", AsBytes(guest)), evidence::MeasureFile("agent", AsBytes(agent))});
   EXPECT_EQ(Range(report, 0x90, 48), expected);
   EXPECT_EQ(launched->launched().measurement(), ToText(expected));
   // Signed by the chip, and only what was signed verifies.
@@ -70,10 +74,12 @@ TEST_F(PlatformTest, GuestGetsAReportAboutItself) {
   EXPECT_EQ(parsed->version, 3u);
   EXPECT_EQ(parsed->policy & evidence::snp_policy::kDebug, 0u);
   const auto key = TestChip().vcek.key();
-  EXPECT_TRUE(key.VerifyRaw(crypto::Hash::kSha384, ByteView(report).first(evidence::kSnpSignedSize), parsed->RawSignature()));
+  EXPECT_TRUE(
+      key.VerifyRaw(crypto::Hash::kSha384, ByteView(report).first(evidence::kSnpSignedSize), parsed->RawSignature()));
   Bytes flipped = report;
   flipped[0xc0] ^= 1;
-  EXPECT_FALSE(key.VerifyRaw(crypto::Hash::kSha384, ByteView(flipped).first(evidence::kSnpSignedSize), parsed->RawSignature()));
+  EXPECT_FALSE(
+      key.VerifyRaw(crypto::Hash::kSha384, ByteView(flipped).first(evidence::kSnpSignedSize), parsed->RawSignature()));
 
   EXPECT_EQ(shim.Tell("report 00 0"), "failure platform.bad-report-request");
   EXPECT_EQ(shim.Tell("report " + data + " 4"), "failure platform.bad-report-request");
@@ -117,14 +123,16 @@ TEST_F(PlatformTest, AVerifierAcceptsTheReportForThisSandboxOnly) {
   Client shim(socket_path());
   auto launched = shim.Launch();
   ASSERT_TRUE(launched->has_launched());
-  evidence::SnpEvidence evidence{ReportBytes(shim.Tell("report " + std::string(128, 'a') + " 0")), evidence::ParseCertTable(TestChip().cert_table).value()};
+  evidence::SnpEvidence evidence{ReportBytes(shim.Tell("report " + std::string(128, 'a') + " 0")),
+                                 evidence::ParseCertTable(TestChip().cert_table).value()};
   verify::Anchors anchors{{}, {}, {TestChip().ark}, true};
   verify::SnpOptions options;
   options.report_data = Bytes(64, 0xaa);
   options.host_data = Bytes(32, 0x11);
   options.measurement = ToBytes(AsBytes(launched->launched().measurement()));
   const auto code = [&] {
-    auto verdict = verify::VerifySnp(evidence::Unverified<evidence::SnpEvidence>(evidence), {}, anchors, options, SystemClock().Now());
+    auto verdict = verify::VerifySnp(evidence::Unverified<evidence::SnpEvidence>(evidence), {}, anchors, options,
+                                     SystemClock().Now());
     return verdict.accepted ? "accepted as " + verdict.environment : verdict.FirstFailure()->reason.code;
   };
   EXPECT_EQ(code(), "accepted as emulated");

@@ -23,13 +23,15 @@ constexpr size_t kMaxGpus = 64, kMaxNames = 16, kMaxIdSize = 253;
 // Words that become path parts, host names or environment further on.
 bool IsPlainName(const std::string& name, size_t limit) {
   return !name.empty() && name.size() <= limit && name != "." && name != ".." &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '-' || c == '_'; });
+         std::all_of(name.begin(), name.end(),
+                     [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '-' || c == '_'; });
 }
 
 template <class Names>
 bool AreDistinctPlainNames(const Names& names) {
   std::set<std::string> seen;
-  return std::all_of(names.begin(), names.end(), [&](const std::string& name) { return IsPlainName(name, 64) && seen.insert(name).second; });
+  return std::all_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return IsPlainName(name, 64) && seen.insert(name).second; });
 }
 
 }  // namespace
@@ -47,7 +49,8 @@ void Sandbox::Run() {
     log::Info("guest started", {{"sandbox", id_}, {"pid", std::to_string(guest_->pid())}});
     if (!Supervise()) guest_->Kill();
   } else {
-    log::Warning("launch refused", {{"sandbox", id_}, {"code", launched.error().code}, {"text", launched.error().text}});
+    log::Warning("launch refused",
+                 {{"sandbox", id_}, {"code", launched.error().code}, {"text", launched.error().text}});
     if (guest_) guest_->Kill();  // it started, but nobody could be told
   }
   const GuestProcess::ExitStatus exit_status = Finish();
@@ -64,7 +67,8 @@ void Sandbox::Run() {
 
 Status Sandbox::Launch(ReceivedFrame received) {
   if (!received.frame.has_launch()) {
-    return Err("platform.unexpected-frame", "platform socket", "the first frame of a connection must be a LaunchRequest");
+    return Err("platform.unexpected-frame", "platform socket",
+               "the first frame of a connection must be a LaunchRequest");
   }
   const LaunchRequest& request = received.frame.launch();
   RETURN_IF_ERROR(CheckRequest(request));
@@ -75,13 +79,14 @@ Status Sandbox::Launch(ReceivedFrame received) {
   ASSIGN_OR_RETURN(gpus_, parts_.gpus->Lock(id_, {request.gpu_uuids().begin(), request.gpu_uuids().end()}));
   std::vector<evidence::MeasuredFile> measured;
   for (int i = 0; i < request.image_files_size(); ++i) {
-    ASSIGN_OR_RETURN(auto image, parts_.images.Seal(request.image_files(i), received.fds[static_cast<size_t>(i)].get()));
+    ASSIGN_OR_RETURN(auto image,
+                     parts_.images.Seal(request.image_files(i), received.fds[static_cast<size_t>(i)].get()));
     measured.push_back(image->measured);
     images_.push_back(std::move(image));
   }
   const Bytes measurement = evidence::MeasureLaunch(measured);
-  reporter_ = std::make_unique<SnpReporter>(*parts_.chip, LaunchFacts{measurement, ToBytes(AsBytes(request.host_data()))},
-                                            *parts_.random);
+  reporter_ = std::make_unique<SnpReporter>(
+      *parts_.chip, LaunchFacts{measurement, ToBytes(AsBytes(request.host_data()))}, *parts_.random);
   RETURN_IF_ERROR(StartGuest(request, std::move(received.fds)));
 
   Frame answer;
@@ -98,9 +103,13 @@ Status Sandbox::Launch(ReceivedFrame received) {
 }
 
 Status Sandbox::CheckRequest(const LaunchRequest& request) const {
-  auto bad = [&](std::string field, std::string text) { return Err("platform.bad-launch", std::move(field), std::move(text)); };
-  if (!IsPlainName(request.sandbox_id(), kMaxIdSize)) return bad("sandbox_id", "expected letters, digits, '.', '-' and '_', at most 253");
-  if (request.host_data().size() != 32) return bad("host_data", "expected 32 bytes, found " + std::to_string(request.host_data().size()));
+  auto bad = [&](std::string field, std::string text) {
+    return Err("platform.bad-launch", std::move(field), std::move(text));
+  };
+  if (!IsPlainName(request.sandbox_id(), kMaxIdSize))
+    return bad("sandbox_id", "expected letters, digits, '.', '-' and '_', at most 253");
+  if (request.host_data().size() != 32)
+    return bad("host_data", "expected 32 bytes, found " + std::to_string(request.host_data().size()));
   if (request.image_files_size() == 0 || request.image_files(0) != "guestd") {
     return bad("image_files", "the first image file must be guestd, which is executed");
   }
@@ -111,13 +120,15 @@ Status Sandbox::CheckRequest(const LaunchRequest& request) const {
     return bad("channels", "expected at most 16 distinct plain names");
   }
   if (request.gpu_uuids_size() > static_cast<int>(kMaxGpus)) return bad("gpu_uuids", "more than 64 GPUs");
-  if (!request.hostname().empty() && !IsPlainName(request.hostname(), 64)) return bad("hostname", "not a host name of at most 64 characters");
+  if (!request.hostname().empty() && !IsPlainName(request.hostname(), 64))
+    return bad("hostname", "not a host name of at most 64 characters");
   return Ok();
 }
 
 Status Sandbox::StartGuest(const LaunchRequest& request, std::vector<Fd> fds) {
   int ends[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return ErrnoError("platform.exec-failed", "cannot make", "a socket pair");
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return ErrnoError("platform.exec-failed", "cannot make", "a socket pair");
   guest_channel_ = std::make_unique<FrameStream>(Fd(ends[0]));
   Fd guest_end(ends[1]);
 
@@ -178,7 +189,8 @@ bool Sandbox::ServeShim() {
   auto frame = shim_.TryReceive();
   if (frame.ok() && !*frame) return true;
   if (frame.ok()) {
-    (void)shim_.SendFailure(Err("platform.unexpected-frame", id_, "a sandbox is launched once; nothing may follow LaunchRequest"));
+    (void)shim_.SendFailure(
+        Err("platform.unexpected-frame", id_, "a sandbox is launched once; nothing may follow LaunchRequest"));
   } else if (frame.error().code != "platform.closed") {
     (void)shim_.SendFailure(frame.error());
   }
@@ -213,7 +225,8 @@ void Sandbox::Answer(ReceivedFrame request) {
     }
   } else if (request.frame.has_tsm()) {
     Result<std::unique_ptr<TsmFuse>> served =
-        tsm_ ? Result<std::unique_ptr<TsmFuse>>(Err("platform.bad-fuse", id_, "the report file system is served already"))
+        tsm_ ? Result<std::unique_ptr<TsmFuse>>(
+                   Err("platform.bad-fuse", id_, "the report file system is served already"))
              : TsmFuse::Serve(std::move(request.fds[0]), [this](ByteView data, uint32_t privlevel) -> Result<TsmBlobs> {
                  ASSIGN_OR_RETURN(Bytes report, reporter_->Report(data, privlevel));
                  return TsmBlobs{std::move(report), reporter_->cert_table()};
@@ -226,7 +239,8 @@ void Sandbox::Answer(ReceivedFrame request) {
       sent = guest_channel_->SendFailure(served.error());
     }
   } else {
-    sent = guest_channel_->SendFailure(Err("platform.unexpected-frame", id_, "a guest may ask for Report and Tsm only"));
+    sent =
+        guest_channel_->SendFailure(Err("platform.unexpected-frame", id_, "a guest may ask for Report and Tsm only"));
   }
   if (!sent.ok()) guest_channel_.reset();
 }
@@ -235,7 +249,9 @@ GuestProcess::ExitStatus Sandbox::Finish() {
   GuestProcess::ExitStatus exit_status;
   if (guest_) {
     exit_status = guest_->Wait();
-    log::Info("guest ended", {{"sandbox", id_}, {"status", std::to_string(exit_status.status)}, {"signaled", exit_status.signaled ? "true" : "false"}});
+    log::Info("guest ended", {{"sandbox", id_},
+                              {"status", std::to_string(exit_status.status)},
+                              {"signaled", exit_status.signaled ? "true" : "false"}});
   }
   tsm_.reset();
   guest_channel_.reset();

@@ -23,7 +23,7 @@ struct PlatformParts {
   const SnpIdentity* chip = nullptr;
   crypto::Random* random = nullptr;
   ImageStore images;
-  std::atomic<int> running{0};       // for /metrics
+  std::atomic<int> running{0};  // for /metrics
   std::atomic<uint64_t> launched{0};
 
   // A sandbox's id is its name towards GpuPool: two sandboxes of one id would free each other's GPUs.
@@ -44,9 +44,13 @@ struct PlatformParts {
 // Runs on one thread from its making to its end: the guest dies with that thread.
 class Sandbox {
  public:
-  // `stop`: an eventfd that becomes readable when the emulator stops. `peer_mount_namespace`: of the process that connected.
+  // `stop`: an eventfd that becomes readable when the emulator stops. `peer_mount_namespace`: of the process that
+  // connected.
   Sandbox(PlatformParts& parts, Fd connection, Fd peer_mount_namespace, int stop)
-      : parts_(parts), shim_(std::move(connection)), peer_mount_namespace_(std::move(peer_mount_namespace)), stop_(stop) {}
+      : parts_(parts),
+        shim_(std::move(connection)),
+        peer_mount_namespace_(std::move(peer_mount_namespace)),
+        stop_(stop) {}
 
   // Serves the connection until both the guest and the peer are done with it.
   void Run();

@@ -8,10 +8,12 @@ constexpr uint64_t kPlatformSmt = 1 << 0, kPlatformTsme = 1 << 1, kPlatformEcc =
 
 }  // namespace
 
-SnpReporter::SnpReporter(const SnpIdentity& identity, LaunchFacts launch, crypto::Random& random) : identity_(&identity) {
+SnpReporter::SnpReporter(const SnpIdentity& identity, LaunchFacts launch, crypto::Random& random)
+    : identity_(&identity) {
   const uint64_t tcb = evidence::JoinTcb(identity.tcb);
   base_.version = 3;
-  base_.policy = kAbiMinor | kAbiMajor << 8 | evidence::snp_policy::kSmtAllowed | evidence::snp_policy::kMustBeOne;  // no debug, no migration
+  base_.policy = kAbiMinor | kAbiMajor << 8 | evidence::snp_policy::kSmtAllowed |
+                 evidence::snp_policy::kMustBeOne;  // no debug, no migration
   base_.platform_info = kPlatformSmt | kPlatformTsme | kPlatformEcc | kPlatformAliasCheck;
   base_.key_info = 0;  // signed by the VCEK, chip id not masked
   base_.measurement = std::move(launch.measurement);

@@ -12,7 +12,8 @@ Result<std::vector<LockedGpu>> FakeGpus::Lock(const std::string& sandbox_id, con
   }
   for (const auto& uuid : uuids) {
     holders_[uuid] = sandbox_id;
-    locked.push_back({static_cast<uint32_t>(locked.size()), uuid, Bytes(32, 7), Bytes(48, 8), 1, Fd(open("/dev/null", O_RDWR | O_CLOEXEC))});
+    locked.push_back({static_cast<uint32_t>(locked.size()), uuid, Bytes(32, 7), Bytes(48, 8), 1,
+                      Fd(open("/dev/null", O_RDWR | O_CLOEXEC))});
   }
   return locked;
 }

@@ -1,4 +1,5 @@
-// Test-only: a secure processor on a temporary socket with GPUs that only remember who locked them, and the shim's side of it.
+// Test-only: a secure processor on a temporary socket with GPUs that only remember who locked them, and the shim's side
+// of it.
 #pragma once
 
 #include <sys/socket.h>

@@ -93,7 +93,8 @@ struct TsmOperations {
       if (id >= 0) return ReplyEntry(req, static_cast<fuse_ino_t>(id) * kPerInstance);
     } else if (parent >= kPerInstance && parent % kPerInstance == 0) {
       for (const auto& info : TsmTree::Attributes()) {
-        if (std::string_view(name) == info.name) return ReplyEntry(req, parent + static_cast<fuse_ino_t>(info.attribute));
+        if (std::string_view(name) == info.name)
+          return ReplyEntry(req, parent + static_cast<fuse_ino_t>(info.attribute));
       }
     }
     fuse_reply_err(req, ENOENT);
@@ -143,14 +144,16 @@ struct TsmOperations {
     } else if (inode == kReport) {
       for (const auto& [name, id] : state.tree.List()) names.emplace_back(name, id * kPerInstance);
     } else {
-      for (const auto& info : TsmTree::Attributes()) names.emplace_back(info.name, inode + static_cast<fuse_ino_t>(info.attribute));
+      for (const auto& info : TsmTree::Attributes())
+        names.emplace_back(info.name, inode + static_cast<fuse_ino_t>(info.attribute));
     }
     std::string buffer(size, '\0');
     size_t used = 0;
     for (size_t i = static_cast<size_t>(offset); i < names.size(); ++i) {
       struct stat st {};
       state.Stat(names[i].second, st);
-      size_t need = fuse_add_direntry(req, buffer.data() + used, size - used, names[i].first.c_str(), &st, static_cast<off_t>(i + 1));
+      size_t need = fuse_add_direntry(req, buffer.data() + used, size - used, names[i].first.c_str(), &st,
+                                      static_cast<off_t>(i + 1));
       if (need > size - used) break;
       used += need;
     }
@@ -192,10 +195,12 @@ struct TsmOperations {
       handle.content = std::move(content);
     }
     const size_t at = std::min(static_cast<size_t>(offset), handle.content->size());
-    fuse_reply_buf(req, reinterpret_cast<const char*>(handle.content->data()) + at, std::min(size, handle.content->size() - at));
+    fuse_reply_buf(req, reinterpret_cast<const char*>(handle.content->data()) + at,
+                   std::min(size, handle.content->size() - at));
   }
 
-  static void Write(fuse_req_t req, fuse_ino_t inode, const char* data, size_t size, off_t offset, fuse_file_info* info) {
+  static void Write(fuse_req_t req, fuse_ino_t inode, const char* data, size_t size, off_t offset,
+                    fuse_file_info* info) {
     State& state = Of(req);
     auto& handle = state.handles[info->fh];
     const Attribute attribute = AttributeOf(inode)->attribute;
@@ -204,7 +209,8 @@ struct TsmOperations {
         fuse_reply_err(req, EFBIG);
         return;
       }
-      if (handle.written.size() < static_cast<size_t>(offset) + size) handle.written.resize(static_cast<size_t>(offset) + size);
+      if (handle.written.size() < static_cast<size_t>(offset) + size)
+        handle.written.resize(static_cast<size_t>(offset) + size);
       std::memcpy(handle.written.data() + offset, data, size);
       handle.dirty = true;
       fuse_reply_write(req, size);

@@ -7,9 +7,12 @@ namespace ccgpu::emulator {
 
 const std::vector<TsmTree::AttributeInfo>& TsmTree::Attributes() {
   static const std::vector<AttributeInfo> kAttributes = {
-      {Attribute::kInblob, "inblob", false, true},       {Attribute::kOutblob, "outblob", true, false},
-      {Attribute::kAuxblob, "auxblob", true, false},     {Attribute::kProvider, "provider", true, false},
-      {Attribute::kGeneration, "generation", true, false}, {Attribute::kPrivlevel, "privlevel", false, true},
+      {Attribute::kInblob, "inblob", false, true},
+      {Attribute::kOutblob, "outblob", true, false},
+      {Attribute::kAuxblob, "auxblob", true, false},
+      {Attribute::kProvider, "provider", true, false},
+      {Attribute::kGeneration, "generation", true, false},
+      {Attribute::kPrivlevel, "privlevel", false, true},
       {Attribute::kPrivlevelFloor, "privlevel_floor", true, false},
   };
   return kAttributes;
@@ -63,7 +66,8 @@ int TsmTree::Write(uint64_t id, Attribute attribute, ByteView value) {
     case Attribute::kAuxblob:
     case Attribute::kProvider:
     case Attribute::kGeneration:
-    case Attribute::kPrivlevelFloor: return -EACCES;
+    case Attribute::kPrivlevelFloor:
+      return -EACCES;
   }
   // As the kernel does it: a writer may never bring the generation round to the one that a reader has seen.
   if (instance.write_generation == instance.read_generation - 1) return -EBUSY;
@@ -99,11 +103,15 @@ int TsmTree::Read(uint64_t id, Attribute attribute, Bytes& out) {
       if (rc == 0) out = attribute == Attribute::kOutblob ? instance.blobs.report : instance.blobs.auxiliary;
       return rc;
     }
-    case Attribute::kProvider: return text("sev_guest");
-    case Attribute::kGeneration: return text(std::to_string(instance.write_generation));
-    case Attribute::kPrivlevelFloor: return text("0");
+    case Attribute::kProvider:
+      return text("sev_guest");
+    case Attribute::kGeneration:
+      return text(std::to_string(instance.write_generation));
+    case Attribute::kPrivlevelFloor:
+      return text("0");
     case Attribute::kInblob:
-    case Attribute::kPrivlevel: return -EACCES;
+    case Attribute::kPrivlevel:
+      return -EACCES;
   }
   return -EACCES;
 }

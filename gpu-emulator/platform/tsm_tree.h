@@ -1,5 +1,5 @@
-// The model of /sys/kernel/config/tsm/report (Linux Documentation/ABI/testing/configfs-tsm-report), without a file system
-// around it. Errors are negative errno values, because that is what a reader of the files sees.
+// The model of /sys/kernel/config/tsm/report (Linux Documentation/ABI/testing/configfs-tsm-report), without a file
+// system around it. Errors are negative errno values, because that is what a reader of the files sees.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,22 @@
 namespace ccgpu::emulator {
 
 struct TsmBlobs {
-  Bytes report;    // outblob
-  Bytes auxiliary; // auxblob: certificate table
+  Bytes report;     // outblob
+  Bytes auxiliary;  // auxblob: certificate table
 };
 
 // Any number of report instances, each with its own request and its own answer. Not for several threads.
 class TsmTree {
  public:
-  enum class Attribute : uint8_t { kInblob = 1, kOutblob, kAuxblob, kProvider, kGeneration, kPrivlevel, kPrivlevelFloor };
+  enum class Attribute : uint8_t {
+    kInblob = 1,
+    kOutblob,
+    kAuxblob,
+    kProvider,
+    kGeneration,
+    kPrivlevel,
+    kPrivlevelFloor
+  };
   struct AttributeInfo {
     Attribute attribute;
     const char* name;
@@ -38,17 +46,17 @@ class TsmTree {
 
   // An instance's id, never used twice; or -EEXIST, -ENOSPC, -EINVAL.
   int64_t Make(const std::string& name);
-  int Remove(const std::string& name);  // 0 or -ENOENT
+  int Remove(const std::string& name);          // 0 or -ENOENT
   int64_t Find(const std::string& name) const;  // id or -ENOENT
   bool Exists(uint64_t id) const { return instances_.contains(id); }
   std::vector<std::pair<std::string, uint64_t>> List() const;
 
-  // One complete write, as configfs commits it when the file is closed (inblob) or at write(2) (privlevel). Each accepted
-  // write advances the generation. -EBUSY when the generation would come round to the last one that was read.
+  // One complete write, as configfs commits it when the file is closed (inblob) or at write(2) (privlevel). Each
+  // accepted write advances the generation. -EBUSY when the generation would come round to the last one that was read.
   int Write(uint64_t id, Attribute attribute, ByteView value);
-  // The whole content. outblob and auxblob make a report when anything was written since the last one, so that both always
-  // belong to one generation; -EINVAL before inblob holds 64 bytes, -EIO when the secure processor refuses.
-  // A reader that wants to know whether another writer came between compares `generation` before and after.
+  // The whole content. outblob and auxblob make a report when anything was written since the last one, so that both
+  // always belong to one generation; -EINVAL before inblob holds 64 bytes, -EIO when the secure processor refuses. A
+  // reader that wants to know whether another writer came between compares `generation` before and after.
   int Read(uint64_t id, Attribute attribute, Bytes& out);
 
  private:

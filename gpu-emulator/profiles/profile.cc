@@ -47,7 +47,8 @@ void ReadBoard(YamlMap board, Profile& profile) {
   for (auto& [key, value] : {std::pair{"project", &profile.project}, std::pair{"projectSku", &profile.project_sku},
                              std::pair{"chipSku", &profile.chip_sku}}) {
     *value = board.String(key, true);
-    if (!value->empty() && (!IsIdWord(*value) || value->size() > 4)) board.Fail("profile.invalid", key, "expected 1 to 4 letters or digits");
+    if (!value->empty() && (!IsIdWord(*value) || value->size() > 4))
+      board.Fail("profile.invalid", key, "expected 1 to 4 letters or digits");
   }
   board.Done();
 }
@@ -70,7 +71,8 @@ void ReadCompute(YamlMap& spec, Profile& profile) {
   if (nodes && nodes.IsSequence()) {
     for (const auto& node : nodes) profile.numa_nodes.push_back(node.as<int>(-2));
   }
-  if (profile.numa_nodes.empty() || std::any_of(profile.numa_nodes.begin(), profile.numa_nodes.end(), [](int n) { return n < -1 || n > 1023; })) {
+  if (profile.numa_nodes.empty() ||
+      std::any_of(profile.numa_nodes.begin(), profile.numa_nodes.end(), [](int n) { return n < -1 || n > 1023; })) {
     spec.Fail("profile.invalid", "numaNodes", "expected a list of node numbers, -1 for none");
     profile.numa_nodes = {-1};
   }
@@ -90,11 +92,14 @@ void ReadModes(YamlMap& spec, Profile& profile) {
 
 }  // namespace
 
-bool Profile::Supports(const std::string& mode) const { return std::find(modes.begin(), modes.end(), mode) != modes.end(); }
+bool Profile::Supports(const std::string& mode) const {
+  return std::find(modes.begin(), modes.end(), mode) != modes.end();
+}
 
 Result<Profile> ParseProfile(const std::string& yaml, const std::string& file) {
   ASSIGN_OR_RETURN(auto documents, ParseYaml(yaml, file));
-  if (documents.size() != 1) return Err("profile.invalid", file, "expected one document, found " + std::to_string(documents.size()));
+  if (documents.size() != 1)
+    return Err("profile.invalid", file, "expected one document, found " + std::to_string(documents.size()));
   YamlErrors errors(file);
   YamlMap root(documents[0], "", errors);
   Profile profile;
@@ -105,16 +110,19 @@ Result<Profile> ParseProfile(const std::string& yaml, const std::string& file) {
   metadata.Done();
   YamlMap spec = root.Map("spec", true);
   profile.model = spec.String("model", true);
-  if (!profile.model.ends_with("(EMULATED)")) spec.Fail("profile.invalid", "model", "must end in (EMULATED): nobody may take the board for a real one");
+  if (!profile.model.ends_with("(EMULATED)"))
+    spec.Fail("profile.invalid", "model", "must end in (EMULATED): nobody may take the board for a real one");
   profile.architecture = spec.OneOf("architecture", {"HOPPER", "AMPERE"}, true);
   profile.chip = spec.String("chip", true);
   if (!IsIdWord(profile.chip)) spec.Fail("profile.invalid", "chip", "expected letters and digits");
   ReadCompute(spec, profile);
   ReadModes(spec, profile);
   profile.driver_version = spec.String("driverVersion", true);
-  if (!IsIdWord(profile.driver_version)) spec.Fail("profile.invalid", "driverVersion", "expected at most 16 letters, digits and dots");
+  if (!IsIdWord(profile.driver_version))
+    spec.Fail("profile.invalid", "driverVersion", "expected at most 16 letters, digits and dots");
   profile.vbios_version = spec.String("vbiosVersion", true);
-  if (!IsVbiosVersion(profile.vbios_version)) spec.Fail("profile.invalid", "vbiosVersion", "expected five hex bytes with dots, 96.00.9F.00.01");
+  if (!IsVbiosVersion(profile.vbios_version))
+    spec.Fail("profile.invalid", "vbiosVersion", "expected five hex bytes with dots, 96.00.9F.00.01");
   ReadBoard(spec.Map("board", true), profile);
   profile.attestation = spec.Bool("attestation");
   for (YamlMap& component : spec.Maps("firmware")) {

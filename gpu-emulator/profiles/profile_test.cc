@@ -41,11 +41,20 @@ TEST(Profile, RefusesWrongFields) {
   }
   ASSERT_TRUE(ParseProfile(good, "p.yaml").ok());
   const std::pair<std::string, std::string> kCases[] = {
-      {"(EMULATED)", "80GB"},          {"HOPPER  ", "TURING  "},        {"computeCapability: \"9.0\"", "computeCapability: \"nine\""},
-      {"smCount: 132", "smCount: 0"},  {"memoryGiB: 94", "memoryGiB: 9999"}, {"numaNodes: [0, 1]", "numaNodes: []"},
-      {"[off, devtools, hopper-cc]", "[off, warp]"}, {"defaultMode: hopper-cc", "defaultMode: apm"},
-      {"96.00.9F.00.01", "96.00.9F"},  {"id: 0x03b1", "id: 0xZZ"},      {"project: \"1010\"", "project: \"10/10\""},
-      {"attestation: true", "attestation: perhaps"}, {"index: 4", "index: 64"}, {"smCount:", "smCounts:"},
+      {"(EMULATED)", "80GB"},
+      {"HOPPER  ", "TURING  "},
+      {"computeCapability: \"9.0\"", "computeCapability: \"nine\""},
+      {"smCount: 132", "smCount: 0"},
+      {"memoryGiB: 94", "memoryGiB: 9999"},
+      {"numaNodes: [0, 1]", "numaNodes: []"},
+      {"[off, devtools, hopper-cc]", "[off, warp]"},
+      {"defaultMode: hopper-cc", "defaultMode: apm"},
+      {"96.00.9F.00.01", "96.00.9F"},
+      {"id: 0x03b1", "id: 0xZZ"},
+      {"project: \"1010\"", "project: \"10/10\""},
+      {"attestation: true", "attestation: perhaps"},
+      {"index: 4", "index: 64"},
+      {"smCount:", "smCounts:"},
       {"kind: GpuProfile", "kind: Gpu"},
   };
   for (const auto& [from, to] : kCases) {

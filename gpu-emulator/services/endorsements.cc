@@ -23,7 +23,9 @@ struct OcspFree {
 }  // namespace
 
 Endorsements::Endorsements(const DevicePki& pki, std::map<std::string, std::string> rims, const Clock& clock)
-    : pki_(pki), rims_(std::move(rims)), clock_(clock),
+    : pki_(pki),
+      rims_(std::move(rims)),
+      clock_(clock),
       issuers_({&pki.root, &pki.family, &pki.provisioner, &pki.rim_root, &pki.rim_ca, &pki.rim_intermediate}) {
   issued_[&pki.root].insert(pki.family.authority.certificate.SerialNumber());
   issued_[&pki.family].insert(pki.provisioner.authority.certificate.SerialNumber());
@@ -61,7 +63,8 @@ std::optional<std::string> Endorsements::Rim(const std::string& id) const {
 // Which of our authorities the request's first CertID names, under whatever hash it uses.
 const Issuer* Endorsements::FindIssuer(ByteView request_der) const {
   const uint8_t* at = request_der.data();
-  std::unique_ptr<OCSP_REQUEST, OcspFree> request(d2i_OCSP_REQUEST(nullptr, &at, static_cast<long>(request_der.size())));
+  std::unique_ptr<OCSP_REQUEST, OcspFree> request(
+      d2i_OCSP_REQUEST(nullptr, &at, static_cast<long>(request_der.size())));
   if (!request || OCSP_request_onereq_count(request.get()) < 1) return nullptr;
   OCSP_CERTID* asked = OCSP_onereq_get0_id(OCSP_request_onereq_get0(request.get(), 0));
   ASN1_OBJECT* hash = nullptr;
@@ -82,7 +85,8 @@ evidence::OcspAnswer Endorsements::StatusOf(const Issuer& issuer, ByteView seria
   std::lock_guard lock(mutex_);
   const Bytes key = ToBytes(serial);
   auto issued = issued_.find(&issuer);
-  if (issued == issued_.end() || !issued->second.contains(key)) return {.status = CertStatus::kUnknown, .reason = -1, .revoked_at = {}};
+  if (issued == issued_.end() || !issued->second.contains(key))
+    return {.status = CertStatus::kUnknown, .reason = -1, .revoked_at = {}};
   auto revoked = revoked_.find(key);
   if (revoked != revoked_.end() && &issuer == &pki_.provisioner) {
     return {.status = CertStatus::kRevoked, .reason = kKeyCompromise, .revoked_at = revoked->second};
@@ -103,7 +107,8 @@ Bytes Endorsements::AnswerOcsp(ByteView request_der) const {
   return response.ok() ? std::move(*response) : evidence::MakeOcspError();
 }
 
-void Endorsements::AddStatus(const Issuer& issuer, const crypto::Certificate& certificate, std::vector<CollateralItem>& items) const {
+void Endorsements::AddStatus(const Issuer& issuer, const crypto::Certificate& certificate,
+                             std::vector<CollateralItem>& items) const {
   auto response = evidence::MakeOcspResponse(certificate, issuer.authority.certificate,
                                              StatusOf(issuer, certificate.SerialNumber()), SignerOf(issuer));
   if (response.ok()) items.push_back({"ocsp", HexEncode(crypto::Sha256(certificate.Der())), std::move(*response)});

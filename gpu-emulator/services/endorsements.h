@@ -32,8 +32,8 @@ class Endorsements {
 
   // DER in, DER out: each request gets an answer, "malformedRequest" included.
   Bytes AnswerOcsp(ByteView request_der) const;
-  // RIMs and fresh OCSP responses for the boards' chains (leaf and root excepted: nobody issues status for these) and for
-  // the RIM signer's chain.
+  // RIMs and fresh OCSP responses for the boards' chains (leaf and root excepted: nobody issues status for these) and
+  // for the RIM signer's chain.
   std::vector<CollateralItem> CollateralFor(const std::vector<const BoardIdentity*>& boards) const;
 
  private:
@@ -44,7 +44,8 @@ class Endorsements {
   const Issuer* FindIssuer(ByteView request_der) const;
   evidence::OcspAnswer StatusOf(const Issuer& issuer, ByteView serial) const;
   evidence::OcspSigner SignerOf(const Issuer& issuer) const;
-  void AddStatus(const Issuer& issuer, const crypto::Certificate& certificate, std::vector<CollateralItem>& items) const;
+  void AddStatus(const Issuer& issuer, const crypto::Certificate& certificate,
+                 std::vector<CollateralItem>& items) const;
 
   const DevicePki& pki_;
   const std::map<std::string, std::string> rims_;

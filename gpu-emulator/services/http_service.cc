@@ -18,7 +18,8 @@ constexpr char kJson[] = "application/json";
 
 std::string RequestId() {
   const std::string hex = HexEncode(crypto::SystemRandom().Take(16));
-  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" + hex.substr(20);
+  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" +
+         hex.substr(20);
 }
 
 }  // namespace
@@ -28,7 +29,8 @@ struct HttpService::Impl {
   std::thread thread;
 };
 
-Result<std::unique_ptr<HttpService>> HttpService::Listen(const std::string& address, const Endorsements& endorsements, const Clock& clock, Hooks hooks) {
+Result<std::unique_ptr<HttpService>> HttpService::Listen(const std::string& address, const Endorsements& endorsements,
+                                                         const Clock& clock, Hooks hooks) {
   const size_t colon = address.rfind(':');
   int port = -1;
   if (colon != std::string::npos) {
@@ -55,7 +57,8 @@ Result<std::unique_ptr<HttpService>> HttpService::Listen(const std::string& addr
   server.Get("/v1/rim/ids", [&endorsements](const httplib::Request&, httplib::Response& response) {
     response.set_content(nlohmann::json{{"ids", endorsements.RimIds()}}.dump(), kJson);
   });
-  server.Get(R"(/v1/rim/([A-Za-z0-9_.]+))", [&endorsements, last_updated](const httplib::Request& request, httplib::Response& response) {
+  server.Get(R"(/v1/rim/([A-Za-z0-9_.]+))", [&endorsements, last_updated](const httplib::Request& request,
+                                                                          httplib::Response& response) {
     const std::string id = request.matches[1];
     const auto rim = endorsements.Rim(id);
     if (!rim) {
@@ -68,7 +71,9 @@ Result<std::unique_ptr<HttpService>> HttpService::Listen(const std::string& addr
                                         {"sha256", HexEncode(crypto::Sha256(AsBytes(*rim)))},
                                         {"request_id", RequestId()},
                                         {"last_updated", last_updated},
-                                        {"rim_format", "TCG_RIM_SWID"}}.dump(), kJson);
+                                        {"rim_format", "TCG_RIM_SWID"}}
+                             .dump(),
+                         kJson);
   });
   auto ocsp = [&endorsements](const httplib::Request& request, httplib::Response& response) {
     const Bytes answer = endorsements.AnswerOcsp(AsBytes(request.body));

@@ -1,8 +1,8 @@
 // The emulator's HTTP port: NVIDIA's RIM and OCSP services in their own shapes, /metrics and /healthz.
 //
 //   GET  /v1/rim/ids        {"ids":[...]}
-//   GET  /v1/rim/<id>       {"id","rim"(base64 XML),"sha256","request_id","last_updated","rim_format"}; 404 {"message":"RIM_NOT_FOUND"}
-//   POST /  or /ocsp        application/ocsp-request -> application/ocsp-response
+//   GET  /v1/rim/<id>       {"id","rim"(base64 XML),"sha256","request_id","last_updated","rim_format"}; 404
+//   {"message":"RIM_NOT_FOUND"} POST /  or /ocsp        application/ocsp-request -> application/ocsp-response
 #pragma once
 
 #include <functional>
@@ -20,8 +20,10 @@ class HttpService {
     std::function<std::string()> metrics;  // Prometheus text
     std::function<bool()> healthy;
   };
-  // `address` "127.0.0.1:0" (0: any free port). "http.bind" when it cannot be had. Everything given must outlive the service.
-  static Result<std::unique_ptr<HttpService>> Listen(const std::string& address, const Endorsements& endorsements, const Clock& clock, Hooks hooks);
+  // `address` "127.0.0.1:0" (0: any free port). "http.bind" when it cannot be had. Everything given must outlive the
+  // service.
+  static Result<std::unique_ptr<HttpService>> Listen(const std::string& address, const Endorsements& endorsements,
+                                                     const Clock& clock, Hooks hooks);
   ~HttpService();
 
   int port() const { return port_; }

@@ -76,8 +76,9 @@ TEST_F(ServicesTest, RimServiceAnswersInNvidiasShape) {
 // Each link of the two chains that verifiers ask about, over HTTP, with a nonce.
 TEST_F(ServicesTest, OcspSaysGoodAboutEveryIssuedCertificate) {
   const std::vector<std::pair<crypto::Certificate, crypto::Certificate>> links = {
-      {board_.chain[1], board_.chain[2]}, {board_.chain[2], board_.chain[3]}, {board_.chain[3], board_.chain[4]},
-      {pki_.RimChain()[0], pki_.RimChain()[1]}, {pki_.RimChain()[1], pki_.RimChain()[2]}, {pki_.RimChain()[2], pki_.RimChain()[3]}};
+      {board_.chain[1], board_.chain[2]},       {board_.chain[2], board_.chain[3]},
+      {board_.chain[3], board_.chain[4]},       {pki_.RimChain()[0], pki_.RimChain()[1]},
+      {pki_.RimChain()[1], pki_.RimChain()[2]}, {pki_.RimChain()[2], pki_.RimChain()[3]}};
   for (const auto& [subject, issuer] : links) {
     const Bytes nonce(32, 0x5a);
     auto response = evidence::ParseOcspResponse(Ask(evidence::MakeOcspRequest(subject, issuer, nonce)));
@@ -120,7 +121,8 @@ TEST_F(ServicesTest, UnknownCertificatesAreNotGood) {
   // An authority that is not ours, and bytes that are no request.
   const DevicePki other = LoadOrMakeDevicePki(dir_ + "/other", "GH100", clock_.Now()).value();
   const crypto::Certificate foreign = other.family.authority.certificate;
-  EXPECT_FALSE(evidence::ParseOcspResponse(Ask(evidence::MakeOcspRequest(foreign, other.root.authority.certificate, {}))).ok());
+  EXPECT_FALSE(
+      evidence::ParseOcspResponse(Ask(evidence::MakeOcspRequest(foreign, other.root.authority.certificate, {}))).ok());
   EXPECT_FALSE(evidence::ParseOcspResponse(Ask(Bytes{1, 2, 3})).ok());
   EXPECT_FALSE(evidence::ParseOcspResponse(Ask({})).ok());
 }
@@ -147,7 +149,8 @@ TEST_F(ServicesTest, HealthAndMetrics) {
 
 TEST_F(ServicesTest, RefusesBadAddresses) {
   const std::string taken = "127.0.0.1:" + std::to_string(http_->port());
-  for (const std::string& address : {std::string("127.0.0.1"), std::string("127.0.0.1:99999"), std::string("127.0.0.1:x"), taken}) {
+  for (const std::string& address :
+       {std::string("127.0.0.1"), std::string("127.0.0.1:99999"), std::string("127.0.0.1:x"), taken}) {
     auto second = HttpService::Listen(address, *endorsements_, clock_, {});
     ASSERT_FALSE(second.ok()) << address;
     EXPECT_EQ(second.error().code, "http.bind");

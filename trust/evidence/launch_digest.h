@@ -1,8 +1,8 @@
 // The launch digest of a process sandbox: what MEASUREMENT in its SNP report says, and how a relying party computes the
 // expected value from the published guest image (docs/formats/launch-digest.md).
 //
-// It is AMD's construction (SEV-SNP firmware ABI 8.17, PAGE_INFO of 0x70 bytes) over pages that we choose: for each image file
-// in order, one header page that names it, then its content in pages of 4 KiB.
+// It is AMD's construction (SEV-SNP firmware ABI 8.17, PAGE_INFO of 0x70 bytes) over pages that we choose: for each
+// image file in order, one header page that names it, then its content in pages of 4 KiB.
 #pragma once
 
 #include <string>

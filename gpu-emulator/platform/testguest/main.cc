@@ -62,8 +62,10 @@ std::string Report(FrameStream& platform, const std::string& hex, uint32_t vmpl)
 std::string MountTsm(FrameStream& platform, const std::string& dir) {
   const int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (fuse < 0) return "no /dev/fuse";
-  const std::string options = "fd=" + std::to_string(fuse) + ",rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions";
-  if (mount("ccgpu-tsm", dir.c_str(), "fuse", MS_NOSUID | MS_NODEV, options.c_str()) != 0) return std::string("mount: ") + strerror(errno);
+  const std::string options =
+      "fd=" + std::to_string(fuse) + ",rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions";
+  if (mount("ccgpu-tsm", dir.c_str(), "fuse", MS_NOSUID | MS_NODEV, options.c_str()) != 0)
+    return std::string("mount: ") + strerror(errno);
   Frame request;
   request.mutable_tsm();
   std::string answer = Ask(platform, request, {fuse});
@@ -118,7 +120,8 @@ std::string Facts(const ccgpu::platform::v1::GuestParams& params) {
   return text;
 }
 
-std::string Run(const std::vector<std::string>& words, FrameStream& platform, const ccgpu::platform::v1::GuestParams& params) {
+std::string Run(const std::vector<std::string>& words, FrameStream& platform,
+                const ccgpu::platform::v1::GuestParams& params) {
   const std::string& command = words[0];
   const auto arg = [&](size_t i) { return i < words.size() ? words[i] : std::string(); };
   if (command == "report") return Report(platform, arg(1), static_cast<uint32_t>(atoi(arg(2).c_str())));
