@@ -2,12 +2,19 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstring>
+#include <future>
 #include <thread>
 
 #include "base/file.h"
@@ -15,6 +22,7 @@
 #include "shim/host/guest.h"
 #include "shim/host/sha256.h"
 #include "shim/host/test_rig.h"
+#include "trust/kbs/initdata.h"
 
 namespace ccgpu::shim {
 namespace {
@@ -354,6 +362,72 @@ TEST_F(ShimTest, AGuestThatIsKilledEndsItsContainersAndTheShimSaysSo) {
   EXPECT_TRUE(DeleteTask("pod7", pod_bundle_).ok());
   Shutdown(pod_bundle_);
   EXPECT_THAT(Leftovers({"pod7", "app7"}, rig_->dir()), IsEmpty());
+}
+
+// A network namespace with a loopback, as CNI would make it; gone with the object.
+class NetworkNamespace {
+ public:
+  NetworkNamespace() {
+    thread_ = std::thread([this] {
+      ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
+      int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+      ifreq request{};
+      std::strcpy(request.ifr_name, "lo");
+      request.ifr_flags = IFF_UP | IFF_RUNNING;
+      ::ioctl(socket, SIOCSIFFLAGS, &request);
+      ::close(socket);
+      path_.set_value("/proc/" + std::to_string(::getpid()) + "/task/" + std::to_string(::gettid()) + "/ns/net");
+      end_.get_future().wait();
+    });
+    path = path_.get_future().get();
+  }
+  ~NetworkNamespace() {
+    end_.set_value();
+    thread_.join();
+  }
+  std::string path;
+
+ private:
+  std::promise<std::string> path_;
+  std::promise<void> end_;
+  std::thread thread_;
+};
+
+TEST_F(ShimTest, TheAgentAcceptsTheGpuFromInsideTheSandbox) {
+  if (!Machine::has_agent()) GTEST_SKIP() << "SKIPPED: ccgpu-agent or the driver libraries are not built";
+  NetworkNamespace network;
+  std::string uuid = Machine::Get().gpu_uuids().at(0);
+  rig_->WriteConfig("resolver_socket: " + rig_->resolver_socket() + "\n");
+  rig_->ServeResolver("app", {uuid});
+  policy::PodPolicy policy = PolicyFor("demo", "app", rootfs_, {"true"});
+  policy.host_network = false;
+  policy.gpus.count = 1;
+  policy.containers[0].gpus = 1;
+  Json spec = Rig::SandboxSpec("pod8", "demo", AnnotationFor(policy, {{"aa.toml", kbs::WriteAaToml({"https://127.0.0.1:1", ""})},
+                                                                     {"ccgpu-trust.yaml", Machine::Get().TrustDocument()}}));
+  spec["linux"]["namespaces"].push_back({{"type", "network"}, {"path", network.path}});
+  pod_bundle_ = rig_->MakeBundle("pod8", spec);
+  auto created = Create("pod8", pod_bundle_, false);
+  ASSERT_TRUE(created.ok()) << created.error().ToString();
+  ASSERT_TRUE(StartTask("pod8", pod_bundle_).ok());
+  // The file grows by events; each new line is told by inotify.
+  Fd notify(::inotify_init1(IN_CLOEXEC));
+  ::inotify_add_watch(notify.get(), (rig_->dir() + "/pods/pod8/events.jsonl").c_str(), IN_MODIFY);
+  std::string seen;
+  auto accepted = [&] {
+    seen.clear();
+    for (const auto& event : rig_->PodEvents("pod8")) seen += event.dump() + "\n";
+    return seen.find("attest.gpu-accepted") != std::string::npos;
+  };
+  for (bool done = accepted(); !done; done = accepted()) {
+    pollfd ready{notify.get(), POLLIN, 0};
+    ASSERT_EQ(::poll(&ready, 1, 20000), 1) << seen;
+    char piece[4096];
+    ASSERT_GT(::read(notify.get(), piece, sizeof piece), 0);
+  }
+  EXPECT_THAT(seen, HasSubstr("\"component\":\"ccgpu-agent\""));
+  EndPod("pod8");
+  EXPECT_THAT(Leftovers({"pod8"}, rig_->dir()), IsEmpty());
 }
 
 // A host that lies: it measures one document and hands in another.

@@ -81,8 +81,12 @@ Machine& Machine::Get() {
 Machine::Machine() : dir_(TempDir("machine")) {
   for (const char* sub : {"/run", "/state", "/image"}) (void)MakeDirs(dir_ + sub, 0700);
   (void)::symlink(Bin("ccgpu-guestd").c_str(), (dir_ + "/image/guestd").c_str());
-  // The sandbox only hands these out; what is in them is tested elsewhere.
-  for (const char* name : {"libcuda.so.1", "libnvidia-ml.so.1"}) (void)WriteFileAtomic(dir_ + "/image/" + name, name);
+  if (has_agent()) (void)::symlink(Bin("ccgpu-agent").c_str(), (dir_ + "/image/agent").c_str());
+  // Without the real ones anything will do: the sandbox only hands them out.
+  for (const char* name : {"libcuda.so.1", "libnvidia-ml.so.1"}) {
+    if (has_agent()) (void)::symlink(Bin(name).c_str(), (dir_ + "/image/" + name).c_str());
+    else (void)WriteFileAtomic(dir_ + "/image/" + name, name);
+  }
   int out[2];
   if (::pipe2(out, O_CLOEXEC) != 0) std::abort();
   Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -93,6 +97,25 @@ Machine::Machine() : dir_(TempDir("machine")) {
   pollfd ready{out[0], POLLIN, 0};
   if (::poll(&ready, 1, 120000) != 1) std::abort();  // keys of 4096 bits on a slow machine
   ::close(out[0]);
+}
+
+bool Machine::has_agent() {
+  return Exists(Bin("ccgpu-agent")) && Exists(Bin("libcuda.so.1")) && Exists(Bin("libnvidia-ml.so.1"));
+}
+
+std::string Machine::TrustDocument() {
+  auto stub = emulator::v1::Control::NewStub(
+      grpc::CreateChannel("unix:" + dir_ + "/run/emulator.sock", grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  emulator::v1::GetRootsResponse roots;
+  if (!stub->GetRoots(&context, {}, &roots).ok()) return "";
+  auto pem = [](std::string text) {
+    std::string out;
+    for (char c : text) out += c == '\n' ? std::string("\\n") : std::string(1, c);
+    return "[\"" + out + "\"]";
+  };
+  return "apiVersion: ccgpu.dev/v1alpha1\nkind: EvidenceTrust\nspec:\n  deviceRoots: " + pem(roots.device_root_pem()) +
+         "\n  rimRoots: " + pem(roots.rim_root_pem()) + "\n  insecureAcceptEmulated: true\n";
 }
 
 std::vector<std::string> Machine::gpu_uuids() {
@@ -336,8 +359,9 @@ policy::PodPolicy PolicyFor(const std::string& pod, const std::string& container
   return policy;
 }
 
-std::string AnnotationFor(const policy::PodPolicy& policy) {
+std::string AnnotationFor(const policy::PodPolicy& policy, const std::map<std::string, std::string>& more) {
   kbs::InitData init;
+  init.data = more;
   init.data[std::string(policy::kPodPolicyEntry)] = policy::WritePodPolicy(policy);
   return kbs::EncodeInitDataAnnotation(kbs::WriteInitData(init));
 }

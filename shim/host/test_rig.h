@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -28,6 +29,10 @@ class Machine {
   const std::string& dir() const { return dir_; }
   std::string platform_socket() const { return dir_ + "/run/platform.sock"; }
   std::vector<std::string> gpu_uuids();
+  // The agent and the driver libraries are built: the guest image is the real one.
+  static bool has_agent();
+  // An EvidenceTrust document that accepts this machine's GPUs.
+  std::string TrustDocument();
 
  private:
   Machine();
@@ -90,7 +95,8 @@ class Rig {
 // The policy that the spec of PodContainerSpec fits.
 policy::PodPolicy PolicyFor(const std::string& pod, const std::string& container, const std::string& rootfs,
                             const std::vector<std::string>& args);
-std::string AnnotationFor(const policy::PodPolicy& policy);
+// `more`: other entries of the initdata document.
+std::string AnnotationFor(const policy::PodPolicy& policy, const std::map<std::string, std::string>& more = {});
 // Guests of this sandbox that live, by the host's process numbers.
 std::vector<pid_t> GuestsOf(const std::string& sandbox);
 // What is left of these containers and sandboxes on this machine: guests, control groups, mounts below `dir`.
