@@ -72,11 +72,19 @@ def test_a_gpu_more():
 
 
 def test_a_container_more():
+    """It comes after the pod's own container, which rightly runs; the foreign one does not."""
+    node = shared(gpus=2)
+    sealed = control(node)
+
     def edit(p):
         extra = deep(main(p))
-        extra.update(name="extra", resources={})
+        extra.update(name="extra", resources={}, command=["sh", "-c", "echo ex''tra-ran"])
         p["spec"]["containers"].append(extra)
-    attack(edit, "policy.")
+    result = node.run(edited(sealed, edit))
+    refused(result, "policy.container")
+    assert "extra-ran" not in result.out, result
+    node.remove("policy")
+    node.wait_clean()
 
 
 def test_the_gpu_request_removed_means_not_bound():
