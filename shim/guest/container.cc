@@ -272,7 +272,7 @@ Status Containers::Command(const std::string& verb, const v1::ProcessRef& reques
   return container->runc->Command(verb, container->id, container->folder);
 }
 
-Status Containers::Delete(const v1::ProcessRef& request) {
+Status Containers::Delete(const v1::DeleteRequest& request) {
   ASSIGN_OR_RETURN(auto container, Find(request.id()));
   if (!request.exec_id().empty()) {
     Process process;
@@ -288,6 +288,7 @@ Status Containers::Delete(const v1::ProcessRef& request) {
   }
   std::lock_guard operation(container->operation);
   container->init.stdio->WaitDrained(kDrain);
+  if (request.sandbox_ends() && !container->poststop_hooks) return Ok();
   CleanUp(*container);
   std::lock_guard lock(mutex_);
   containers_.erase(request.id());

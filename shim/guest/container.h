@@ -28,7 +28,7 @@ class Containers {
   Status Resize(const v1::ResizeRequest& request);
   Status Update(const v1::UpdateRequest& request);
   Status Command(const std::string& verb, const v1::ProcessRef& request);  // pause, resume
-  Status Delete(const v1::ProcessRef& request);  // of a container or of one exec
+  Status Delete(const v1::DeleteRequest& request);  // of a container or of one exec
 
  private:
   struct Process {

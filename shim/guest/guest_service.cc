@@ -63,7 +63,7 @@ GuestService::GuestService(ttrpc::Server& server, Sandbox& sandbox, HostLink& ho
   On<v1::UpdateRequest>("Update", [=, this](const auto& r) { return ready([&] { return containers_.Update(r); }); });
   On<v1::ProcessRef>("Pause", [=, this](const auto& r) { return ready([&] { return containers_.Command("pause", r); }); });
   On<v1::ProcessRef>("Resume", [=, this](const auto& r) { return ready([&] { return containers_.Command("resume", r); }); });
-  On<v1::ProcessRef>("Delete", [=, this](const auto& r) { return ready([&] { return containers_.Delete(r); }); });
+  On<v1::DeleteRequest>("Delete", [=, this](const auto& r) { return ready([&] { return containers_.Delete(r); }); });
 }
 
 Status GuestService::Serve(Fd task_channel) {

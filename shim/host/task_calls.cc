@@ -50,7 +50,7 @@ ttrpc::Reply TaskService::Kill(const containerd::KillRequest& request) {
 
 ttrpc::Reply TaskService::Delete(const containerd::DeleteRequest& request) {
   containerd::DeleteResponse response;
-  bool single = false, sandbox = false, in_guest;
+  bool sandbox = false, ends, in_guest;
   Cgroup cgroup;
   {
     std::lock_guard lock(mutex_);
@@ -61,7 +61,9 @@ ttrpc::Reply TaskService::Delete(const containerd::DeleteRequest& request) {
       return Reply::Fail(Code::kFailedPrecondition, "cannot delete a running process");
     const Container& container = containers_[request.id()];
     sandbox = container.facts.kind == ContainerKind::kPodSandbox;
-    single = container.facts.kind == ContainerKind::kSingle;
+    // A sandbox that was made for one container goes with it.
+    ends = request.exec_id().empty() &&
+           (sandbox || (container.facts.kind == ContainerKind::kSingle && containers_.size() == 1));
     in_guest = !sandbox && (request.exec_id().empty() || process->pid != 0);
     cgroup = container.cgroup;
     response.set_pid(static_cast<uint32_t>(process->pid));
@@ -69,16 +71,17 @@ ttrpc::Reply TaskService::Delete(const containerd::DeleteRequest& request) {
     *response.mutable_exited_at() = process->exited_at;
   }
   if (in_guest) {
-    v1::ProcessRef ask;
+    v1::DeleteRequest ask;
     ask.set_id(request.id());
     ask.set_exec_id(request.exec_id());
+    ask.set_sandbox_ends(ends);
     if (auto guest = pod_.guest()) (void)guest->Call("Delete", ask, kShortTimeout);  // gone with the guest otherwise
   }
+  if (ends) pod_.End(kEndTimeout);
   if (request.exec_id().empty() && !sandbox) {
     cgroup.KillAll();
     cgroup.Remove();  // what runc could not, or nobody did because the guest ended first
   }
-  bool last = false;
   {
     std::lock_guard lock(mutex_);
     auto it = containers_.find(request.id());
@@ -89,7 +92,6 @@ ttrpc::Reply TaskService::Delete(const containerd::DeleteRequest& request) {
     }
     if (it->second.oom && it->second.oom->fd() >= 0) server_.loop().Remove(it->second.oom->fd());
     containers_.erase(it);
-    last = containers_.empty();
     containerd::TaskDelete event;
     event.set_container_id(request.id());
     event.set_id(request.id());
@@ -98,7 +100,6 @@ ttrpc::Reply TaskService::Delete(const containerd::DeleteRequest& request) {
     *event.mutable_exited_at() = response.exited_at();
     publisher_.Publish("/tasks/delete", "containerd.events.TaskDelete", event);
   }
-  if (sandbox || (single && last)) pod_.End(kEndTimeout);
   return Reply::Ok(response.SerializeAsString());
 }
 

@@ -126,8 +126,9 @@ Cgroup::Cgroup(const std::string& cgroups_path, const std::string& root) {
     folders_.push_back(root + relative);
     return;
   }
+  // On a hybrid machine one of them is the v2 hierarchy, without controllers; runc makes a folder there as well.
   for (const auto& name : Subfolders(root))
-    if (IsFs(root + "/" + name, kCgroup1Magic)) folders_.push_back(root + "/" + name + relative);
+    if (IsFs(root + "/" + name, kCgroup1Magic) || IsFs(root + "/" + name, kCgroup2Magic)) folders_.push_back(root + "/" + name + relative);
 }
 
 std::string Cgroup::Folder(const std::string& controller) const {
