@@ -41,6 +41,7 @@ std::string ListenerPath() {
 int ServeAction(const Flags& flags) {
   ::mallopt(M_ARENA_MAX, 1);  // one shim per pod: memory counts, speed is runc's
   ::mallopt(M_TRIM_THRESHOLD, 64 << 10);
+  ::prctl(PR_SET_NAME, "containerd-shim");  // started through /proc/self/exe it would be called exe
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGCHLD, SIG_IGN);  // loggers: nobody waits for them
   sigset_t ending;
