@@ -6,7 +6,8 @@
 
 #include "base/fd.h"
 #include "base/file.h"
-#include "base/ttrpc/socket.h"
+#include "base/ttrpc/client.h"
+#include "shim/api/names.h"
 #include "shim/host/actions.h"
 #include "shim/host/bundle_state.h"
 #include "shim/host/task_options.h"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr int kGuestWaitMillis = 3000;  // containerd gives five seconds for all of it
 constexpr auto kAlive = std::chrono::milliseconds(100);
+constexpr auto kAnswer = std::chrono::milliseconds(500);
 
 // Closing the shim's connection killed the guest already; this makes sure and waits.
 void EndGuest(const BundleState& state) {
@@ -30,6 +32,13 @@ void EndGuest(const BundleState& state) {
   ::poll(&gone, 1, kGuestWaitMillis);
 }
 
+// A connection alone proves nothing: a shim that is just dying still has its socket.
+bool Answers(const std::string& socket) {
+  auto client = ttrpc::Client::ConnectUnix(socket, kAlive);
+  if (!client.ok()) return false;
+  return client->CallRaw(kTaskService, "Connect", "", kAnswer).ok();
+}
+
 }  // namespace
 
 Result<std::string> DeleteAction(const Flags& flags) {
@@ -38,7 +47,7 @@ Result<std::string> DeleteAction(const Flags& flags) {
   auto spec = ReadBundleSpec(bundle);
   auto state = ReadBundle(bundle);
   std::string socket = spec.ok() ? SocketPath(flags.address, flags.ns, GroupOf(*spec, flags.id)) : "";
-  bool shim_lives = !socket.empty() && ttrpc::ConnectUnix(socket, kAlive).ok();
+  bool shim_lives = !socket.empty() && Answers(socket);
   // A pod's shim that lives goes on serving the pod's other containers; of this one only files are left.
   if (!shim_lives && state.ok()) EndGuest(*state);
   if (spec.ok()) {

@@ -183,7 +183,12 @@ Rig::Rig() : dir_(TempDir("rig")) {
 
 Rig::~Rig() {
   for (const auto& bundle : bundles_) {
-    if (pid_t pid = ShimPid(bundle); pid > 0) ::kill(pid, SIGKILL);
+    if (pid_t pid = ShimPid(bundle); pid > 0) {
+      Fd shim(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+      ::kill(pid, SIGKILL);
+      pollfd gone{shim.get(), POLLIN, 0};
+      ::poll(&gone, 1, 5000);
+    }
     (void)Delete(bundle.substr(bundle.rfind('/') + 1), bundle);
   }
   containerd_->Stop();
