@@ -1,4 +1,5 @@
-// digits: classifies handwritten digits on a GPU with a model that is only readable with a key that the broker releases.
+// digits: classifies handwritten digits on a GPU with a model that is only readable with a key that the broker
+// releases.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -20,11 +21,12 @@ struct Options {
 };
 
 [[noreturn]] void Usage(int code) {
-  std::fprintf(code ? stderr : stdout,
-               "usage: digits [--data DIR] [--repeat N]\n"
-               "  DIR holds model.enc, optdigits-test.csv and digits.ptx (default: the current folder)\n"
-               "  the key comes from the pod's agent: kbs:///default/digits/model-key, or $DIGITS_KEY_RESOURCE\n"
-               "exit: 0 GPU and CPU agree on every image, 1 they differ, 2 usage, 3 no key or no model, 4 a CUDA error\n");
+  std::fprintf(
+      code ? stderr : stdout,
+      "usage: digits [--data DIR] [--repeat N] | --help | --version\n"
+      "  DIR holds model.enc, optdigits-test.csv and digits.ptx (default: the current folder)\n"
+      "  the key comes from the pod's agent: kbs:///default/digits/model-key, or $DIGITS_KEY_RESOURCE\n"
+      "exit: 0 GPU and CPU agree on every image, 1 they differ, 2 usage, 3 no key or no model, 4 a CUDA error\n");
   std::exit(code);
 }
 
@@ -33,10 +35,17 @@ Options Parse(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string arg = argv[i];
     if (arg == "--help") Usage(0);
+    if (arg == "--version") {
+      std::printf("digits %s\n", CCGPU_VERSION);
+      std::exit(0);
+    }
     if (i + 1 == argc) Usage(2);
-    if (arg == "--data") options.data = argv[++i];
-    else if (arg == "--repeat") options.repeat = std::atoi(argv[++i]);
-    else Usage(2);
+    if (arg == "--data")
+      options.data = argv[++i];
+    else if (arg == "--repeat")
+      options.repeat = std::atoi(argv[++i]);
+    else
+      Usage(2);
   }
   if (options.repeat < 1) Usage(2);
   return options;
@@ -57,8 +66,10 @@ std::vector<int> ClassifyOnGpu(digits::Cuda& cuda, const digits::Model& model, c
     cuda.ToDevice(address, values.data(), values.size() * sizeof(float));
     return address;
   };
-  uint64_t pixels = upload(images.pixels), weight1 = upload(model.weight1), bias1 = upload(model.bias1), weight2 = upload(model.weight2), bias2 = upload(model.bias2);
-  uint64_t hidden = cuda.Allocate(sizeof(float) * static_cast<size_t>(count * model.hidden)), scores = cuda.Allocate(sizeof(float) * static_cast<size_t>(count * model.classes));
+  uint64_t pixels = upload(images.pixels), weight1 = upload(model.weight1), bias1 = upload(model.bias1),
+           weight2 = upload(model.weight2), bias2 = upload(model.bias2);
+  uint64_t hidden = cuda.Allocate(sizeof(float) * static_cast<size_t>(count * model.hidden)),
+           scores = cuda.Allocate(sizeof(float) * static_cast<size_t>(count * model.classes));
   uint64_t found = cuda.Allocate(sizeof(int) * static_cast<size_t>(count));
   int inputs = model.inputs, units = model.hidden, classes = model.classes, relu = 1, plain = 0;
   void* first[] = {&pixels, &weight1, &bias1, &hidden, &count, &inputs, &units, &relu};

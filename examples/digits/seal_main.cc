@@ -1,5 +1,6 @@
 // digits-seal MODEL KEY-FILE OUT: encrypts the model; makes KEY-FILE (32 random bytes) if it is not there.
 #include <cstdio>
+#include <string_view>
 
 #include "base/crypto/digest.h"
 #include "base/file.h"
@@ -7,10 +8,13 @@
 
 int main(int argc, char** argv) {
   using namespace ccgpu;
-  if (argc != 4) {
-    std::fprintf(stderr, "usage: digits-seal MODEL KEY-FILE OUT\n");
-    return 2;
-  }
+  constexpr char kUsage[] =
+      "usage: digits-seal MODEL KEY-FILE OUT\n  encrypts MODEL into OUT with the 32 bytes of KEY-FILE, which is made "
+      "if it is not there\n";
+  const std::string_view first = argc == 2 ? argv[1] : "";
+  if (first == "--help") return std::fputs(kUsage, stdout), 0;
+  if (first == "--version") return std::printf("digits-seal %s\n", CCGPU_VERSION), 0;
+  if (argc != 4) return std::fputs(kUsage, stderr), 2;
   auto seal = [&]() -> Status {
     const std::string key_file = argv[2];
     if (!Exists(key_file)) RETURN_IF_ERROR(WriteFileAtomic(key_file, AsText(crypto::SystemRandom().Take(32)), 0600));
