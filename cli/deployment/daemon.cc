@@ -71,6 +71,12 @@ Result<Daemon> Start(const Command& command, const std::string& log_path) {
   return Daemon{command.name, pid, StartTime(pid)};
 }
 
+Result<Daemon> Running(int pid) {
+  const uint64_t start = StartTime(pid);
+  if (start == 0) return Err("deployment.died", std::to_string(pid), "is not a running process");
+  return Daemon{std::to_string(pid), pid, start};
+}
+
 Status RunToEnd(const Command& command, const std::string& log_path) {
   ASSIGN_OR_RETURN(Daemon child, Start(command, log_path));
   int status = 0;

@@ -25,6 +25,9 @@ struct Command {
 
 // Starts it in a session of its own, standard input closed, output and errors appended to `log_path`.
 Result<Daemon> Start(const Command& command, const std::string& log_path);
+// A process that runs already, by its pid. Errors: deployment.died.
+Result<Daemon> Running(int pid);
+
 // Whether this very process (not another with its pid) still runs.
 bool IsAlive(const Daemon& daemon);
 // SIGTERM, then SIGKILL after `grace`; returns when it is gone. Fine if it is gone already.

@@ -220,6 +220,18 @@ void RemovePods(const Layout& layout, const Progress& progress) {
   }
 }
 
+// Shims that outlived their containerd (killed while it was starting one); each takes its guest with it.
+void StopOrphanShims(const Layout& layout) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    auto command = ReadFile(entry.path() / "cmdline", 1 << 16);
+    if (!command.ok() || command->find("containerd-shim-") == std::string::npos || command->find('\0' + layout.ContainerdSocket() + '\0') == std::string::npos) continue;
+    if (auto daemon = Running(std::stoi(name)); daemon.ok()) Stop(*daemon, milliseconds(0));
+  }
+}
+
 void UnmountBelow(const std::string& folder) {
   auto mounts = ReadFile("/proc/self/mounts");
   if (!mounts.ok()) return;
@@ -242,6 +254,7 @@ Status TearDown(const Layout& layout, std::vector<Daemon> daemons, const Progres
     if (IsAlive(*daemon)) progress("stopping " + daemon->name);
     Stop(*daemon, kStopGrace);
   }
+  StopOrphanShims(layout);
   UnmountBelow(layout.state);
   if (auto addresses = ChooseAddresses(layout); addresses.ok() && ::if_nametoindex(addresses->bridge.c_str()) != 0) {
     (void)RunToEnd({"ip", {"ip", "link", "delete", addresses->bridge}, {}}, layout.Log("ip"));

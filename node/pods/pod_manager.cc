@@ -88,27 +88,31 @@ void PodManager::SweepEvents() {
   for (const auto& path : gone) std::filesystem::remove_all(path, error);
 }
 
-// Sandboxes whose record was lost (a crash between the runtime's answer and our note of it never happens: uid is noted first).
-void PodManager::Sweep() {
-  for (std::chrono::milliseconds pause{100};; pause = std::min(pause * 2, std::chrono::milliseconds(5000))) {
-    std::set<std::string> known;
-    for (const auto& pod : List()) known.insert(pod->uid());
-    SweepEvents();
-    if (auto all = env_.cri.ListSandboxes({{kManagedByLabel, "true"}}); all.ok()) {
-      for (const auto& one : *all) {
-        const std::string& uid = one.metadata().uid();
-        if (known.count(uid) != 0) continue;
-        bool newer = false;  // a pod that was taken in while we listed
-        for (const auto& pod : List()) newer = newer || pod->uid() == uid;
-        if (newer) continue;
-        log::Warning("removing a sandbox that belongs to no pod", {{"sandbox", one.id()}, {"pod", one.metadata().name()}});
-        for (const auto& status : {env_.cri.StopSandbox(one.id()), env_.cri.RemoveSandbox(one.id())}) {
-          if (!status.ok()) log::Warning("cannot remove it", {{"why", status.error().ToString()}});
-        }
-        if (!env_.cgroup_parent.empty()) RemoveCgroup(env_.cgroup_parent + "/pod" + uid);
-      }
-      return;
+// Removes what the runtime has of pods that we do not know. False when the runtime did not answer.
+bool PodManager::SweepSandboxes() {
+  auto all = env_.cri.ListSandboxes({{kManagedByLabel, "true"}});  // listed first: a pod that is taken in meanwhile is known below
+  if (!all.ok()) return false;
+  std::set<std::string> known;
+  for (const auto& pod : List()) known.insert(pod->uid());
+  for (const auto& one : *all) {
+    const std::string& uid = one.metadata().uid();
+    if (known.count(uid) != 0) continue;
+    log::Warning("removing a sandbox that belongs to no pod", {{"sandbox", one.id()}, {"pod", one.metadata().name()}});
+    for (const auto& status : {env_.cri.StopSandbox(one.id()), env_.cri.RemoveSandbox(one.id())}) {
+      if (!status.ok()) log::Warning("cannot remove it", {{"why", status.error().ToString()}});
     }
+    if (!env_.cgroup_parent.empty()) RemoveCgroup(env_.cgroup_parent + "/pod" + uid);
+  }
+  return true;
+}
+
+// For as long as we run, as the kubelet does: a sandbox that the runtime was still starting for us when we were killed shows up
+// only later, perhaps after its pod was removed.
+void PodManager::Sweep() {
+  constexpr std::chrono::milliseconds kSteady{2000};
+  for (std::chrono::milliseconds pause{100};;) {
+    if (pause < kSteady) SweepEvents();
+    pause = SweepSandboxes() ? kSteady : std::min(pause * 2, kSteady);
     std::unique_lock lock(mutex_);
     if (stop_.wait_for(lock, pause, [this] { return detached_; })) return;
   }

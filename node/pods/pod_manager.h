@@ -37,6 +37,7 @@ class PodManager {
  private:
   explicit PodManager(PodEnvironment environment) : env_(std::move(environment)) {}
   Status CheckImages(const PodSpec& spec);
+  bool SweepSandboxes();
   void Sweep();
   void SweepEvents();
 

@@ -47,6 +47,40 @@ Reaper::Reaper(ttrpc::Loop& loop) : loop_(loop) {
   });
 }
 
+namespace {
+
+struct Child {
+  const char* path;
+  const char* cwd;  // may be null
+  char* const* argv;
+  char* const* env;
+  const std::vector<Fd>* fds;  // become 0, 1, 2, ...
+  volatile int* error;         // errno of what failed in the child
+};
+
+// vfork: the child shares our memory and only makes system calls, so its errno comes back without a pipe. A function of its own,
+// so that the parent has no variables in registers that the child could change.
+__attribute__((noinline)) pid_t StartChild(const Child& child) {
+  const int count = static_cast<int>(child.fds->size());
+  const pid_t pid = ::vfork();
+  if (pid != 0) return pid;
+  ::setsid();
+  for (int i = 0; i < count; ++i) {
+    if (::dup2((*child.fds)[static_cast<size_t>(i)].get(), i) < 0) *child.error = errno, ::_exit(127);
+  }
+  ::syscall(SYS_close_range, count < 3 ? 3 : count, ~0u, CLOSE_RANGE_CLOEXEC);
+  if (child.cwd && ::chdir(child.cwd) != 0) *child.error = errno, ::_exit(127);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::signal(SIGPIPE, SIG_DFL);
+  ::execve(child.path, child.argv, child.env);
+  *child.error = errno;
+  ::_exit(127);
+}
+
+}  // namespace
+
 Result<pid_t> Reaper::Start(const Spawn& spawn, OnExit on_exit) {
   std::vector<char*> argv, env;
   for (const auto& arg : spawn.args) argv.push_back(const_cast<char*>(arg.c_str()));
@@ -68,24 +102,7 @@ Result<pid_t> Reaper::Start(const Spawn& spawn, OnExit on_exit) {
   const char* cwd = spawn.cwd.empty() ? nullptr : spawn.cwd.c_str();
   int error = 0;
   std::lock_guard lock(mutex_);  // no sweep between the child's start and our watch
-  // vfork: the child shares our memory and only makes system calls, so its errno comes back without a pipe.
-  volatile int* child_error = &error;
-  pid_t pid = ::vfork();
-  if (pid == 0) {
-    ::setsid();
-    for (int i = 0; i < count; ++i) {
-      if (::dup2(sources[static_cast<size_t>(i)].get(), i) < 0) *child_error = errno, ::_exit(127);
-    }
-    ::syscall(SYS_close_range, count < 3 ? 3 : count, ~0u, CLOSE_RANGE_CLOEXEC);
-    if (cwd && ::chdir(cwd) != 0) *child_error = errno, ::_exit(127);
-    sigset_t none;
-    sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    ::signal(SIGPIPE, SIG_DFL);
-    ::execve(path, argv.data(), env.data());
-    *child_error = errno;
-    ::_exit(127);
-  }
+  const pid_t pid = StartChild({path, cwd, argv.data(), env.data(), &sources, &error});
   if (pid < 0) return ErrnoError("process.start", "fork for", spawn.path);
   if (error != 0) {
     ::waitpid(pid, nullptr, 0);

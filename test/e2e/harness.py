@@ -120,16 +120,18 @@ class Node:
     def leftovers(self):
         found = []
         state = str(self.state)
-        for process in pathlib.Path("/proc").iterdir():
-            if not process.name.isdigit():
-                continue
+        emulator = self.daemons().get("ccgpu-emulator")
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
             try:
                 command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                name = (process / "comm").read_text().strip()
+                parent = int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
             except OSError:
                 continue
-            if name.startswith(("containerd-shim", "ccgpu-guestd", "ccgpu-agent")) or "containerd-shim-ccgpu" in command:
-                found.append(f"process {process.name} {command or name}")
+            name = pathlib.PurePath(command.split(" ")[0]).name
+            # Ours: shims name our containerd; guests are children of our emulator, or orphans. (Other deployments may run beside us.)
+            ours = (name.startswith("containerd-shim") and state in command) or (name == "ccgpu-guestd" and parent in (0, 1, emulator))
+            if ours and alive(process.name):
+                found.append(f"process {process.name} {command}")
         for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
             point = line.split()[1]
             if point.startswith(state):

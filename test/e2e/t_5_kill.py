@@ -3,22 +3,25 @@ import os
 import signal
 import subprocess
 
-from e2e.harness import Node, pod, shared, wait_for
+from e2e import harness
+from e2e.harness import alive, pod, shared, wait_for
 
 # Moments of a pod's way, by the event or state that shows that it is reached.
 STEPS = ["start", "sandbox", "attested", "running"]
 
 
 def processes(name):
+    """By the name that a program gives itself: the sandbox's programs run from sealed memory and have no path."""
     found = []
     for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/comm") as comm:
-                    if comm.read().strip() == name[:15]:
-                        found.append(int(entry))
-            except OSError:
-                pass
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/cmdline", "rb") as line:
+                if os.path.basename(line.read().split(b"\0")[0].decode(errors="replace")) == name and alive(int(entry)):
+                    found.append(int(entry))
+        except OSError:
+            pass
     return found
 
 
@@ -41,11 +44,12 @@ def killed(victim, step):
     node = shared(gpus=1)
     name = "victim"
     sealed = node.seal(pod(name, "sleep 60"))
-    running = subprocess.Popen([str(__import__("e2e.harness").harness.BUILD / "bin" / "ccgpu"), "run", str(sealed), "--timeout", "30s"],
+    running = subprocess.Popen([str(harness.BUILD / "bin" / "ccgpu"), "run", str(sealed), "--timeout", "30s"],
                                env=dict(os.environ, CCGPU_STATE=str(node.state)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         wait_for(lambda: reached(node, name, step) or running.poll() is not None, 20, lambda: f"step {step} of {victim}")
         targets = processes(victim) if victim not in node.daemons() else [node.daemons()[victim]]
+        assert targets or step == "start", f"no {victim} to kill at {step}"
         for pid in targets:
             os.kill(pid, signal.SIGKILL)
         if victim in node.daemons():
