@@ -1,6 +1,7 @@
-// Copies between a pod and its GPU through libcuda.so.1, timed one by one. test/bench/copy.py runs it in a sealed pod, where the GPU
-// is in hopper-cc mode and every byte crosses the link encrypted. Prints one JSON object: MiB per second of each copy, and MiB per second of
-// this process's CPU time over all copies to the device, which hardly depends on what else the machine does.
+// Copies between a pod and its GPU through libcuda.so.1, timed one by one. test/bench/throughput.py runs it in a sealed
+// pod, where the GPU is in hopper-cc mode and every byte crosses the link encrypted. Prints one JSON object: MiB per
+// second of each copy, and MiB per second of this process's CPU time over all copies to the device, which depends less
+// on what else the machine does.
 //
 //   ccgpu-bench-copy [MIB [ROUNDS]]
 #include <time.h>
@@ -76,7 +77,7 @@ int main(int argc, char** argv) {
     cpu += used;
   }
   cuda.Free(memory);
-  std::printf("{\"device\": \"%s\", \"mib\": %d, \"h2d\": %s, \"d2h\": %s, \"h2d_cpu\": %.1f}\n", cuda.DeviceName().c_str(), mib, List(h2d).c_str(),
-              List(d2h).c_str(), mib * rounds / cpu);
+  std::printf("{\"device\": \"%s\", \"mib\": %d, \"h2d\": %s, \"d2h\": %s, \"h2d_cpu\": %.1f}\n",
+              cuda.DeviceName().c_str(), mib, List(h2d).c_str(), List(d2h).c_str(), mib * rounds / cpu);
   return 0;
 }

@@ -89,12 +89,14 @@ def memory(node):
     """Resident memory of idle pods, after the key has been fetched where there is an agent."""
     pods = {"memgpu": with_key(node, "memgpu"), "memplain": node.seal(pod("memplain", "echo ready; sleep 600", gpus=0)),
             "memstock": node.file("memstock.yaml", stock("memstock", "echo ready; sleep 600"))}
-    rss, pss = {}, {}
+    rss, pss, image = {}, {}, 0.0
     for name, manifest in pods.items():
         start(node, manifest, name)
         parts = parts_of(node, name)
         rss[name] = parts["shim"].rss_mib()
         pss[name] = {part: process.pss_mib() for part, process in parts.items()}
+        if "guestd" in parts:
+            image = max(image, parts["guestd"].memfds_mib())
         node.remove(name)
 
     def told(name):
@@ -103,5 +105,6 @@ def memory(node):
         row("memory.shim", max(rss["memgpu"], rss["memplain"]), "MiB", "containerd-shim-runc-v2", rss["memstock"], "value <= 4",
             f"VmRSS; with a GPU {rss['memgpu']:.2f}, without {rss['memplain']:.2f}"),
         row("memory.pod", sum(pss["memgpu"].values()), "MiB", "containerd-shim-runc-v2 and pause", sum(pss["memstock"].values()), "value <= 12",
-            f"PSS, one pod on the node: {told('memgpu')}; without a GPU: {told('memplain')}; stock: {told('memstock')}"),
+            f"PSS, one pod on the node: {told('memgpu')}; without a GPU: {told('memplain')}; stock: {told('memstock')}; "
+            f"besides, the sandbox holds {image:.1f} of sealed image, counted only where it is mapped"),
     ]

@@ -31,6 +31,18 @@ class Process:
     def pss_mib(self):
         return self._kib("smaps_rollup", "Pss") / 1024
 
+    def memfds_mib(self):
+        """Memory of the memfds this process holds open, mapped or not: the sealed image that the sandbox was started from."""
+        sizes = {}
+        for entry in self.folder.joinpath("fd").iterdir():
+            try:
+                if "/memfd:" in os.readlink(entry):
+                    found = entry.stat()
+                    sizes[found.st_ino] = found.st_blocks * 512
+            except OSError:
+                pass  # closed meanwhile
+        return sum(sizes.values()) / (1 << 20)
+
 
 def all_processes():
     found = []

@@ -32,7 +32,7 @@ def arguments():
     parser.add_argument("build", type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help=f"one of {', '.join(GROUPS)}, or (part of) a row's name")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the rows as a JSON list")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     given.groups = [given.name] if given.name in GROUPS else [group for group, (_, _, names) in GROUPS.items() if any(given.name in name for name in names)]
     if not given.groups:
         parser.error(f"no benchmark is called {given.name}; there are {', '.join(name for _, _, names in GROUPS.values() for name in names)}")
@@ -49,7 +49,8 @@ def machine():
 
 def clear(node):
     """What a failed measurement left would be in the way of the next one."""
-    for left in node.ccgpu("ps", "--json").json() if node else []:
+    listed = node.ccgpu("ps", "--json") if node else None
+    for left in listed.json() if listed and listed.code == 0 else []:
         node.remove(left["name"])
 
 
