@@ -16,8 +16,10 @@ namespace {
 
 Result<std::unique_ptr<Nvml>> OpenGpus(const std::string& library) {
   if (library.empty() || !Exists(library)) return std::unique_ptr<Nvml>();
-  // In an emulated sandbox the library is always there; the driver's socket only with GPUs. Real hardware has no such variable.
-  if (const char* socket = std::getenv("CCGPU_DRIVER_SOCKET"); socket && !Exists(socket)) return std::unique_ptr<Nvml>();
+  // In an emulated sandbox the library is always there; the driver's socket only with GPUs. Real hardware has no such
+  // variable.
+  if (const char* socket = std::getenv("CCGPU_DRIVER_SOCKET"); socket && !Exists(socket))
+    return std::unique_ptr<Nvml>();
   return Nvml::Open(library);
 }
 

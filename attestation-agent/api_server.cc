@@ -63,13 +63,18 @@ struct ApiServer::Impl {
     server.set_keep_alive_timeout(1);
     server.set_tcp_nodelay(true);
     server.set_payload_max_length(64 << 10);
-    server.Get(R"(/cdh/resource/(.*))", [this](const Request& request, Response& response) { Resource(request.matches[1], response); });
+    server.Get(R"(/cdh/resource/(.*))",
+               [this](const Request& request, Response& response) { Resource(request.matches[1], response); });
     server.Get("/aa/token", [this](const Request& request, Response& response) { GetToken(request, response); });
     server.Get("/aa/evidence", [this](const Request& request, Response& response) { CpuEvidence(request, response); });
-    server.Get("/aa/additional-evidence", [this](const Request& request, Response& response) { DeviceEvidence(request, response); });
+    server.Get("/aa/additional-evidence",
+               [this](const Request& request, Response& response) { DeviceEvidence(request, response); });
     server.Get("/info", [this](const Request&, Response& response) { Info(response); });
-    server.Get("/attest/status", [this](const Request&, Response& response) { response.set_content(parts.gate.StatusJson() + "\n", kJson); });
-    server.Get("/ccgpu/evidence", [this](const Request& request, Response& response) { WholeEvidence(request, response); });
+    server.Get("/attest/status", [this](const Request&, Response& response) {
+      response.set_content(parts.gate.StatusJson() + "\n", kJson);
+    });
+    server.Get("/ccgpu/evidence",
+               [this](const Request& request, Response& response) { WholeEvidence(request, response); });
     server.set_error_handler([](const Request& request, Response& response) {
       if (!response.body.empty()) return;
       if (response.status == 404 && request.method != "GET") response.status = 405;
@@ -86,7 +91,8 @@ struct ApiServer::Impl {
       return parts.broker.GetResource(path);
     }();
     if (!resource.ok()) {
-      parts.events.Tell(resource.error().code, resource.error().text, "kbs:///" + path + (resource.error().subject.empty() ? "" : ": " + resource.error().subject));
+      parts.events.Tell(resource.error().code, resource.error().text,
+                        "kbs:///" + path + (resource.error().subject.empty() ? "" : ": " + resource.error().subject));
       return Fail(response, resource.error());
     }
     parts.events.Tell("broker.released", "the broker released it to this pod", "kbs:///" + path);
@@ -143,8 +149,11 @@ ApiServer::ApiServer(ApiParts parts) : impl_(std::make_unique<Impl>(std::move(pa
 ApiServer::~ApiServer() = default;
 
 Result<int> ApiServer::Bind(int port) {
-  const int got = port == 0 ? impl_->server.bind_to_any_port("127.0.0.1") : (impl_->server.bind_to_port("127.0.0.1", port) ? port : -1);
-  if (got < 0) return Err("agent.listen", "127.0.0.1:" + std::to_string(port), "cannot be bound: is another program of the pod using it?");
+  const int got = port == 0 ? impl_->server.bind_to_any_port("127.0.0.1")
+                            : (impl_->server.bind_to_port("127.0.0.1", port) ? port : -1);
+  if (got < 0)
+    return Err("agent.listen", "127.0.0.1:" + std::to_string(port),
+               "cannot be bound: is another program of the pod using it?");
   return got;
 }
 void ApiServer::Run() { impl_->server.listen_after_bind(); }

@@ -26,7 +26,9 @@ std::string SessionOf(const httplib::Response& response) {
 // What the broker says when it refuses, as our error: its own reason when it explains itself.
 Error Refusal(const httplib::Response& response, const std::string& path) {
   auto body = kbs::ParseErrorBody(response.body);
-  if (!body.ok()) return Err("broker.refused", path, "the broker answered " + std::to_string(response.status) + " without saying why");
+  if (!body.ok())
+    return Err("broker.refused", path,
+               "the broker answered " + std::to_string(response.status) + " without saying why");
   if (body->why) return *body->why;
   return Err("broker.refused", path, "the broker answered " + std::to_string(response.status) + ": " + body->detail);
 }
@@ -61,8 +63,13 @@ struct BrokerClient::Http {
   }
 };
 
-BrokerClient::BrokerClient(kbs::BrokerAddress broker, std::string init_data_text, Collector& collector, const Clock& clock)
-    : broker_(std::move(broker)), init_data_text_(std::move(init_data_text)), collector_(collector), clock_(clock), key_(kbs::TeeKey::Generate()) {}
+BrokerClient::BrokerClient(kbs::BrokerAddress broker, std::string init_data_text, Collector& collector,
+                           const Clock& clock)
+    : broker_(std::move(broker)),
+      init_data_text_(std::move(init_data_text)),
+      collector_(collector),
+      clock_(clock),
+      key_(kbs::TeeKey::Generate()) {}
 BrokerClient::~BrokerClient() = default;
 
 Result<Token> BrokerClient::Attest() {
@@ -72,8 +79,9 @@ Result<Token> BrokerClient::Attest() {
   httplib::Client& client = *http_->client;
 
   // Request and challenge.
-  ASSIGN_OR_RETURN(httplib::Response challenged,
-                   http_->Send(broker_.url, "/auth", client.Post(Path("/auth"), kbs::AuthRequest().ToJson(), "application/json")));
+  ASSIGN_OR_RETURN(
+      httplib::Response challenged,
+      http_->Send(broker_.url, "/auth", client.Post(Path("/auth"), kbs::AuthRequest().ToJson(), "application/json")));
   if (challenged.status != 200) return Refusal(challenged, "/auth");
   ASSIGN_OR_RETURN(kbs::Challenge challenge, kbs::ParseChallenge(challenged.body));
   const std::string session = SessionOf(challenged);
@@ -88,8 +96,9 @@ Result<Token> BrokerClient::Attest() {
   attest.primary_evidence_json = evidence::SnpEvidenceToJson(evidence.cpu);
   attest.additional_evidence = evidence.additional_evidence;
   const httplib::Headers headers = {{"Cookie", std::string(kbs::kSessionCookie) + "=" + session}};
-  ASSIGN_OR_RETURN(httplib::Response attested,
-                   http_->Send(broker_.url, "/attest", client.Post(Path("/attest"), headers, attest.ToJson(), "application/json")));
+  ASSIGN_OR_RETURN(
+      httplib::Response attested,
+      http_->Send(broker_.url, "/attest", client.Post(Path("/attest"), headers, attest.ToJson(), "application/json")));
   if (attested.status != 200) return Refusal(attested, "/attest");
 
   Token token;
@@ -118,9 +127,11 @@ Result<Bytes> BrokerClient::GetResource(const std::string& path) {
     ASSIGN_OR_RETURN(Token token, TokenLocked(fresh));
     const httplib::Headers headers = {{"Authorization", "Bearer " + token.jwt}};
     const std::string url_path = Path("/resource/" + path);
-    ASSIGN_OR_RETURN(httplib::Response response, http_->Send(broker_.url, url_path, http_->client->Get(url_path, headers)));
+    ASSIGN_OR_RETURN(httplib::Response response,
+                     http_->Send(broker_.url, url_path, http_->client->Get(url_path, headers)));
     if (response.status == 200) return kbs::DecryptJwe(key_, response.body);
-    // A token that was refused although it should be good (the broker restarted): attest once more. A fresh one is final.
+    // A token that was refused although it should be good (the broker restarted): attest once more. A fresh one is
+    // final.
     if (response.status == 401 && had_token && !fresh) continue;
     return Refusal(response, path);
   }

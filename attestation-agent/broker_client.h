@@ -1,5 +1,5 @@
-// The guest's side of the KBS protocol (request, challenge, attestation, response) over TLS to the one broker that the measured
-// initdata names.
+// The guest's side of the KBS protocol (request, challenge, attestation, response) over TLS to the one broker that the
+// measured initdata names.
 #pragma once
 
 #include <memory>
@@ -28,7 +28,8 @@ class BrokerClient {
   // A token that is good for some time yet: the last one, or a new one by attesting.
   Result<Token> GetToken();
   // The resource "repository/type/tag", decrypted. Attests first when needed, and once more when the token is refused.
-  // Errors: broker.unreachable, broker.refused (or the broker's own reason code when it explains itself), kbs.* parsing codes.
+  // Errors: broker.unreachable, broker.refused (or the broker's own reason code when it explains itself), kbs.* parsing
+  // codes.
   Result<Bytes> GetResource(const std::string& path);
   const kbs::TeeKey& key() const { return key_; }
 

@@ -1,5 +1,5 @@
-// Collateral (reference manifests, revocation) from a folder: rim/<id>.xml, ocsp/*.der, crl/*.der. Whoever put it there need
-// not be trusted: all of it is signed.
+// Collateral (reference manifests, revocation) from a folder: rim/<id>.xml, ocsp/*.der, crl/*.der. Whoever put it there
+// need not be trusted: all of it is signed.
 #pragma once
 
 #include "trust/evidence/composite.h"

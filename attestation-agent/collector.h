@@ -15,7 +15,8 @@ namespace ccgpu::agent {
 class Collector {
  public:
   // `nvml` may be null: a sandbox without GPUs.
-  Collector(std::unique_ptr<Nvml> nvml, std::string tsm_folder) : nvml_(std::move(nvml)), tsm_folder_(std::move(tsm_folder)) {}
+  Collector(std::unique_ptr<Nvml> nvml, std::string tsm_folder)
+      : nvml_(std::move(nvml)), tsm_folder_(std::move(tsm_folder)) {}
 
   // Evidence of each GPU in confidential mode over this 32-byte nonce. Empty without GPUs, or when their mode is off.
   Result<std::vector<evidence::GpuEvidence>> Gpus(ByteView nonce);

@@ -1,4 +1,5 @@
-// What the agent tells about itself: one JSON object a line into a pipe that guestd reads and hands to the pod's events.
+// What the agent tells about itself: one JSON object a line into a pipe that guestd reads and hands to the pod's
+// events.
 #pragma once
 
 #include <mutex>

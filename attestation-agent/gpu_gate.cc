@@ -17,14 +17,17 @@ std::string_view GateName(GateState state) {
 Result<GateState> GpuGate::Judge(std::vector<Judged>& judged) {
   ASSIGN_OR_RETURN(std::optional<ConfidentialState> state, collector_.State());
   if (!state || !state->cc_enabled) return GateState::kNotApplicable;
-  if (state->devtools) return Err("gpu.mode-devtools", "nvmlSystemGetConfComputeState", "the GPUs are in devtools mode, where the host can debug them");
+  if (state->devtools)
+    return Err("gpu.mode-devtools", "nvmlSystemGetConfComputeState",
+               "the GPUs are in devtools mode, where the host can debug them");
   const Bytes nonce = random_.Take(32);
   ASSIGN_OR_RETURN(std::vector<evidence::GpuEvidence> gpus, collector_.Gpus(nonce));
   if (gpus.empty()) return GateState::kNotApplicable;
   verify::GpuOptions options;
   options.nonce = nonce;
   for (const evidence::GpuEvidence& gpu : gpus) {
-    judged.push_back({gpu.uuid, verify::VerifyGpu(evidence::Unverified(gpu), collateral_, anchors_, options, clock_.Now())});
+    judged.push_back(
+        {gpu.uuid, verify::VerifyGpu(evidence::Unverified(gpu), collateral_, anchors_, options, clock_.Now())});
   }
   for (const Judged& one : judged) {
     if (Status status = one.verdict.ToStatus(); !status.ok()) return status.error().In(one.uuid);
@@ -44,9 +47,13 @@ void GpuGate::Decide() {
     list.push_back(std::move(entry));
   }
   if (result.ok() && *result == GateState::kAccepted) {
-    for (const Judged& one : judged) events_.Tell("attest.gpu-accepted", "every check passed (" + one.verdict.environment + "); the GPU accepts work", one.uuid);
+    for (const Judged& one : judged)
+      events_.Tell("attest.gpu-accepted", "every check passed (" + one.verdict.environment + "); the GPU accepts work",
+                   one.uuid);
   } else if (result.ok()) {
-    events_.Tell("attest.not-applicable", collector_.has_gpus() ? "the GPUs' confidential mode is off: nothing vouches for them" : "this pod has no GPU");
+    events_.Tell("attest.not-applicable", collector_.has_gpus()
+                                              ? "the GPUs' confidential mode is off: nothing vouches for them"
+                                              : "this pod has no GPU");
   } else {
     events_.Tell(result.error().code, result.error().text, result.error().subject);
   }

@@ -20,8 +20,14 @@ std::string_view GateName(GateState state);
 // Any thread.
 class GpuGate {
  public:
-  GpuGate(Collector& collector, const evidence::Collateral& collateral, const verify::Anchors& anchors, crypto::Random& random, const Clock& clock, Events& events)
-      : collector_(collector), collateral_(collateral), anchors_(anchors), random_(random), clock_(clock), events_(events) {}
+  GpuGate(Collector& collector, const evidence::Collateral& collateral, const verify::Anchors& anchors,
+          crypto::Random& random, const Clock& clock, Events& events)
+      : collector_(collector),
+        collateral_(collateral),
+        anchors_(anchors),
+        random_(random),
+        clock_(clock),
+        events_(events) {}
 
   // Verifies every GPU with a nonce of its own and sets them ready when all are accepted. Once.
   void Decide();

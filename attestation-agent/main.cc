@@ -6,12 +6,17 @@
 
 int main(int argc, char** argv) {
   ccgpu::agent::AgentOptions options;
-  CLI::App app("ccgpu-agent: attests this sandbox and its GPUs, and hands released keys to the pod's containers on 127.0.0.1");
+  CLI::App app(
+      "ccgpu-agent: attests this sandbox and its GPUs, and hands released keys to the pod's containers on 127.0.0.1");
   app.set_version_flag("--version", CCGPU_VERSION);
-  app.add_option("--initdata", options.init_data, "the measured initdata document (TOML); everything trusted comes from it")->capture_default_str();
-  app.add_option("--collateral", options.collateral, "folder with rim/*.xml, ocsp/*.der, crl/*.der")->capture_default_str();
+  app.add_option("--initdata", options.init_data,
+                 "the measured initdata document (TOML); everything trusted comes from it")
+      ->capture_default_str();
+  app.add_option("--collateral", options.collateral, "folder with rim/*.xml, ocsp/*.der, crl/*.der")
+      ->capture_default_str();
   app.add_option("--tsm", options.tsm, "configfs-tsm report folder")->capture_default_str();
-  app.add_option("--nvml", options.nvml, "NVIDIA management library; not there: a sandbox without GPUs")->capture_default_str();
+  app.add_option("--nvml", options.nvml, "NVIDIA management library; not there: a sandbox without GPUs")
+      ->capture_default_str();
   app.add_option("--port", options.port, "port on 127.0.0.1")->capture_default_str()->check(CLI::Range(1, 65535));
   app.add_option("--events-fd", options.events_fd, "pipe that gets events, one JSON object a line");
   try {

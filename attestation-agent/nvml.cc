@@ -8,8 +8,13 @@ namespace {
 // NVML's ABI (nvml.h), the parts that are called here.
 using Device = void*;
 constexpr int kSuccess = 0;
-struct SystemState { unsigned environment, cc_feature, devtools_mode; };
-struct Certificate { unsigned chain_size, attestation_chain_size; uint8_t chain[0x1000], attestation_chain[0x1400]; };
+struct SystemState {
+  unsigned environment, cc_feature, devtools_mode;
+};
+struct Certificate {
+  unsigned chain_size, attestation_chain_size;
+  uint8_t chain[0x1000], attestation_chain[0x1400];
+};
 struct AttestationReport {
   unsigned cec_present, size, cec_size;
   uint8_t nonce[0x20], report[0x2000], cec_report[0x1000];
@@ -82,11 +87,14 @@ class RealNvml final : public Nvml {
     ASSIGN_OR_RETURN(Device device, DeviceAt(index));
     auto out = std::make_unique<Certificate>();
     RETURN_IF_ERROR(Check(lib_.certificate(device, out.get()), "nvmlDeviceGetConfComputeGpuCertificate"));
-    if (out->attestation_chain_size > sizeof out->attestation_chain) return Err("gpu.nvml", "certificate chain", "claims a size larger than its buffer");
+    if (out->attestation_chain_size > sizeof out->attestation_chain)
+      return Err("gpu.nvml", "certificate chain", "claims a size larger than its buffer");
     return std::string(reinterpret_cast<const char*>(out->attestation_chain), out->attestation_chain_size);
   }
 
-  Status SetReady(bool ready) override { return Check(lib_.set_ready(ready ? 1 : 0), "nvmlSystemSetConfComputeGpusReadyState"); }
+  Status SetReady(bool ready) override {
+    return Check(lib_.set_ready(ready ? 1 : 0), "nvmlSystemSetConfComputeGpusReadyState");
+  }
 
  private:
   Result<Device> DeviceAt(unsigned index) {

@@ -1,5 +1,5 @@
-// The GPUs of this sandbox through NVIDIA's management library, opened at run time: the same calls on an emulated and on a
-// real H100. Only what attestation needs.
+// The GPUs of this sandbox through NVIDIA's management library, opened at run time: the same calls on an emulated and
+// on a real H100. Only what attestation needs.
 #pragma once
 
 #include <memory>

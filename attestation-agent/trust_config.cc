@@ -25,7 +25,8 @@ Result<verify::Anchors> ParseEvidenceTrust(const std::string& yaml, const std::s
   root.OneOf("apiVersion", {"ccgpu.dev/v1alpha1"}, true);
   root.OneOf("kind", {"EvidenceTrust"}, true);
   YamlMap spec = root.Map("spec", true);
-  const auto device_roots = spec.Strings("deviceRoots"), rim_roots = spec.Strings("rimRoots"), amd_roots = spec.Strings("amdRoots");
+  const auto device_roots = spec.Strings("deviceRoots"), rim_roots = spec.Strings("rimRoots"),
+             amd_roots = spec.Strings("amdRoots");
   verify::Anchors anchors = verify::BuiltinAnchors();
   anchors.insecure_accept_emulated = spec.Bool("insecureAcceptEmulated");
   spec.Done();
@@ -42,7 +43,8 @@ Result<TrustConfig> LoadTrustConfig(const std::string& init_data_path) {
   ASSIGN_OR_RETURN(out.init_data_text, ReadFile(init_data_path, kbs::kMaxInitDataDocument));
   ASSIGN_OR_RETURN(kbs::InitData init, kbs::ParseInitData(out.init_data_text));
   auto aa = init.data.find("aa.toml");
-  if (aa == init.data.end()) return Err("agent.no-broker", "initdata", "has no aa.toml: it names the broker that this pod may talk to");
+  if (aa == init.data.end())
+    return Err("agent.no-broker", "initdata", "has no aa.toml: it names the broker that this pod may talk to");
   auto broker = kbs::ParseAaToml(aa->second);
   if (!broker.ok()) return broker.error().In("aa.toml");
   out.broker = *broker;

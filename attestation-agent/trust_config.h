@@ -10,9 +10,9 @@
 namespace ccgpu::agent {
 
 struct TrustConfig {
-  std::string init_data_text;      // sent to the broker, whose evidence check ties it to HOST_DATA
-  kbs::BrokerAddress broker;       // "aa.toml"
-  verify::Anchors anchors;         // "ccgpu-trust.yaml" added to the built-in hardware roots
+  std::string init_data_text;  // sent to the broker, whose evidence check ties it to HOST_DATA
+  kbs::BrokerAddress broker;   // "aa.toml"
+  verify::Anchors anchors;     // "ccgpu-trust.yaml" added to the built-in hardware roots
 };
 
 // Errors: those of the parsers, with the entry's name in the subject; agent.no-broker without an aa.toml.

@@ -15,7 +15,8 @@ namespace {
 Status WriteAttribute(const std::string& path, ByteView bytes) {
   Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd.valid()) return ErrnoError("tsm.failed", "cannot open", path);
-  if (::write(fd.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) return ErrnoError("tsm.failed", "cannot write", path);
+  if (::write(fd.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+    return ErrnoError("tsm.failed", "cannot write", path);
   return Ok();
 }
 
@@ -34,7 +35,9 @@ Result<evidence::SnpEvidence> Read(const Entry& entry, ByteView report_data) {
   RETURN_IF_ERROR(WriteAttribute(entry.File("inblob"), report_data));
   ASSIGN_OR_RETURN(std::string before, ReadFile(entry.File("generation")));
   ASSIGN_OR_RETURN(std::string provider, ReadFile(entry.File("provider")));
-  if (!provider.starts_with("sev_guest")) return Err("tsm.provider", entry.File("provider"), "\"" + provider + "\" is not sev_guest: only SNP evidence is collected here");
+  if (!provider.starts_with("sev_guest"))
+    return Err("tsm.provider", entry.File("provider"),
+               "\"" + provider + "\" is not sev_guest: only SNP evidence is collected here");
   ASSIGN_OR_RETURN(std::string report, ReadFile(entry.File("outblob")));
   ASSIGN_OR_RETURN(std::string table, ReadFile(entry.File("auxblob")));
   ASSIGN_OR_RETURN(std::string after, ReadFile(entry.File("generation")));

@@ -48,7 +48,16 @@ TEST(Reader, HugeLengthDoesNotOverflow) {
 }
 
 TEST(Writer, MirrorsReader) {
-  Bytes out = Writer().U8(1).U16(0x0302).U24(0x060504).U32(0x0a090807).U64(1).BigU16(0x0102).BigU32(0x03040506).Text("x").Finish() ;
+  Bytes out = Writer()
+                  .U8(1)
+                  .U16(0x0302)
+                  .U24(0x060504)
+                  .U32(0x0a090807)
+                  .U64(1)
+                  .BigU16(0x0102)
+                  .BigU32(0x03040506)
+                  .Text("x")
+                  .Finish();
   Reader reader(out);
   EXPECT_EQ(reader.U8(), 1);
   EXPECT_EQ(reader.U16(), 0x0302);
@@ -69,7 +78,13 @@ TEST(Equal, ConstantTimeComparesContentAndLength) {
 }
 
 TEST(Base64, Rfc4648Answers) {
-  const std::pair<const char*, const char*> answers[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::pair<const char*, const char*> answers[] = {{"", ""},
+                                                         {"f", "Zg=="},
+                                                         {"fo", "Zm8="},
+                                                         {"foo", "Zm9v"},
+                                                         {"foob", "Zm9vYg=="},
+                                                         {"fooba", "Zm9vYmE="},
+                                                         {"foobar", "Zm9vYmFy"}};
   for (auto [plain, coded] : answers) {
     EXPECT_EQ(Base64Encode(AsBytes(plain)), coded);
     EXPECT_EQ(ToText(*Base64Decode(coded)), plain);
@@ -78,7 +93,8 @@ TEST(Base64, Rfc4648Answers) {
 }
 
 TEST(Base64, RefusesEveryLooseSpelling) {
-  for (const char* bad : {"Zg", "Zg=", "Zg===", "Z===", "Zh==", "Zm9=", "Zm 9v", "Zm9v\n", "Zg==Zg==", "-_8="}) EXPECT_FALSE(Base64Decode(bad).ok()) << bad;
+  for (const char* bad : {"Zg", "Zg=", "Zg===", "Z===", "Zh==", "Zm9=", "Zm 9v", "Zm9v\n", "Zg==Zg==", "-_8="})
+    EXPECT_FALSE(Base64Decode(bad).ok()) << bad;
   for (const char* bad : {"Zg==", "Zh", "Zm9=", "Z", "+/8", "Zm9v "}) EXPECT_FALSE(Base64UrlDecode(bad).ok()) << bad;
 }
 
@@ -101,7 +117,8 @@ TEST(Time, RoundTripAndCalendar) {
   EXPECT_EQ(FormatTime(*ParseTime("2024-02-29T23:59:59Z")), "2024-02-29T23:59:59Z");
   EXPECT_EQ(FormatTime(*ParseTime("9999-12-31T23:59:59Z")), "9999-12-31T23:59:59Z");
   EXPECT_EQ(FormatTime(*ParseTime("2024-06-01")), "2024-06-01T00:00:00Z");
-  for (const char* bad : {"2023-02-29", "2024-13-01", "2024-01-01T24:00:00Z", "2024-01-01T00:00:00", "2024-01-01x", ""}) EXPECT_FALSE(ParseTime(bad).ok()) << bad;
+  for (const char* bad : {"2023-02-29", "2024-13-01", "2024-01-01T24:00:00Z", "2024-01-01T00:00:00", "2024-01-01x", ""})
+    EXPECT_FALSE(ParseTime(bad).ok()) << bad;
 }
 
 // yaml-cpp alone reads these for ever.
@@ -128,10 +145,13 @@ TEST(Yaml, ErrorsNameFileLineColumnAndPath) {
   gpus.String("profile", true);
   gpus.Done();
   ASSERT_EQ(errors.errors().size(), 4u);
-  EXPECT_EQ(errors.errors()[0].ToString(), "policy.yaml:3:11: spec.gpus.mode: \"hoper-cc\" is not one of off, devtools, apm, hopper-cc [input.bad-value]");
+  EXPECT_EQ(
+      errors.errors()[0].ToString(),
+      "policy.yaml:3:11: spec.gpus.mode: \"hoper-cc\" is not one of off, devtools, apm, hopper-cc [input.bad-value]");
   EXPECT_EQ(errors.errors()[1].code, "input.bad-yaml");
   EXPECT_EQ(errors.errors()[2].code, "input.missing-field");
-  EXPECT_EQ(errors.errors()[3].ToString(), "policy.yaml:5:5: spec.gpus.colour: is not a known field here [input.unknown-field]");
+  EXPECT_EQ(errors.errors()[3].ToString(),
+            "policy.yaml:5:5: spec.gpus.colour: is not a known field here [input.unknown-field]");
 }
 
 TEST(Yaml, RefusesDuplicateKeysAndBrokenText) {

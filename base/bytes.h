@@ -29,8 +29,8 @@ bool EqualConstantTime(ByteView a, ByteView b);
 // Overwrites secrets in a way that the compiler may not remove.
 void Wipe(std::span<uint8_t> secret);
 
-// Reads from a view front to back. After the first read past the end, ok() is false for good and reads give zeros or empty
-// views: parse everything, then ask ok() once. Holds no memory: the view must outlive it.
+// Reads from a view front to back. After the first read past the end, ok() is false for good and reads give zeros or
+// empty views: parse everything, then ask ok() once. Holds no memory: the view must outlive it.
 class Reader {
  public:
   explicit Reader(ByteView bytes) : bytes_(bytes) {}
@@ -69,9 +69,15 @@ class Writer {
   Writer& BigU16(uint64_t v) { return Be(v, 2); }
   Writer& BigU32(uint64_t v) { return Be(v, 4); }
   Writer& BigU64(uint64_t v) { return Be(v, 8); }
-  Writer& Raw(ByteView bytes) { Append(out_, bytes); return *this; }
+  Writer& Raw(ByteView bytes) {
+    Append(out_, bytes);
+    return *this;
+  }
   Writer& Text(std::string_view text) { return Raw(AsBytes(text)); }
-  Writer& Zeros(size_t count) { out_.resize(out_.size() + count); return *this; }
+  Writer& Zeros(size_t count) {
+    out_.resize(out_.size() + count);
+    return *this;
+  }
   size_t size() const { return out_.size(); }
   Bytes& bytes() { return out_; }
   Bytes Finish() { return std::move(out_); }  // once

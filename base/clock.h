@@ -1,4 +1,5 @@
-// Time as an argument. Code that decides anything by time takes a TimePoint (or a Clock); only main.cc makes a SystemClock.
+// Time as an argument. Code that decides anything by time takes a TimePoint (or a Clock); only main.cc makes a
+// SystemClock.
 #pragma once
 
 #include <chrono>
@@ -34,7 +35,7 @@ class ManualClock final : public Clock {
   TimePoint now_;
 };
 
-std::string FormatTime(TimePoint time);               // RFC 3339, "2026-11-22T06:30:00Z"
-Result<TimePoint> ParseTime(std::string_view text);   // the same, or a date alone (midnight UTC)
+std::string FormatTime(TimePoint time);              // RFC 3339, "2026-11-22T06:30:00Z"
+Result<TimePoint> ParseTime(std::string_view text);  // the same, or a date alone (midnight UTC)
 
 }  // namespace ccgpu

@@ -53,7 +53,8 @@ Result<Bytes> Decode64(std::string_view text, std::string_view alphabet, bool pa
       out.push_back(static_cast<uint8_t>(group >> bits));
     }
   }
-  if (bits > 0 && (group & ((1u << bits) - 1)) != 0) return Err(reason, subject, "the unused bits at the end are not zero");
+  if (bits > 0 && (group & ((1u << bits) - 1)) != 0)
+    return Err(reason, subject, "the unused bits at the end are not zero");
   return out;
 }
 
@@ -76,7 +77,8 @@ Result<Bytes> HexDecode(std::string_view text) {
   out.reserve(text.size() / 2);
   for (size_t i = 0; i < text.size(); i += 2) {
     const int high = HexDigit(text[i]), low = HexDigit(text[i + 1]);
-    if (high < 0 || low < 0) return Err("input.bad-hex", "hex", "character " + std::to_string(i + (high < 0 ? 1 : 2)) + " is not a hex digit");
+    if (high < 0 || low < 0)
+      return Err("input.bad-hex", "hex", "character " + std::to_string(i + (high < 0 ? 1 : 2)) + " is not a hex digit");
     out.push_back(static_cast<uint8_t>(high << 4 | low));
   }
   return out;

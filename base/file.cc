@@ -57,7 +57,8 @@ Status MakeDirs(const std::string& path, mode_t mode) {
   std::string made;
   for (const auto& part : std::filesystem::path(path)) {
     made = (std::filesystem::path(made) / part).string();
-    if (::mkdir(made.c_str(), mode) != 0 && errno != EEXIST) return ErrnoError("file.write", "cannot make the folder", made);
+    if (::mkdir(made.c_str(), mode) != 0 && errno != EEXIST)
+      return ErrnoError("file.write", "cannot make the folder", made);
   }
   return Ok();
 }

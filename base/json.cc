@@ -22,10 +22,12 @@ Result<Json> ParseJson(std::string_view text, std::string_view subject, int max_
   std::vector<std::set<std::string>> keys;  // of the objects that are open
   std::string refused;
   auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > max_depth && refused.empty()) refused = "is nested deeper than " + std::to_string(max_depth) + " levels";
+    if (depth > max_depth && refused.empty())
+      refused = "is nested deeper than " + std::to_string(max_depth) + " levels";
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end && !keys.empty()) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.empty() && !keys.back().insert(parsed.get<std::string>()).second && refused.empty()) {
+    if (event == Json::parse_event_t::key && !keys.empty() && !keys.back().insert(parsed.get<std::string>()).second &&
+        refused.empty()) {
       refused = "has the key \"" + parsed.get<std::string>() + "\" twice in one object";
     }
     return true;

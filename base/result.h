@@ -1,7 +1,8 @@
 // Errors are values: a function that can fail returns Result<T>, never throws across a library's edge.
 //
-// An Error carries a reason code out of a closed set (see docs/reason-codes.md; codes are an API: scripts and alerts match
-// them), the subject it is about, and a sentence for a person that says what was expected, what was found and what to do.
+// An Error carries a reason code out of a closed set (see docs/reason-codes/; codes are an API: scripts and alerts
+// match them), the subject it is about, and a sentence for a person that says what was expected, what was found and
+// what to do.
 #pragma once
 
 #include <optional>
@@ -12,8 +13,8 @@
 
 namespace ccgpu {
 
-// A reason code: lower-case words joined by '-', grouped by dots, area first ("gpu.nonce-mismatch"). Only a literal makes one,
-// so that the set is closed when the program is built; a test holds it against docs/reason-codes.md.
+// A reason code: lower-case words joined by '-', grouped by dots, area first ("gpu.nonce-mismatch"). Only a literal
+// makes one, so that the set is closed when the program is built; a test holds it against docs/reason-codes/.
 class Reason {
  public:
   template <size_t N>
@@ -46,7 +47,7 @@ inline Error Err(Reason code, std::string subject, std::string text) {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}       // NOLINT: implicit on purpose
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit on purpose
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit on purpose
 
   bool ok() const { return state_.index() == 0; }
@@ -89,12 +90,12 @@ inline Status Ok() { return Status(); }
 // The only two macros of the project.
 #define CCGPU_CONCAT_(a, b) a##b
 #define CCGPU_CONCAT(a, b) CCGPU_CONCAT_(a, b)
-#define RETURN_IF_ERROR(expr)                                  \
-  do {                                                         \
+#define RETURN_IF_ERROR(expr)                                                    \
+  do {                                                                           \
     if (auto status_ = (expr); !status_.ok()) return std::move(status_).error(); \
   } while (0)
 #define ASSIGN_OR_RETURN(decl, expr) ASSIGN_OR_RETURN_(decl, expr, CCGPU_CONCAT(result_, __COUNTER__))
-#define ASSIGN_OR_RETURN_(decl, expr, tmp)       \
-  auto tmp = (expr);                             \
-  if (!tmp.ok()) return std::move(tmp).error();  \
+#define ASSIGN_OR_RETURN_(decl, expr, tmp)      \
+  auto tmp = (expr);                            \
+  if (!tmp.ok()) return std::move(tmp).error(); \
   decl = std::move(tmp).value()

@@ -33,10 +33,18 @@ class AnchorFinder final : public YAML::EventHandler {
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { See(mark, anchor); }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override { See(mark, anchor); }
-  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, const std::string&) override { See(mark, anchor); }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override { See(mark, anchor); }
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, const std::string&) override {
+    See(mark, anchor);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    See(mark, anchor);
+  }
   void OnSequenceEnd() override {}
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override { See(mark, anchor); }
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    See(mark, anchor);
+  }
   void OnMapEnd() override {}
 };
 
@@ -47,11 +55,14 @@ Status RefuseAnchors(const std::string& text, const std::string& file) {
   // yaml-cpp reads some malformed texts as documents without end that all begin at one token: stop at the second.
   for (int last = -1; parser.HandleNextDocument(finder); last = finder.document_at) {
     if (finder.document_at != last) continue;
-    return Err("input.bad-yaml", file + ":" + std::to_string(finder.document_mark.line + 1) + ":" + std::to_string(finder.document_mark.column + 1),
+    return Err("input.bad-yaml",
+               file + ":" + std::to_string(finder.document_mark.line + 1) + ":" +
+                   std::to_string(finder.document_mark.column + 1),
                "the text goes on here with something that belongs to no document; check indentation and brackets");
   }
   if (!finder.found) return Ok();
-  return Err("input.bad-yaml", file + ":" + std::to_string(finder.where.line + 1) + ":" + std::to_string(finder.where.column + 1),
+  return Err("input.bad-yaml",
+             file + ":" + std::to_string(finder.where.line + 1) + ":" + std::to_string(finder.where.column + 1),
              "anchors and aliases (&name, *name) are refused: write the value out");
 }
 
@@ -86,7 +97,8 @@ void YamlErrors::Add(Reason code, const YAML::Node& at, std::string_view path, s
 
 Status YamlErrors::status() const { return errors_.empty() ? Ok() : Status(errors_.front()); }
 
-YamlMap::YamlMap(YAML::Node node, std::string path, YamlErrors& errors) : node_(std::move(node)), path_(std::move(path)), errors_(&errors) {
+YamlMap::YamlMap(YAML::Node node, std::string path, YamlErrors& errors)
+    : node_(std::move(node)), path_(std::move(path)), errors_(&errors) {
   if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) {
     errors_->Add("input.bad-yaml", node_, path_, "must be a mapping (key: value)");
     node_ = YAML::Node();
@@ -95,12 +107,15 @@ YamlMap::YamlMap(YAML::Node node, std::string path, YamlErrors& errors) : node_(
 
 std::string YamlMap::PathOf(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
 
-bool YamlMap::Has(const std::string& key) const { return node_.IsMap() && node_[key].IsDefined() && !node_[key].IsNull(); }
+bool YamlMap::Has(const std::string& key) const {
+  return node_.IsMap() && node_[key].IsDefined() && !node_[key].IsNull();
+}
 
 YAML::Node YamlMap::Field(const std::string& key, bool required, const char* what, bool (*fits)(const YAML::Node&)) {
   asked_.insert(key);
   if (!Has(key)) {
-    if (required) errors_->Add("input.missing-field", node_, PathOf(key), std::string("is missing; it must be ") + what);
+    if (required)
+      errors_->Add("input.missing-field", node_, PathOf(key), std::string("is missing; it must be ") + what);
     return YAML::Node(YAML::NodeType::Undefined);
   }
   YAML::Node field = node_[key];
@@ -158,7 +173,8 @@ std::map<std::string, std::string> YamlMap::StringMap(const std::string& key) {
   return out;
 }
 
-std::string YamlMap::OneOf(const std::string& key, const std::vector<std::string>& allowed, bool required, std::string fallback) {
+std::string YamlMap::OneOf(const std::string& key, const std::vector<std::string>& allowed, bool required,
+                           std::string fallback) {
   YAML::Node field = Field(key, required, "a string", IsScalar);
   if (!field.IsDefined()) return fallback;
   std::string list;
@@ -194,7 +210,8 @@ void YamlMap::Done() {
   if (!node_.IsMap()) return;
   for (const auto& entry : node_) {
     const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "?";
-    if (!asked_.contains(key)) errors_->Add("input.unknown-field", entry.first, PathOf(key), "is not a known field here");
+    if (!asked_.contains(key))
+      errors_->Add("input.unknown-field", entry.first, PathOf(key), "is not a known field here");
   }
 }
 

@@ -1,5 +1,5 @@
-// YAML documents that people write, read so that each error carries file:line:column, and so that a field nobody asked for
-// is an error instead of being ignored.
+// YAML documents that people write, read so that each error carries file:line:column, and so that a field nobody asked
+// for is an error instead of being ignored.
 #pragma once
 
 #include <yaml-cpp/yaml.h>
@@ -44,10 +44,11 @@ class YamlMap {
   std::vector<std::string> Strings(const std::string& key, bool required = false);
   std::map<std::string, std::string> StringMap(const std::string& key);
   // A string out of a closed set; the error lists the set and names the field's position.
-  std::string OneOf(const std::string& key, const std::vector<std::string>& allowed, bool required = false, std::string fallback = "");
-  YamlMap Map(const std::string& key, bool required = false);  // an empty map when absent
+  std::string OneOf(const std::string& key, const std::vector<std::string>& allowed, bool required = false,
+                    std::string fallback = "");
+  YamlMap Map(const std::string& key, bool required = false);                // an empty map when absent
   std::vector<YamlMap> Maps(const std::string& key, bool required = false);  // a list of mappings
-  YAML::Node Raw(const std::string& key);  // marks it as asked for
+  YAML::Node Raw(const std::string& key);                                    // marks it as asked for
 
   const YAML::Node& node() const { return node_; }
   const std::string& path() const { return path_; }
@@ -65,7 +66,8 @@ class YamlMap {
   std::set<std::string> asked_;
 };
 
-// All documents of a file. Duplicate keys in a mapping, anchors and aliases are refused: they let one text mean two things.
+// All documents of a file. Duplicate keys in a mapping, anchors and aliases are refused: they let one text mean two
+// things.
 Result<std::vector<YAML::Node>> ParseYaml(const std::string& text, const std::string& file);
 
 }  // namespace ccgpu

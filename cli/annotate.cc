@@ -1,4 +1,5 @@
-// Putting one annotation into a manifest as text, so that comments, order and quoting of everything else stay as people wrote them.
+// Putting one annotation into a manifest as text, so that comments, order and quoting of everything else stay as people
+// wrote them.
 #include <sstream>
 
 #include "base/yaml.h"
@@ -16,7 +17,8 @@ std::vector<std::string> LinesOf(const std::string& text) {
 }
 
 Error CannotAnnotate(const std::string& file, const YAML::Node& at, const std::string& what) {
-  return Err("cli.cannot-annotate", file + ":" + std::to_string(at.Mark().line + 1) + ":" + std::to_string(at.Mark().column + 1),
+  return Err("cli.cannot-annotate",
+             file + ":" + std::to_string(at.Mark().line + 1) + ":" + std::to_string(at.Mark().column + 1),
              what + " must be written in block style (one \"key: value\" a line) so that the annotation can be put in");
 }
 
@@ -31,7 +33,8 @@ bool StartsBlock(const std::vector<std::string>& lines, const YAML::Node& key) {
 Result<std::string> Annotate(const std::string& manifest, const std::string& file, const std::string& annotation) {
   ASSIGN_OR_RETURN(const std::vector<YAML::Node> documents, ParseYaml(manifest, file));
   const YAML::Node metadata = documents.size() == 1 && documents[0].IsMap() ? documents[0]["metadata"] : YAML::Node();
-  if (!metadata.IsMap() || metadata.size() == 0) return Err("cli.cannot-annotate", file, "must hold one document with metadata");
+  if (!metadata.IsMap() || metadata.size() == 0)
+    return Err("cli.cannot-annotate", file, "must hold one document with metadata");
   std::vector<std::string> lines = LinesOf(manifest);
   const YAML::Node first = metadata.begin()->first;
   if (!StartsBlock(lines, first)) return CannotAnnotate(file, first, "metadata");
@@ -42,14 +45,16 @@ Result<std::string> Annotate(const std::string& manifest, const std::string& fil
     const std::string indent(static_cast<size_t>(first.Mark().column), ' ');
     lines.insert(lines.begin() + first.Mark().line, {indent + "annotations:", indent + "  " + entry});
   } else {
-    if (!annotations.IsMap() || annotations.size() == 0) return CannotAnnotate(file, annotations, "metadata.annotations");
+    if (!annotations.IsMap() || annotations.size() == 0)
+      return CannotAnnotate(file, annotations, "metadata.annotations");
     const YAML::Node head = annotations.begin()->first;
     if (!StartsBlock(lines, head)) return CannotAnnotate(file, head, "metadata.annotations");
     const std::string line = std::string(static_cast<size_t>(head.Mark().column), ' ') + entry;
     long replaced = -1;
     for (const auto& one : annotations) {
       if (one.first.Scalar() != key) continue;
-      if (one.second.Mark().line != one.first.Mark().line || !StartsBlock(lines, one.first)) return CannotAnnotate(file, one.first, key);
+      if (one.second.Mark().line != one.first.Mark().line || !StartsBlock(lines, one.first))
+        return CannotAnnotate(file, one.first, key);
       replaced = one.first.Mark().line;
     }
     if (replaced >= 0) lines[static_cast<size_t>(replaced)] = line;
@@ -59,7 +64,8 @@ Result<std::string> Annotate(const std::string& manifest, const std::string& fil
   for (const std::string& line : lines) out += line + "\n";
   // Whatever the text looked like: it must now say exactly this.
   ASSIGN_OR_RETURN(const std::vector<YAML::Node> again, ParseYaml(out, file));
-  if (again.size() != 1 || again[0]["metadata"]["annotations"][key].as<std::string>("") != annotation) return CannotAnnotate(file, first, "metadata");
+  if (again.size() != 1 || again[0]["metadata"]["annotations"][key].as<std::string>("") != annotation)
+    return CannotAnnotate(file, first, "metadata");
   return out;
 }
 

@@ -9,7 +9,8 @@
 namespace ccgpu::cli {
 
 struct BrokerClient::Impl {
-  Impl(const std::string& host, int port, std::string token) : client(host, port), headers{{"Authorization", "Bearer " + token}} {}
+  Impl(const std::string& host, int port, std::string token)
+      : client(host, port), headers{{"Authorization", "Bearer " + token}} {}
   httplib::SSLClient client;
   httplib::Headers headers;
   std::string where;
@@ -19,12 +20,15 @@ struct BrokerClient::Impl {
       if (result.error() == httplib::Error::SSLServerVerification) {
         return Err("cli.broker-untrusted", where, "shows a certificate that the deployment's broker CA did not make");
       }
-      return Err("cli.unavailable", where, "the broker does not answer (" + httplib::to_string(result.error()) + "): run `ccgpu up`, or name it with --broker-url");
+      return Err("cli.unavailable", where,
+                 "the broker does not answer (" + httplib::to_string(result.error()) +
+                     "): run `ccgpu up`, or name it with --broker-url");
     }
     if (result->status == 200) return BrokerAnswer{result->status, result->body};
     if (auto body = kbs::ParseErrorBody(result->body); body.ok()) {
       if (body->why) return *body->why;
-      return Err("cli.broker-refused", where, body->detail + " (" + body->variant + ", HTTP " + std::to_string(result->status) + ")");
+      return Err("cli.broker-refused", where,
+                 body->detail + " (" + body->variant + ", HTTP " + std::to_string(result->status) + ")");
     }
     return Err("cli.broker-refused", where, "HTTP " + std::to_string(result->status));
   }
@@ -40,7 +44,8 @@ Result<BrokerClient> BrokerClient::Connect(const BrokerAccess& access) {
   while (rest.ends_with('/')) rest.pop_back();
   const size_t colon = rest.rfind(':');
   const std::string port = colon == std::string::npos ? "443" : rest.substr(colon + 1);
-  if (rest.empty() || rest.find('/') != std::string::npos || port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos) {
+  if (rest.empty() || rest.find('/') != std::string::npos || port.empty() || port.size() > 5 ||
+      port.find_first_not_of("0123456789") != std::string::npos) {
     return Err("cli.bad-url", access.url, "must be https://HOST:PORT");
   }
   ASSIGN_OR_RETURN(const auto certificates, crypto::Certificate::ListFromPem(access.ca_pem));
@@ -56,12 +61,17 @@ Result<BrokerClient> BrokerClient::Connect(const BrokerAccess& access) {
   return BrokerClient(std::move(impl));
 }
 
-Result<BrokerAnswer> BrokerClient::Get(const std::string& path) { return impl_->Judge(impl_->client.Get(path, impl_->headers)); }
+Result<BrokerAnswer> BrokerClient::Get(const std::string& path) {
+  return impl_->Judge(impl_->client.Get(path, impl_->headers));
+}
 
-Result<BrokerAnswer> BrokerClient::Post(const std::string& path, const std::string& body, const std::string& content_type) {
+Result<BrokerAnswer> BrokerClient::Post(const std::string& path, const std::string& body,
+                                        const std::string& content_type) {
   return impl_->Judge(impl_->client.Post(path, impl_->headers, body, content_type));
 }
 
-Result<BrokerAnswer> BrokerClient::Delete(const std::string& path) { return impl_->Judge(impl_->client.Delete(path, impl_->headers)); }
+Result<BrokerAnswer> BrokerClient::Delete(const std::string& path) {
+  return impl_->Judge(impl_->client.Delete(path, impl_->headers));
+}
 
 }  // namespace ccgpu::cli

@@ -9,9 +9,9 @@
 namespace ccgpu::cli {
 
 struct BrokerAccess {
-  std::string url;      // https://host:port
+  std::string url;  // https://host:port
   std::string ca_pem;
-  std::string token;    // bearer token
+  std::string token;  // bearer token
 };
 
 struct BrokerAnswer {

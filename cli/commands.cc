@@ -30,16 +30,20 @@ using Action = std::function<int(Context&)>;
 
 // "90", "90s", "2m", "1h" in seconds.
 CLI::AsNumberWithUnit Seconds() {
-  return CLI::AsNumberWithUnit(std::map<std::string, int>{{"s", 1}, {"m", 60}, {"h", 3600}}, CLI::AsNumberWithUnit::CASE_SENSITIVE, "TIME");
+  return CLI::AsNumberWithUnit(std::map<std::string, int>{{"s", 1}, {"m", 60}, {"h", 3600}},
+                               CLI::AsNumberWithUnit::CASE_SENSITIVE, "TIME");
 }
 
 void AddUpDown(CLI::App& app, Action& action) {
   auto* up = app.add_subcommand("up", "Bring up one node on this machine; returns when pods can run");
   auto options = std::make_shared<deployment::UpOptions>();
   up->add_option("--gpus", options->gpus, "Number of emulated GPUs")->check(CLI::Range(0, 8))->capture_default_str();
-  up->add_option("--profile", options->profile, "GPU profile: h100-ncc-v5, a100-ncc-v4, a100-nc")->capture_default_str();
-  up->add_flag("--insecure-accept-emulated", options->insecure_accept_emulated, "Broker and agents accept emulated evidence; for tests only");
-  up->add_option("--image", options->image_archives, "Import this OCI or docker archive too (may be repeated)")->check(CLI::ExistingFile);
+  up->add_option("--profile", options->profile, "GPU profile: h100-ncc-v5, a100-ncc-v4, a100-nc")
+      ->capture_default_str();
+  up->add_flag("--insecure-accept-emulated", options->insecure_accept_emulated,
+               "Broker and agents accept emulated evidence; for tests only");
+  up->add_option("--image", options->image_archives, "Import this OCI or docker archive too (may be repeated)")
+      ->check(CLI::ExistingFile);
   up->callback([options, &action] {
     action = [options](Context& context) {
       options->layout = context.layout;
@@ -96,11 +100,14 @@ void AddPods(CLI::App& app, Action& action) {
   logs->add_option("--container,-c", names->container, "Only this container");
   logs->add_flag("--follow,-f", names->follow, "Go on until the pod is finished");
   logs->callback([=, &action] {
-    action = [names](Context& context) { return PodLogs(context, ParsePodName(names->pod), names->container, names->follow); };
+    action = [names](Context& context) {
+      return PodLogs(context, ParsePodName(names->pod), names->container, names->follow);
+    };
   });
   auto* describe = app.add_subcommand("describe", "A pod's state, events, attestation and GPUs");
   describe->add_option("POD", names->pod, "[NAMESPACE/]NAME")->required();
-  describe->callback([=, &action] { action = [names](Context& context) { return DescribePod(context, ParsePodName(names->pod)); }; });
+  describe->callback(
+      [=, &action] { action = [names](Context& context) { return DescribePod(context, ParsePodName(names->pod)); }; });
   auto* rm = app.add_subcommand("rm", "Stop and remove pods");
   rm->add_option("POD", names->pods, "[NAMESPACE/]NAME")->required();
   rm->add_flag("--force", names->force, "Kill at once");
@@ -117,18 +124,23 @@ void AddPods(CLI::App& app, Action& action) {
   exec->add_option("--timeout", names->timeout, "Give up after this long")->transform(Seconds());
   exec->add_option("COMMAND", names->command, "Program and arguments, after --")->required();
   exec->callback([=, &action] {
-    action = [names](Context& context) { return ExecInPod(context, ParsePodName(names->pod), names->container, names->command, names->timeout); };
+    action = [names](Context& context) {
+      return ExecInPod(context, ParsePodName(names->pod), names->container, names->command, names->timeout);
+    };
   });
 }
 
 void AddImages(CLI::App& app, Action& action) {
   auto* image = app.add_subcommand("image", "Images of the node");
   image->require_subcommand(1);
-  image->add_subcommand("list", "List them, with the digests that policies bind")->callback([&action] { action = ListImages; });
+  image->add_subcommand("list", "List them, with the digests that policies bind")->callback([&action] {
+    action = ListImages;
+  });
   auto archives = std::make_shared<std::vector<std::string>>();
   auto* import = image->add_subcommand("import", "Import OCI or docker archives");
   import->add_option("FILE", *archives, "Archives (docker save, skopeo copy ... oci-archive:)")->required();
-  import->callback([=, &action] { action = [archives](Context& context) { return ImportImages(context, *archives); }; });
+  import->callback(
+      [=, &action] { action = [archives](Context& context) { return ImportImages(context, *archives); }; });
   auto path = std::make_shared<std::string>();
   auto* digest = image->add_subcommand("digest", "The digest of all files of an archive's images, or of a folder");
   digest->add_option("PATH", *path, "Archive or folder")->required()->check(CLI::ExistingPath);
@@ -142,7 +154,9 @@ void AddGpus(CLI::App& app, Action& action) {
   gpu->add_subcommand("list", "List them")->callback([&action] { action = ListGpus; });
   auto* mode = gpu->add_subcommand("mode", "Set a GPU's confidential computing mode (resets it)");
   mode->add_option("GPU", *which, "Index or UUID")->required();
-  mode->add_option("MODE", *word, "off, devtools, apm or hopper-cc")->required()->check(CLI::IsMember({"off", "devtools", "apm", "hopper-cc"}));
+  mode->add_option("MODE", *word, "off, devtools, apm or hopper-cc")
+      ->required()
+      ->check(CLI::IsMember({"off", "devtools", "apm", "hopper-cc"}));
   mode->callback([=, &action] { action = [=](Context& context) { return SetGpuMode(context, *which, *word); }; });
   auto* fault = gpu->add_subcommand("fault", "Attack or break a GPU");
   fault->add_option("GPU", *which, "Index or UUID")->required();
@@ -172,17 +186,26 @@ void AddSecrets(CLI::App& app, Action& action) {
   put->add_option("RESOURCE", words->resource, "repository/type/tag")->required();
   put->add_option("FILE", words->file, "Its content; - for standard input")->required();
   put->add_option("--release", words->release, "KeyReleasePolicy (YAML)")->check(CLI::ExistingFile);
-  put->callback([=, &action] { action = [=](Context& context) { return PutSecret(context, words->broker, words->resource, words->file, words->release); }; });
+  put->callback([=, &action] {
+    action = [=](Context& context) {
+      return PutSecret(context, words->broker, words->resource, words->file, words->release);
+    };
+  });
   secret->add_subcommand("list", "List resources (never their content)")->callback([=, &action] {
     action = [=](Context& context) { return ListSecrets(context, words->broker); };
   });
   auto* remove = secret->add_subcommand("delete", "Delete a resource and its release policy");
   remove->add_option("RESOURCE", words->resource, "repository/type/tag")->required();
-  remove->callback([=, &action] { action = [=](Context& context) { return DeleteSecret(context, words->broker, words->resource); }; });
-  auto* decisions = secret->add_subcommand("decisions", "The broker's record of who asked for what, and why it was given or not");
+  remove->callback([=, &action] {
+    action = [=](Context& context) { return DeleteSecret(context, words->broker, words->resource); };
+  });
+  auto* decisions =
+      secret->add_subcommand("decisions", "The broker's record of who asked for what, and why it was given or not");
   decisions->add_option("--limit", words->limit, "At most so many")->check(CLI::Range(1, 1000))->capture_default_str();
   decisions->add_flag("--verify", words->verify, "Check the record's hash chain too");
-  decisions->callback([=, &action] { action = [=](Context& context) { return ListDecisions(context, words->broker, words->limit, words->verify); }; });
+  decisions->callback([=, &action] {
+    action = [=](Context& context) { return ListDecisions(context, words->broker, words->limit, words->verify); };
+  });
 }
 
 void AddPolicies(CLI::App& app, Action& action) {
@@ -193,16 +216,28 @@ void AddPolicies(CLI::App& app, Action& action) {
   auto* generate = policy->add_subcommand("generate", "Seal a pod: put its policy into its annotations");
   generate->add_option("POD.yaml", options->manifest, "A v1/Pod")->required()->check(CLI::ExistingFile);
   generate->add_option("--output,-o", options->output, "Where to write; default: standard output");
-  generate->add_option("--image-archive", options->image_archives, "Read images from this archive instead of the node (may be repeated)")->check(CLI::ExistingFile);
+  generate
+      ->add_option("--image-archive", options->image_archives,
+                   "Read images from this archive instead of the node (may be repeated)")
+      ->check(CLI::ExistingFile);
   generate->add_option("--kbs-url", options->kbs_url, "Broker, as pods reach it; default: the deployment's");
   generate->add_option("--kbs-cert", options->kbs_cert_file, "PEM of the broker's CA")->check(CLI::ExistingFile);
-  generate->add_option("--device-root", options->device_root_files, "PEM of a GPU identity root the agent accepts besides NVIDIA's")->check(CLI::ExistingFile);
-  generate->add_option("--rim-root", options->rim_root_files, "PEM of a reference value root the agent accepts besides NVIDIA's")->check(CLI::ExistingFile);
-  generate->add_flag("--insecure-accept-emulated", options->insecure_accept_emulated, "The agent accepts emulated GPUs; for tests only");
+  generate
+      ->add_option("--device-root", options->device_root_files,
+                   "PEM of a GPU identity root the agent accepts besides NVIDIA's")
+      ->check(CLI::ExistingFile);
+  generate
+      ->add_option("--rim-root", options->rim_root_files,
+                   "PEM of a reference value root the agent accepts besides NVIDIA's")
+      ->check(CLI::ExistingFile);
+  generate->add_flag("--insecure-accept-emulated", options->insecure_accept_emulated,
+                     "The agent accepts emulated GPUs; for tests only");
   generate->add_flag("--no-broker", options->no_broker, "Seal without a broker: the pod gets no keys");
-  generate->add_option("--gpu-mode", options->gpu_mode, "Mode the GPUs must be in")->check(CLI::IsMember({"off", "devtools", "apm", "hopper-cc"}));
+  generate->add_option("--gpu-mode", options->gpu_mode, "Mode the GPUs must be in")
+      ->check(CLI::IsMember({"off", "devtools", "apm", "hopper-cc"}));
   generate->add_flag("--allow-set-ready", options->allow_set_ready, "Containers may unlock the GPU themselves");
-  generate->add_option("--allow-exec", options->allow_exec, "CONTAINER:COMMAND ARGS that `exec` may run (may be repeated)");
+  generate->add_option("--allow-exec", options->allow_exec,
+                       "CONTAINER:COMMAND ARGS that `exec` may run (may be repeated)");
   generate->callback([=, &action] { action = [=](Context& context) { return GeneratePolicy(context, *options); }; });
   const auto reader = [&](const char* name, const char* what, int (*call)(Context&, const std::string&)) {
     auto* sub = policy->add_subcommand(name, what);
@@ -225,7 +260,9 @@ void AddEvidence(CLI::App& app, Action& action, crypto::Random& random) {
   get->add_option("POD", collect->pod, "[NAMESPACE/]NAME")->required();
   get->add_option("--output,-o", collect->output, "Where to write; default: standard output");
   get->add_option("--nonce", collect->nonce_hex, "Hexadecimal; default: 32 random bytes");
-  get->callback([=, &action, &random] { action = [=, &random](Context& context) { return CollectEvidence(context, *collect, random); }; });
+  get->callback([=, &action, &random] {
+    action = [=, &random](Context& context) { return CollectEvidence(context, *collect, random); };
+  });
   auto* show = evidence->add_subcommand("show", "What evidence says, without judging it");
   show->add_option("FILE", *file)->required()->check(CLI::ExistingFile);
   show->callback([=, &action] { action = [=](Context& context) { return ShowEvidence(context, *file); }; });
@@ -233,17 +270,24 @@ void AddEvidence(CLI::App& app, Action& action, crypto::Random& random) {
   judge->add_option("FILE", verify->file)->required()->check(CLI::ExistingFile);
   judge->add_option("--at", verify->at, "Judge as of this time (2026-11-22T06:30:00Z)");
   judge->add_option("--nonce", verify->nonce_hex, "The nonce that was asked for (hexadecimal)");
-  judge->add_option("--collateral", verify->collateral_dir, "Folder with rim/, ocsp/, crl/, besides what the evidence brings")->check(CLI::ExistingDirectory);
-  judge->add_option("--root", verify->root_files, "PEM of more trust anchors (may be repeated)")->check(CLI::ExistingFile);
-  judge->add_option("--gpus", verify->gpus, "Exactly so many GPUs; default: what the pod's policy says")->check(CLI::Range(0, 64));
+  judge
+      ->add_option("--collateral", verify->collateral_dir,
+                   "Folder with rim/, ocsp/, crl/, besides what the evidence brings")
+      ->check(CLI::ExistingDirectory);
+  judge->add_option("--root", verify->root_files, "PEM of more trust anchors (may be repeated)")
+      ->check(CLI::ExistingFile);
+  judge->add_option("--gpus", verify->gpus, "Exactly so many GPUs; default: what the pod's policy says")
+      ->check(CLI::Range(0, 64));
   judge->add_option("--host-data", verify->host_data, "sha256:... of the pod that must be running");
-  judge->add_flag("--insecure-accept-emulated", verify->insecure_accept_emulated, "Accept emulated evidence; for tests only");
+  judge->add_flag("--insecure-accept-emulated", verify->insecure_accept_emulated,
+                  "Accept emulated evidence; for tests only");
   judge->callback([=, &action] { action = [=](Context& context) { return VerifyEvidence(context, *verify); }; });
 }
 
 }  // namespace
 
-int Main(int argc, const char* const* argv, const char* version, std::ostream& out, std::ostream& err, const Clock& clock, crypto::Random& random) {
+int Main(int argc, const char* const* argv, const char* version, std::ostream& out, std::ostream& err,
+         const Clock& clock, crypto::Random& random) {
   CLI::App app("Confidential-GPU pods on one machine", "ccgpu");
   app.footer(kFooter);
   app.set_version_flag("--version", std::string("ccgpu ") + version);
@@ -264,7 +308,11 @@ int Main(int argc, const char* const* argv, const char* version, std::ostream& o
   auto shell = std::make_shared<std::string>();
   auto* completion = app.add_subcommand("completion", "A completion script: source <(ccgpu completion bash)");
   completion->add_option("SHELL", *shell, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));
-  completion->callback([&] { action = [&, shell](Context& context) { return context.out << CompletionScript(app, *shell), static_cast<int>(kOk); }; });
+  completion->callback([&] {
+    action = [&, shell](Context& context) {
+      return context.out << CompletionScript(app, *shell), static_cast<int>(kOk);
+    };
+  });
 
   Context context{{std::filesystem::absolute(state).string()}, false, out, err, clock};
   try {

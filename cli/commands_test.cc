@@ -46,8 +46,11 @@ class Commands : public ::testing::Test {
     spec.reference = "localhost/t/one:1";
     spec.layers = {{{.path = "/bin/tool", .mode = 0755, .content = "tool", .source = {}, .target = {}}}};
     ASSERT_TRUE(images::WriteOciArchive(spec, Path("image.tar")).ok());
-    Write("pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata:\n  name: demo\nspec:\n  runtimeClassName: ccgpu\n  restartPolicy: Never\n  containers:\n  - name: app\n"
-                      "    image: localhost/t/one:1\n    command: " + command + "\n    resources: {limits: {ccgpu.dev/cc-gpu: 1}}\n");
+    Write("pod.yaml",
+          "apiVersion: v1\nkind: Pod\nmetadata:\n  name: demo\nspec:\n  runtimeClassName: ccgpu\n  restartPolicy: "
+          "Never\n  containers:\n  - name: app\n"
+          "    image: localhost/t/one:1\n    command: " +
+              command + "\n    resources: {limits: {ccgpu.dev/cc-gpu: 1}}\n");
   }
 
   std::string dir_;
@@ -60,16 +63,30 @@ TEST_F(Commands, HelpAndVersion) {
   EXPECT_THAT(out_.str(), HasSubstr("Exit codes:"));
   EXPECT_EQ(Run({"--version"}), 0);
   EXPECT_EQ(out_.str(), "ccgpu 9.9\n");
-  for (const char* command : {"up", "down", "run", "ps", "logs", "describe", "rm", "exec", "image", "gpu", "secret", "policy", "evidence", "completion"}) {
+  for (const char* command : {"up", "down", "run", "ps", "logs", "describe", "rm", "exec", "image", "gpu", "secret",
+                              "policy", "evidence", "completion"}) {
     EXPECT_EQ(Run({command, "--help"}), 0) << command;
   }
 }
 
 TEST_F(Commands, UsageErrorsAre2) {
-  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
-           {}, {"nonsense"}, {"run"}, {"run", "a", "b"}, {"run", "x.yaml", "--timeout", "soon"}, {"gpu"}, {"gpu", "fault", "0"}, {"gpu", "fault", "0", "melt"},
-           {"gpu", "mode", "0", "fast"}, {"secret", "put", "a/b/c"}, {"policy", "digest", "/absent"}, {"evidence", "verify", "/absent"}, {"up", "--gpus", "99"},
-           {"completion", "fish"}, {"ps", "--what"}, {"rm"}}) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{},
+                                             {"nonsense"},
+                                             {"run"},
+                                             {"run", "a", "b"},
+                                             {"run", "x.yaml", "--timeout", "soon"},
+                                             {"gpu"},
+                                             {"gpu", "fault", "0"},
+                                             {"gpu", "fault", "0", "melt"},
+                                             {"gpu", "mode", "0", "fast"},
+                                             {"secret", "put", "a/b/c"},
+                                             {"policy", "digest", "/absent"},
+                                             {"evidence", "verify", "/absent"},
+                                             {"up", "--gpus", "99"},
+                                             {"completion", "fish"},
+                                             {"ps", "--what"},
+                                             {"rm"}}) {
     EXPECT_EQ(Run(words), 2) << ::testing::PrintToString(words);
     EXPECT_EQ(out_.str(), "");
     EXPECT_NE(err_.str(), "");
@@ -83,9 +100,22 @@ TEST_F(Commands, UsageErrorsAre2) {
 
 TEST_F(Commands, NoDeploymentIs4) {
   WritePod();
-  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
-           {"ps"}, {"describe", "x"}, {"logs", "x"}, {"rm", "x"}, {"exec", "x", "--", "ls", "-l"}, {"exec", "x", "-c", "app", "--timeout", "5s", "--", "ls", "-c", "y"}, {"exec", "-c", "app", "x", "ls"}, {"image", "list"}, {"gpu", "list"}, {"gpu", "fault", "0", "none"},
-           {"secret", "list"}, {"secret", "decisions"}, {"evidence", "collect", "x"}, {"run", Path("pod.yaml")}, {"policy", "generate", Path("pod.yaml")}}) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"ps"},
+                                             {"describe", "x"},
+                                             {"logs", "x"},
+                                             {"rm", "x"},
+                                             {"exec", "x", "--", "ls", "-l"},
+                                             {"exec", "x", "-c", "app", "--timeout", "5s", "--", "ls", "-c", "y"},
+                                             {"exec", "-c", "app", "x", "ls"},
+                                             {"image", "list"},
+                                             {"gpu", "list"},
+                                             {"gpu", "fault", "0", "none"},
+                                             {"secret", "list"},
+                                             {"secret", "decisions"},
+                                             {"evidence", "collect", "x"},
+                                             {"run", Path("pod.yaml")},
+                                             {"policy", "generate", Path("pod.yaml")}}) {
     EXPECT_EQ(Run(words), 4) << ::testing::PrintToString(words) << err_.str();
     std::vector<std::string> json = words;
     json.insert(json.begin(), "--json");
@@ -97,7 +127,9 @@ TEST_F(Commands, NoDeploymentIs4) {
 
 TEST_F(Commands, SealingOffline) {
   WritePod();
-  const std::vector<std::string> generate = {"policy", "generate", Path("pod.yaml"), "--image-archive", Path("image.tar"), "--no-broker", "-o", Path("sealed.yaml")};
+  const std::vector<std::string> generate = {
+      "policy",      "generate", Path("pod.yaml"),   "--image-archive", Path("image.tar"),
+      "--no-broker", "-o",       Path("sealed.yaml")};
   ASSERT_EQ(Run(generate), 0) << err_.str();
   ASSERT_EQ(Run({"policy", "digest", Path("sealed.yaml")}), 0);
   const std::string digest = out_.str();
@@ -133,17 +165,25 @@ TEST_F(Commands, ManifestErrorsCarryPositions) {
 
 TEST_F(Commands, LintFindsWhatIsWide) {
   WritePod();
-  ASSERT_EQ(Run({"policy", "generate", Path("pod.yaml"), "--image-archive", Path("image.tar"), "--no-broker", "-o", Path("sealed.yaml")}), 0);
+  ASSERT_EQ(Run({"policy", "generate", Path("pod.yaml"), "--image-archive", Path("image.tar"), "--no-broker", "-o",
+                 Path("sealed.yaml")}),
+            0);
   ASSERT_EQ(Run({"--json", "policy", "lint", Path("sealed.yaml")}), 0);
   EXPECT_EQ(Out()["findings"].size(), 0u) << out_.str();
-  ASSERT_EQ(Run({"policy", "generate", Path("pod.yaml"), "--image-archive", Path("image.tar"), "--no-broker", "-o", Path("sealed.yaml"), "--allow-exec", "app:sh",
-                 "--allow-set-ready", "--gpu-mode", "off", "--insecure-accept-emulated"}), 0) << err_.str();
+  ASSERT_EQ(Run({"policy", "generate", Path("pod.yaml"), "--image-archive", Path("image.tar"), "--no-broker", "-o",
+                 Path("sealed.yaml"), "--allow-exec", "app:sh", "--allow-set-ready", "--gpu-mode", "off",
+                 "--insecure-accept-emulated"}),
+            0)
+      << err_.str();
   ASSERT_EQ(Run({"--json", "policy", "lint", Path("sealed.yaml")}), 0);
   std::vector<std::string> codes;
   const Json findings = Out()["findings"];
   for (const Json& one : findings) codes.push_back(one["code"]);
-  EXPECT_THAT(codes, ::testing::UnorderedElementsAre("lint.gpu-mode", "lint.set-ready", "lint.exec", "lint.exec-shell", "lint.emulated"));
-  Write("release.yaml", "apiVersion: ccgpu.dev/v1alpha1\nkind: KeyReleasePolicy\nspec: {environment: [emulated], sandbox: {anyPod: true, allowDebug: true}}\n");
+  EXPECT_THAT(codes, ::testing::UnorderedElementsAre("lint.gpu-mode", "lint.set-ready", "lint.exec", "lint.exec-shell",
+                                                     "lint.emulated"));
+  Write("release.yaml",
+        "apiVersion: ccgpu.dev/v1alpha1\nkind: KeyReleasePolicy\nspec: {environment: [emulated], sandbox: {anyPod: "
+        "true, allowDebug: true}}\n");
   ASSERT_EQ(Run({"--json", "policy", "lint", Path("release.yaml")}), 0);
   EXPECT_EQ(Out()["findings"].size(), 4u);
 }
@@ -169,8 +209,10 @@ TEST_F(Commands, CompletionIsMadeOfTheCommands) {
   ASSERT_EQ(Run({"completion", "bash"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr("\"policy generate\")"));
   Write("c.bash", out_.str());
-  const std::string script = "source " + Path("c.bash") + "; COMP_WORDS=(ccgpu --json policy gen); COMP_CWORD=3; _ccgpu; test \"${COMPREPLY[0]}\" = generate && "
-                             "COMP_WORDS=(ccgpu gpu fault 0 x --s); COMP_CWORD=5; _ccgpu; test \"${COMPREPLY[0]}\" = --state";
+  const std::string script =
+      "source " + Path("c.bash") +
+      "; COMP_WORDS=(ccgpu --json policy gen); COMP_CWORD=3; _ccgpu; test \"${COMPREPLY[0]}\" = generate && "
+      "COMP_WORDS=(ccgpu gpu fault 0 x --s); COMP_CWORD=5; _ccgpu; test \"${COMPREPLY[0]}\" = --state";
   EXPECT_EQ(std::system(("bash -c '" + script + "'").c_str()), 0);
 }
 

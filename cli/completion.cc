@@ -31,7 +31,8 @@ std::string CompletionScript(const CLI::App& app, const std::string& shell) {
       "      ";
   // The commands themselves, so that options and arguments between them are skipped.
   std::string paths;
-  const std::function<void(const CLI::App&, const std::string&)> walk = [&](const CLI::App& at, const std::string& path) {
+  const std::function<void(const CLI::App&, const std::string&)> walk = [&](const CLI::App& at,
+                                                                            const std::string& path) {
     for (const CLI::App* sub : at.get_subcommands([](const CLI::App*) { return true; })) {
       const std::string next = path.empty() ? sub->get_name() : path + " " + sub->get_name();
       paths += (paths.empty() ? "\"" : "|\"") + next + "\"";
@@ -43,7 +44,8 @@ std::string CompletionScript(const CLI::App& app, const std::string& shell) {
          ") path=\"${path:+$path }$word\" ;;\n"
          "    esac\n"
          "  done\n"
-         "  case \"$path\" in\n" + cases +
+         "  case \"$path\" in\n" +
+         cases +
          "  esac\n"
          "  case \"$current\" in\n"
          "    -*) COMPREPLY=($(compgen -W \"$words --state --json --help\" -- \"$current\")) ;;\n"

@@ -6,7 +6,8 @@ namespace ccgpu::cli {
 
 int ExitCodeOf(const Error& error) {
   const std::string_view code = error.code;
-  for (const std::string_view area : {"input.", "image.", "initdata.", "evidence.", "cli.bad-", "file.", "node.unsupported-field"}) {
+  for (const std::string_view area :
+       {"input.", "image.", "initdata.", "evidence.", "cli.bad-", "file.", "node.unsupported-field"}) {
     if (code.starts_with(area)) return kUsage;
   }
   for (const std::string_view area : {"deployment.", "cli.unavailable"}) {

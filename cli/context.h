@@ -11,8 +11,9 @@
 namespace ccgpu::cli {
 
 enum ExitCode : int {
-  kOk = 0,           // done; of `run`: every container exited 0; of `evidence verify`: accepted
-  kFailed = 1,       // of `run`: a container failed or the time was over; of `evidence verify`: refused; else: could not be done
+  kOk = 0,  // done; of `run`: every container exited 0; of `evidence verify`: accepted
+  kFailed =
+      1,  // of `run`: a container failed or the time was over; of `evidence verify`: refused; else: could not be done
   kUsage = 2,        // wrong arguments, or a file that is not what it should be
   kRefused = 3,      // of `run`: a policy or an attestation refused the pod
   kUnavailable = 4,  // the deployment does not run or does not answer

@@ -27,7 +27,8 @@ Result<evidence::CompositeEvidence> ReadEvidence(const std::string& file) {
 
 Result<Bytes> ParseNonce(const std::string& hex) {
   auto bytes = HexDecode(hex);
-  if (!bytes.ok() || bytes->size() < 16 || bytes->size() > 64) return Err("input.bad-value", "--nonce", "must be 32 to 128 hexadecimal digits (16 to 64 bytes)");
+  if (!bytes.ok() || bytes->size() < 16 || bytes->size() > 64)
+    return Err("input.bad-value", "--nonce", "must be 32 to 128 hexadecimal digits (16 to 64 bytes)");
   return *bytes;
 }
 
@@ -35,13 +36,15 @@ Result<Bytes> ParseNonce(const std::string& hex) {
 std::optional<size_t> GpusOfPolicy(const std::string& init_data) {
   auto init = kbs::ParseInitData(init_data);
   if (!init.ok() || !init->data.contains(std::string(policy::kPodPolicyEntry))) return std::nullopt;
-  auto policy = policy::ParsePodPolicy(init->data[std::string(policy::kPodPolicyEntry)], std::string(policy::kPodPolicyEntry));
+  auto policy =
+      policy::ParsePodPolicy(init->data[std::string(policy::kPodPolicyEntry)], std::string(policy::kPodPolicyEntry));
   if (!policy.ok()) return std::nullopt;
   return policy->gpus.count;
 }
 
 // What the evidence must be bound to, computed as the broker does it.
-Result<verify::CompositeOptions> Expectations(const evidence::CompositeEvidence& evidence, const VerifyOptions& options) {
+Result<verify::CompositeOptions> Expectations(const evidence::CompositeEvidence& evidence,
+                                              const VerifyOptions& options) {
   ASSIGN_OR_RETURN(const kbs::PublicJwk key, kbs::ParseJwk(evidence.tee_pubkey));
   const std::string nonce = Base64Encode(evidence.nonce);
   verify::CompositeOptions out;
@@ -50,7 +53,9 @@ Result<verify::CompositeOptions> Expectations(const evidence::CompositeEvidence&
   if (!options.host_data.empty()) {
     const std::string hex = options.host_data.starts_with("sha256:") ? options.host_data.substr(7) : options.host_data;
     auto wanted = HexDecode(hex);
-    if (!wanted.ok() || wanted->size() != 32) return Err("input.bad-value", "--host-data", "must be sha256:<64 hex digits>, as `ccgpu policy digest` prints it");
+    if (!wanted.ok() || wanted->size() != 32)
+      return Err("input.bad-value", "--host-data",
+                 "must be sha256:<64 hex digits>, as `ccgpu policy digest` prints it");
     out.snp.host_data = *wanted;
   }
   out.gpu_count = options.gpus ? std::optional<size_t>(*options.gpus) : GpusOfPolicy(evidence.init_data);
@@ -70,11 +75,17 @@ Result<Judgement> Judge(const Context& context, const VerifyOptions& options) {
     ASSIGN_OR_RETURN(at, ParseTime(options.at));
   }
   ASSIGN_OR_RETURN(const verify::CompositeOptions expectations, Expectations(evidence, options));
-  ASSIGN_OR_RETURN(const verify::Anchors anchors, ChooseAnchors(context.layout, options.root_files, options.insecure_accept_emulated, &out.warnings));
+  ASSIGN_OR_RETURN(const verify::Anchors anchors,
+                   ChooseAnchors(context.layout, options.root_files, options.insecure_accept_emulated, &out.warnings));
   evidence::Collateral collateral = evidence.collateral;
   if (!options.collateral_dir.empty()) RETURN_IF_ERROR(AddCollateral(options.collateral_dir, collateral));
-  verify::Check asked{.name = "nonce.asked", .outcome = verify::Check::Outcome::kNotApplicable, .reason = {}, .claim = "nonce", .expected = {},
-                      .found = HexEncode(evidence.nonce), .document = "evidence"};
+  verify::Check asked{.name = "nonce.asked",
+                      .outcome = verify::Check::Outcome::kNotApplicable,
+                      .reason = {},
+                      .claim = "nonce",
+                      .expected = {},
+                      .found = HexEncode(evidence.nonce),
+                      .document = "evidence"};
   bool fresh = true;
   if (options.nonce_hex.empty()) {
     asked.reason = Err("verify.no-nonce", "", "no --nonce was given: the evidence may be an old one");
@@ -84,9 +95,12 @@ Result<Judgement> Judge(const Context& context, const VerifyOptions& options) {
     asked.expected = HexEncode(nonce);
     fresh = Equal(nonce, evidence.nonce);
     asked.outcome = fresh ? verify::Check::Outcome::kPassed : verify::Check::Outcome::kFailed;
-    if (!fresh) asked.reason = Err("verify.nonce-mismatch", "", "the evidence answers another nonce: it is old, or somebody else's");
+    if (!fresh)
+      asked.reason =
+          Err("verify.nonce-mismatch", "", "the evidence answers another nonce: it is old, or somebody else's");
   }
-  out.verdict = verify::VerifyComposite(evidence::Unverified<evidence::CompositeEvidence>(evidence), collateral, anchors, expectations, at);
+  out.verdict = verify::VerifyComposite(evidence::Unverified<evidence::CompositeEvidence>(evidence), collateral,
+                                        anchors, expectations, at);
   out.verdict.checks.insert(out.verdict.checks.begin(), asked);
   if (!fresh) {
     out.verdict.accepted = false;
@@ -99,20 +113,32 @@ void Print(std::ostream& out, const verify::Verdict& verdict) {
   for (const verify::Check& check : verdict.checks) {
     switch (check.outcome) {
       case verify::Check::Outcome::kPassed: out << "  ok    " << check.name << "\n"; break;
-      case verify::Check::Outcome::kNotApplicable: out << "  -     " << check.name << "  (" << check.reason.text << ")\n"; break;
+      case verify::Check::Outcome::kNotApplicable:
+        out << "  -     " << check.name << "  (" << check.reason.text << ")\n";
+        break;
       case verify::Check::Outcome::kFailed:
         out << "  FAIL  " << check.name << "  " << check.reason.text << " [" << check.reason.code << "]\n";
-        if (!check.expected.empty()) out << "          expected " << check.expected << "\n          found    " << check.found << "\n";
-        if (!check.document.empty()) out << "          in       " << check.document << (check.length ? " at byte " + std::to_string(check.offset) : "") << "\n";
+        if (!check.expected.empty())
+          out << "          expected " << check.expected << "\n          found    " << check.found << "\n";
+        if (!check.document.empty())
+          out << "          in       " << check.document
+              << (check.length ? " at byte " + std::to_string(check.offset) : "") << "\n";
         break;
     }
   }
-  out << (verdict.accepted ? "accepted" : "refused") << (verdict.environment.empty() ? "" : " (" + verdict.environment + ")") << "\n";
+  out << (verdict.accepted ? "accepted" : "refused")
+      << (verdict.environment.empty() ? "" : " (" + verdict.environment + ")") << "\n";
 }
 
 Json Summary(const evidence::CompositeEvidence& evidence) {
-  Json out = {{"format", "ccgpu.evidence/v1"}, {"nonce", HexEncode(evidence.nonce)}, {"tee", evidence.tee}, {"gpus", Json::array()},
-              {"collateral", {{"rims", Json::array()}, {"ocsp_responses", evidence.collateral.ocsp_responses.size()}, {"crls", evidence.collateral.crls.size()}}}};
+  Json out = {{"format", "ccgpu.evidence/v1"},
+              {"nonce", HexEncode(evidence.nonce)},
+              {"tee", evidence.tee},
+              {"gpus", Json::array()},
+              {"collateral",
+               {{"rims", Json::array()},
+                {"ocsp_responses", evidence.collateral.ocsp_responses.size()},
+                {"crls", evidence.collateral.crls.size()}}}};
   for (const auto& [id, xml] : evidence.collateral.rims) out["collateral"]["rims"].push_back(id);
   for (const evidence::GpuEvidence& gpu : evidence.gpus) {
     Json one = {{"arch", gpu.arch}, {"uuid", gpu.uuid}, {"report_bytes", gpu.report.size()}};
@@ -134,15 +160,21 @@ Json Summary(const evidence::CompositeEvidence& evidence) {
   }
   if (auto snp = evidence::ParseSnpReport(evidence.cpu.report); snp.ok()) {
     const evidence::TcbParts tcb = evidence::SplitTcb(snp->reported_tcb, snp->IsTurin());
-    out["snp"] = {{"version", snp->version}, {"measurement", HexEncode(snp->measurement)}, {"host_data", HexEncode(snp->host_data)},
-                  {"report_data", HexEncode(snp->report_data)}, {"vmpl", snp->vmpl}, {"debug", (snp->policy & evidence::snp_policy::kDebug) != 0},
-                  {"reported_tcb", tcb.ToString()}, {"chip_id", HexEncode(snp->chip_id)}};
+    out["snp"] = {{"version", snp->version},
+                  {"measurement", HexEncode(snp->measurement)},
+                  {"host_data", HexEncode(snp->host_data)},
+                  {"report_data", HexEncode(snp->report_data)},
+                  {"vmpl", snp->vmpl},
+                  {"debug", (snp->policy & evidence::snp_policy::kDebug) != 0},
+                  {"reported_tcb", tcb.ToString()},
+                  {"chip_id", HexEncode(snp->chip_id)}};
   }
   if (!evidence.init_data.empty()) {
     if (auto init = kbs::ParseInitData(evidence.init_data); init.ok()) {
       Json names = Json::array();
       for (const auto& [name, content] : init->data) names.push_back(name);
-      out["init_data"] = {{"digest", "sha256:" + HexEncode(crypto::Sha256(AsBytes(evidence.init_data)))}, {"entries", names}};
+      out["init_data"] = {{"digest", "sha256:" + HexEncode(crypto::Sha256(AsBytes(evidence.init_data)))},
+                          {"entries", names}};
     }
   }
   return out;
@@ -174,13 +206,16 @@ int CollectEvidence(Context& context, const CollectOptions& options, crypto::Ran
   auto parsed = evidence::ParseComposite(*text);
   if (!parsed.ok()) return Report(context, parsed.error().In("evidence from the pod's agent"), kFailed);
   if (!Equal(parsed->nonce, nonce)) {
-    return Report(context, Err("verify.nonce-mismatch", options.pod, "the agent answered with evidence for another nonce"), kFailed);
+    return Report(context,
+                  Err("verify.nonce-mismatch", options.pod, "the agent answered with evidence for another nonce"),
+                  kFailed);
   }
   if (options.output.empty()) {
     context.out << *text << "\n";
     return kOk;
   }
-  if (Status written = WriteFileAtomic(options.output, *text + "\n"); !written.ok()) return Report(context, written.error(), kFailed);
+  if (Status written = WriteFileAtomic(options.output, *text + "\n"); !written.ok())
+    return Report(context, written.error(), kFailed);
   if (context.json) context.out << Json{{"output", options.output}, {"nonce", HexEncode(nonce)}}.dump() << "\n";
   else context.err << "wrote " << options.output << ", nonce " << HexEncode(nonce) << "\n";
   return kOk;

@@ -24,8 +24,8 @@ struct VerifyOptions {
   std::string collateral_dir;           // rim/<id>.xml, ocsp/*.der, crl/*.der, beside what the evidence brings
   std::vector<std::string> root_files;  // PEM; each certificate is an anchor of the kind that its name says
   bool insecure_accept_emulated = false;
-  std::optional<int> gpus;              // exactly so many
-  std::string host_data;                // "sha256:..": the pod that must have been running
+  std::optional<int> gpus;  // exactly so many
+  std::string host_data;    // "sha256:..": the pod that must have been running
 };
 int VerifyEvidence(Context& context, const VerifyOptions& options);
 

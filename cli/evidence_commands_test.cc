@@ -52,7 +52,8 @@ struct PodWorld {
     gpu.Sign();
     out.gpus = {gpu.evidence};
     out.additional_evidence = evidence::AdditionalEvidence(out.gpus);
-    snp.report.report_data = kbs::SnpReportData(kbs::PrimaryReportData(Base64Encode(nonce), jwk, out.additional_evidence));
+    snp.report.report_data =
+        kbs::SnpReportData(kbs::PrimaryReportData(Base64Encode(nonce), jwk, out.additional_evidence));
     snp.report.host_data = crypto::Sha256(AsBytes(init_data));
     snp.Sign();
     out.cpu = snp.evidence;
@@ -69,7 +70,8 @@ class EvidenceCommands : public ::testing::Test {
     char name[] = "/tmp/ccgpu-evidence-XXXXXX";
     dir_ = mkdtemp(name);
     evidence_ = world_.Evidence();
-    std::string roots = world_.gpu.device.back().certificate.Pem() + world_.gpu.rim.back().certificate.Pem() + world_.snp.chain.back().certificate.Pem();
+    std::string roots = world_.gpu.device.back().certificate.Pem() + world_.gpu.rim.back().certificate.Pem() +
+                        world_.snp.chain.back().certificate.Pem();
     ASSERT_TRUE(WriteFileAtomic(dir_ + "/roots.pem", roots).ok());
     Write();
   }
@@ -87,7 +89,8 @@ class EvidenceCommands : public ::testing::Test {
     return Main(static_cast<int>(argv.size()), argv.data(), "0", out_, err_, clock, random);
   }
   int Verify(std::vector<std::string> more = {}) {
-    std::vector<std::string> words = {"--json", "evidence", "verify", dir_ + "/ev.json", "--root", dir_ + "/roots.pem", "--insecure-accept-emulated"};
+    std::vector<std::string> words = {
+        "--json", "evidence", "verify", dir_ + "/ev.json", "--root", dir_ + "/roots.pem", "--insecure-accept-emulated"};
     words.insert(words.end(), more.begin(), more.end());
     return Run(words);
   }
@@ -97,7 +100,8 @@ class EvidenceCommands : public ::testing::Test {
     const Json answer = Json::parse(out_.str(), nullptr, false);
     if (!answer.is_object() || !answer.contains("checks")) return {"no JSON: " + out_.str()};
     for (const Json& check : answer["checks"]) {
-      if (check["result"] == "failed") out.push_back(check["reason"].is_string() ? check["reason"].get<std::string>() : check["reason"].dump());
+      if (check["result"] == "failed")
+        out.push_back(check["reason"].is_string() ? check["reason"].get<std::string>() : check["reason"].dump());
     }
     return out;
   }
@@ -116,7 +120,8 @@ TEST_F(EvidenceCommands, Accepted) {
   EXPECT_EQ(answer["checks"][0]["result"], "passed");
   EXPECT_EQ(answer["claims"]["gpus"].size(), 1u);
   EXPECT_EQ(err_.str(), "");
-  EXPECT_EQ(Run({"evidence", "verify", dir_ + "/ev.json", "--root", dir_ + "/roots.pem", "--insecure-accept-emulated"}), 0);
+  EXPECT_EQ(Run({"evidence", "verify", dir_ + "/ev.json", "--root", dir_ + "/roots.pem", "--insecure-accept-emulated"}),
+            0);
   EXPECT_THAT(out_.str(), HasSubstr("accepted (emulated)"));
   EXPECT_THAT(err_.str(), HasSubstr("freshness is not"));
 }
@@ -124,7 +129,8 @@ TEST_F(EvidenceCommands, Accepted) {
 TEST_F(EvidenceCommands, EmulatedOnlyWhenSaid) {
   EXPECT_EQ(Run({"--json", "evidence", "verify", dir_ + "/ev.json", "--root", dir_ + "/roots.pem"}), 1);
   EXPECT_THAT(Failed(), ::testing::Contains("environment.emulated"));
-  EXPECT_EQ(Run({"--json", "evidence", "verify", dir_ + "/ev.json", "--insecure-accept-emulated"}), 1);  // and only under named roots
+  EXPECT_EQ(Run({"--json", "evidence", "verify", dir_ + "/ev.json", "--insecure-accept-emulated"}),
+            1);  // and only under named roots
 }
 
 TEST_F(EvidenceCommands, OldEvidenceWithANewNonce) {
@@ -151,7 +157,8 @@ TEST_F(EvidenceCommands, InitDataReplacedByTheHost) {
 }
 
 TEST_F(EvidenceCommands, HostDataAndGpuCount) {
-  EXPECT_EQ(Verify({"--host-data", "sha256:" + HexEncode(world_.snp.report.host_data), "--gpus", "1"}), 0) << out_.str();
+  EXPECT_EQ(Verify({"--host-data", "sha256:" + HexEncode(world_.snp.report.host_data), "--gpus", "1"}), 0)
+      << out_.str();
   EXPECT_EQ(Verify({"--host-data", "sha256:" + std::string(64, '0')}), 1);
   EXPECT_THAT(Failed(), ::testing::ElementsAre("snp.host-data-mismatch"));
   EXPECT_EQ(Verify({"--gpus", "2"}), 1);
@@ -180,7 +187,8 @@ TEST_F(EvidenceCommands, CollateralFromAFolder) {
   std::filesystem::create_directories(dir_ + "/c/ocsp");
   for (const auto& [id, xml] : collateral.rims) ASSERT_TRUE(WriteFileAtomic(dir_ + "/c/rim/" + id + ".xml", xml).ok());
   for (size_t i = 0; i < collateral.ocsp_responses.size(); ++i) {
-    ASSERT_TRUE(WriteFileAtomic(dir_ + "/c/ocsp/" + std::to_string(i) + ".der", AsText(collateral.ocsp_responses[i])).ok());
+    ASSERT_TRUE(
+        WriteFileAtomic(dir_ + "/c/ocsp/" + std::to_string(i) + ".der", AsText(collateral.ocsp_responses[i])).ok());
   }
   EXPECT_EQ(Verify({"--collateral", dir_ + "/c"}), 0) << out_.str();
 }

@@ -53,7 +53,8 @@ Error Unknown(const std::string& name, const char* file) {
 
 }  // namespace
 
-Result<ProcessUser> ResolveUser(const UserRequest& request, const std::string& etc_passwd, const std::string& etc_group) {
+Result<ProcessUser> ResolveUser(const UserRequest& request, const std::string& etc_passwd,
+                                const std::string& etc_group) {
   const std::vector<Line> users = Lines(etc_passwd), groups = Lines(etc_group);
   std::string text = request.image_user;
   if (request.run_as_user) {
@@ -85,8 +86,8 @@ Result<ProcessUser> ResolveUser(const UserRequest& request, const std::string& e
       }
     }
   }
-  // containerd 1.6 looks the supplementary groups up for runAsUser, or for root when the pod names no user, even if the image
-  // does. What runs must be described as it is.
+  // containerd 1.6 looks the supplementary groups up for runAsUser, or for root when the pod names no user, even if the
+  // image does. What runs must be described as it is.
   std::set<uint32_t> all;
   const Line* member = ById(users, static_cast<uint32_t>(request.run_as_user.value_or(0)));
   for (const Line& group : groups) {

@@ -1,4 +1,5 @@
-// Which user, group and supplementary groups containerd's CRI gives a process, from the image's /etc/passwd and /etc/group.
+// Which user, group and supplementary groups containerd's CRI gives a process, from the image's /etc/passwd and
+// /etc/group.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ struct UserRequest {
 };
 
 // Error: cli.unknown-user, when a name is not in the files.
-Result<ProcessUser> ResolveUser(const UserRequest& request, const std::string& etc_passwd, const std::string& etc_group);
+Result<ProcessUser> ResolveUser(const UserRequest& request, const std::string& etc_passwd,
+                                const std::string& etc_group);
 
 }  // namespace ccgpu::cli

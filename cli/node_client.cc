@@ -17,10 +17,12 @@ Error CallError(const Context& context, const grpc::Status& status) {
   if (auto reason = node::FindReason(status.error_message())) return *reason;
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
     return Err("cli.unavailable", context.layout.NodeSocket(),
-               "ccgpu-node does not answer there: run `ccgpu up`, or name the deployment with --state (" + status.error_message() + ")");
+               "ccgpu-node does not answer there: run `ccgpu up`, or name the deployment with --state (" +
+                   status.error_message() + ")");
   }
   if (status.error_code() == grpc::StatusCode::NOT_FOUND) return Err("cli.not-found", "", status.error_message());
-  if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) return Err("cli.bad-request", "", status.error_message());
+  if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT)
+    return Err("cli.bad-request", "", status.error_message());
   return Err("cli.call-failed", "ccgpu-node", status.error_message());
 }
 

@@ -23,7 +23,11 @@ node::v1::PodRef Ref(const PodName& pod, bool force = false) {
 }
 
 Json EventJson(const node::v1::Event& event) {
-  return {{"time", event.time()}, {"component", event.component()}, {"code", event.code()}, {"message", event.message()}, {"subject", event.subject()}};
+  return {{"time", event.time()},
+          {"component", event.component()},
+          {"code", event.code()},
+          {"message", event.message()},
+          {"subject", event.subject()}};
 }
 
 Json FailureJson(const node::v1::Failure& failure) {
@@ -31,14 +35,30 @@ Json FailureJson(const node::v1::Failure& failure) {
 }
 
 Json PodJson(const node::v1::Pod& pod) {
-  Json out = {{"name", pod.name()}, {"namespace", pod.pod_namespace()}, {"uid", pod.uid()}, {"sandbox_id", pod.sandbox_id()},
-              {"phase", pod.phase()}, {"runtime_handler", pod.runtime_handler()}, {"created_at", pod.created_at()}, {"pod_ip", pod.pod_ip()},
-              {"containers", Json::array()}, {"gpus", Json::array()}, {"events", Json::array()}, {"attestation", nullptr}, {"failure", nullptr}};
+  Json out = {{"name", pod.name()},
+              {"namespace", pod.pod_namespace()},
+              {"uid", pod.uid()},
+              {"sandbox_id", pod.sandbox_id()},
+              {"phase", pod.phase()},
+              {"runtime_handler", pod.runtime_handler()},
+              {"created_at", pod.created_at()},
+              {"pod_ip", pod.pod_ip()},
+              {"containers", Json::array()},
+              {"gpus", Json::array()},
+              {"events", Json::array()},
+              {"attestation", nullptr},
+              {"failure", nullptr}};
   for (const auto& c : pod.containers()) {
-    out["containers"].push_back({{"name", c.name()}, {"image", c.image()}, {"state", c.state()}, {"exit_code", c.exit_code()}, {"reason", c.reason()},
-                                 {"message", c.message()}, {"container_id", c.container_id()}});
+    out["containers"].push_back({{"name", c.name()},
+                                 {"image", c.image()},
+                                 {"state", c.state()},
+                                 {"exit_code", c.exit_code()},
+                                 {"reason", c.reason()},
+                                 {"message", c.message()},
+                                 {"container_id", c.container_id()}});
   }
-  for (const auto& gpu : pod.gpus()) out["gpus"].push_back({{"device_id", gpu.device_id()}, {"container", gpu.container()}});
+  for (const auto& gpu : pod.gpus())
+    out["gpus"].push_back({{"device_id", gpu.device_id()}, {"container", gpu.container()}});
   for (const auto& event : pod.events()) out["events"].push_back(EventJson(event));
   if (!pod.attestation_status_json().empty()) {
     auto status = ParseJson(pod.attestation_status_json(), "attestation");
@@ -49,10 +69,12 @@ Json PodJson(const node::v1::Pod& pod) {
 }
 
 void PrintPod(std::ostream& out, const node::v1::Pod& pod) {
-  out << "Name:       " << pod.name() << "\nNamespace:  " << pod.pod_namespace() << "\nPhase:      " << pod.phase() << "\nHandler:    " << pod.runtime_handler()
-      << "\nCreated:    " << pod.created_at() << "\nAddress:    " << pod.pod_ip() << "\nSandbox:    " << pod.sandbox_id() << "\n";
+  out << "Name:       " << pod.name() << "\nNamespace:  " << pod.pod_namespace() << "\nPhase:      " << pod.phase()
+      << "\nHandler:    " << pod.runtime_handler() << "\nCreated:    " << pod.created_at()
+      << "\nAddress:    " << pod.pod_ip() << "\nSandbox:    " << pod.sandbox_id() << "\n";
   if (pod.has_failure()) {
-    out << "Failure:    " << pod.failure().code() << "\n            " << pod.failure().subject() << ": " << pod.failure().text() << "\n";
+    out << "Failure:    " << pod.failure().code() << "\n            " << pod.failure().subject() << ": "
+        << pod.failure().text() << "\n";
   }
   out << "Containers:\n";
   for (const auto& c : pod.containers()) {
@@ -67,21 +89,30 @@ void PrintPod(std::ostream& out, const node::v1::Pod& pod) {
   if (!pod.attestation_status_json().empty()) out << "Attestation: " << pod.attestation_status_json() << "\n";
   out << "Events:\n";
   for (const auto& event : pod.events()) {
-    out << "  " << event.time() << "  " << event.component() << "  " << event.code() << (event.subject().empty() ? "" : "  " + event.subject())
+    out << "  " << event.time() << "  " << event.component() << "  " << event.code()
+        << (event.subject().empty() ? "" : "  " + event.subject())
         << (event.message().empty() ? "" : "  " + event.message()) << "\n";
   }
 }
 
 images::ImageInfo ToInfo(const node::v1::Image& image) {
-  return {.reference = image.reference(), .manifest_digest = image.manifest_digest(), .config_json = image.config_json(),
-          .rootfs_digest = image.rootfs_digest(), .size = image.size(), .etc_passwd = image.etc_passwd(), .etc_group = image.etc_group()};
+  return {.reference = image.reference(),
+          .manifest_digest = image.manifest_digest(),
+          .config_json = image.config_json(),
+          .rootfs_digest = image.rootfs_digest(),
+          .size = image.size(),
+          .etc_passwd = image.etc_passwd(),
+          .etc_group = image.etc_group()};
 }
 
 void PrintImages(Context& context, const google::protobuf::RepeatedPtrField<node::v1::Image>& images) {
   if (context.json) {
     Json list = Json::array();
     for (const auto& image : images) {
-      list.push_back({{"reference", image.reference()}, {"manifest_digest", image.manifest_digest()}, {"rootfs_digest", image.rootfs_digest()}, {"size", image.size()}});
+      list.push_back({{"reference", image.reference()},
+                      {"manifest_digest", image.manifest_digest()},
+                      {"rootfs_digest", image.rootfs_digest()},
+                      {"size", image.size()}});
     }
     context.out << Dump(list) << "\n";
     return;
@@ -102,7 +133,8 @@ PodName ParsePodName(const std::string& text) {
 int ListPods(Context& context) {
   grpc::ClientContext call;
   node::v1::ListPodsResponse response;
-  if (auto status = ConnectNode(context)->ListPods(&call, {}, &response); !status.ok()) return Report(context, CallError(context, status));
+  if (auto status = ConnectNode(context)->ListPods(&call, {}, &response); !status.ok())
+    return Report(context, CallError(context, status));
   if (context.json) {
     Json list = Json::array();
     for (const auto& pod : response.pods()) list.push_back(PodJson(pod));
@@ -111,7 +143,8 @@ int ListPods(Context& context) {
   }
   Table table({"NAMESPACE", "NAME", "PHASE", "CONTAINERS", "GPUS", "CREATED"});
   for (const auto& pod : response.pods()) {
-    table.Add({pod.pod_namespace(), pod.name(), pod.phase(), std::to_string(pod.containers_size()), std::to_string(pod.gpus_size()), pod.created_at()});
+    table.Add({pod.pod_namespace(), pod.name(), pod.phase(), std::to_string(pod.containers_size()),
+               std::to_string(pod.gpus_size()), pod.created_at()});
   }
   table.Print(context.out);
   return kOk;
@@ -120,7 +153,8 @@ int ListPods(Context& context) {
 int DescribePod(Context& context, const PodName& pod) {
   grpc::ClientContext call;
   node::v1::Pod response;
-  if (auto status = ConnectNode(context)->DescribePod(&call, Ref(pod), &response); !status.ok()) return Report(context, CallError(context, status));
+  if (auto status = ConnectNode(context)->DescribePod(&call, Ref(pod), &response); !status.ok())
+    return Report(context, CallError(context, status));
   if (context.json) context.out << Dump(PodJson(response)) << "\n";
   else PrintPod(context.out, response);
   return kOk;
@@ -139,7 +173,8 @@ int PodLogs(Context& context, const PodName& pod, const std::string& container, 
     std::string text = line.text();
     while (text.ends_with('\n')) text.pop_back();
     if (context.json) {
-      context.out << Json{{"container", line.container()}, {"stream", line.stream()}, {"text", text}}.dump(-1, ' ', false, Json::error_handler_t::replace)
+      context.out << Json{{"container", line.container()}, {"stream", line.stream()}, {"text", text}}.dump(
+                         -1, ' ', false, Json::error_handler_t::replace)
                   << std::endl;
     } else {
       (line.stream() == "stderr" ? context.err : context.out) << text << std::endl;
@@ -165,7 +200,8 @@ int RemovePods(Context& context, const std::vector<PodName>& pods, bool force) {
   return code;
 }
 
-int ExecInPod(Context& context, const PodName& pod, const std::string& container, const std::vector<std::string>& command, int timeout_seconds) {
+int ExecInPod(Context& context, const PodName& pod, const std::string& container,
+              const std::vector<std::string>& command, int timeout_seconds) {
   node::v1::ExecRequest request;
   *request.mutable_pod() = Ref(pod);
   request.set_container(container);
@@ -173,14 +209,20 @@ int ExecInPod(Context& context, const PodName& pod, const std::string& container
   request.set_timeout_seconds(timeout_seconds);
   grpc::ClientContext call;
   node::v1::ExecResponse response;
-  if (auto status = ConnectNode(context)->Exec(&call, request, &response); !status.ok()) return Report(context, CallError(context, status));
+  if (auto status = ConnectNode(context)->Exec(&call, request, &response); !status.ok())
+    return Report(context, CallError(context, status));
   if (response.has_failure()) {
     const auto& failure = response.failure();
-    const bool refused = failure.code().starts_with("policy.") || failure.code().starts_with("gpu.") || failure.code().starts_with("attest");
-    return Report(context, Error::FromWire(failure.code(), failure.subject(), failure.text()), refused ? kRefused : kFailed);
+    const bool refused = failure.code().starts_with("policy.") || failure.code().starts_with("gpu.") ||
+                         failure.code().starts_with("attest");
+    return Report(context, Error::FromWire(failure.code(), failure.subject(), failure.text()),
+                  refused ? kRefused : kFailed);
   }
   if (context.json) {
-    context.out << Dump({{"stdout", response.standard_output()}, {"stderr", response.standard_error()}, {"exit_code", response.exit_code()}}) << "\n";
+    context.out << Dump({{"stdout", response.standard_output()},
+                         {"stderr", response.standard_error()},
+                         {"exit_code", response.exit_code()}})
+                << "\n";
   } else {
     context.out << response.standard_output() << std::flush;
     context.err << response.standard_error() << std::flush;
@@ -191,7 +233,8 @@ int ExecInPod(Context& context, const PodName& pod, const std::string& container
 int ListImages(Context& context) {
   grpc::ClientContext call;
   node::v1::ListImagesResponse response;
-  if (auto status = ConnectNode(context)->ListImages(&call, {}, &response); !status.ok()) return Report(context, CallError(context, status));
+  if (auto status = ConnectNode(context)->ListImages(&call, {}, &response); !status.ok())
+    return Report(context, CallError(context, status));
   PrintImages(context, response.images());
   return kOk;
 }
@@ -200,12 +243,14 @@ int ImportImages(Context& context, const std::vector<std::string>& archives) {
   auto node = ConnectNode(context);
   node::v1::ImportImageResponse all;
   for (const std::string& archive : archives) {
-    if (!std::filesystem::exists(archive)) return Report(context, Err("file.not-found", archive, "there is no such file"), kUsage);
+    if (!std::filesystem::exists(archive))
+      return Report(context, Err("file.not-found", archive, "there is no such file"), kUsage);
     grpc::ClientContext call;
     node::v1::ImportImageRequest request;
     request.set_archive_path(std::filesystem::absolute(archive));
     node::v1::ImportImageResponse response;
-    if (auto status = node->ImportImage(&call, request, &response); !status.ok()) return Report(context, CallError(context, status));
+    if (auto status = node->ImportImage(&call, request, &response); !status.ok())
+      return Report(context, CallError(context, status));
     all.MergeFrom(response);
   }
   PrintImages(context, all.images());
@@ -221,12 +266,14 @@ int DigestImage(Context& context, const std::string& path) {
   } else {
     auto images = images::ReadArchive(path);
     if (!images.ok()) return Report(context, images.error(), kUsage);
-    for (const auto& image : *images) list.push_back({{"reference", image.reference}, {"rootfs_digest", image.rootfs_digest}});
+    for (const auto& image : *images)
+      list.push_back({{"reference", image.reference}, {"rootfs_digest", image.rootfs_digest}});
   }
   if (context.json) {
     context.out << Dump(list) << "\n";
   } else {
-    for (const Json& one : list) context.out << one["rootfs_digest"].get<std::string>() << "  " << one["reference"].get<std::string>() << "\n";
+    for (const Json& one : list)
+      context.out << one["rootfs_digest"].get<std::string>() << "  " << one["reference"].get<std::string>() << "\n";
   }
   return kOk;
 }
@@ -234,7 +281,8 @@ int DigestImage(Context& context, const std::string& path) {
 Result<std::map<std::string, images::ImageInfo>> ImagesOfNode(const Context& context) {
   grpc::ClientContext call;
   node::v1::ListImagesResponse response;
-  if (auto status = ConnectNode(context)->ListImages(&call, {}, &response); !status.ok()) return CallError(context, status);
+  if (auto status = ConnectNode(context)->ListImages(&call, {}, &response); !status.ok())
+    return CallError(context, status);
   std::map<std::string, images::ImageInfo> out;
   for (const auto& image : response.images()) out[image.reference()] = ToInfo(image);
   return out;
@@ -247,7 +295,8 @@ Result<std::string> EvidenceOfPod(const Context& context, const PodName& pod, co
   grpc::ClientContext call;
   call.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
   node::v1::CollectEvidenceResponse response;
-  if (auto status = ConnectNode(context)->CollectEvidence(&call, request, &response); !status.ok()) return CallError(context, status);
+  if (auto status = ConnectNode(context)->CollectEvidence(&call, request, &response); !status.ok())
+    return CallError(context, status);
   return response.evidence_json();
 }
 

@@ -27,7 +27,8 @@ int ListPods(Context& context);
 int DescribePod(Context& context, const PodName& pod);
 int PodLogs(Context& context, const PodName& pod, const std::string& container, bool follow);
 int RemovePods(Context& context, const std::vector<PodName>& pods, bool force);
-int ExecInPod(Context& context, const PodName& pod, const std::string& container, const std::vector<std::string>& command, int timeout_seconds);
+int ExecInPod(Context& context, const PodName& pod, const std::string& container,
+              const std::vector<std::string>& command, int timeout_seconds);
 int ListImages(Context& context);
 int ImportImages(Context& context, const std::vector<std::string>& archives);
 // The rootfs digest of an archive's images, or of a folder; needs no node.

@@ -27,7 +27,8 @@ Result<Sealed> ReadSealed(const std::string& file) {
   ASSIGN_OR_RETURN(out.initdata, InitDataOf(out.pod, file));
   ASSIGN_OR_RETURN(const kbs::InitData init, kbs::ParseInitData(out.initdata));
   const auto entry = init.data.find(std::string(policy::kPodPolicyEntry));
-  if (entry == init.data.end()) return Err("cli.not-sealed", file, "its initdata holds no " + std::string(policy::kPodPolicyEntry));
+  if (entry == init.data.end())
+    return Err("cli.not-sealed", file, "its initdata holds no " + std::string(policy::kPodPolicyEntry));
   ASSIGN_OR_RETURN(out.policy, policy::ParsePodPolicy(entry->second, std::string(policy::kPodPolicyEntry)));
   return out;
 }
@@ -65,7 +66,8 @@ Result<TrustChoices> Trust(const Context& context, const GenerateOptions& option
   const bool need = !options.no_broker && options.kbs_url.empty();
   if (!config.ok() && need) {
     return Err("deployment.not-up", context.layout.state,
-               "there is no deployment to take the broker's address and the evidence roots from: give --kbs-url, --kbs-cert and the roots, or --no-broker");
+               "there is no deployment to take the broker's address and the evidence roots from: give --kbs-url, "
+               "--kbs-cert and the roots, or --no-broker");
   }
   if (config.ok()) {
     if (need) {
@@ -73,7 +75,8 @@ Result<TrustChoices> Trust(const Context& context, const GenerateOptions& option
       out.kbs_cert_pem = config->broker_ca_pem;
     }
     out.insecure_accept_emulated = out.insecure_accept_emulated || config->insecure_accept_emulated;
-    if (out.device_roots_pem.empty() && out.insecure_accept_emulated) out.device_roots_pem.push_back(config->device_root_pem);
+    if (out.device_roots_pem.empty() && out.insecure_accept_emulated)
+      out.device_roots_pem.push_back(config->device_root_pem);
     if (out.rim_roots_pem.empty() && out.insecure_accept_emulated) out.rim_roots_pem.push_back(config->rim_root_pem);
     if (gpu_mode->empty() && config->profile.starts_with("a100-ncc")) *gpu_mode = "apm";
     if (gpu_mode->empty() && config->profile.starts_with("a100-nc")) *gpu_mode = "off";
@@ -105,8 +108,10 @@ int ReportManifest(Context& context, const std::vector<Error>& all) {
 void Warn(Context& context, const std::string& text) { context.err << "ccgpu: warning: " << text << "\n"; }
 
 void WarnAbout(Context& context, const node::PodSpec& pod, const TrustChoices& trust) {
-  if (pod.runtime_class != "ccgpu") Warn(context, "runtimeClassName is not \"ccgpu\": nothing would enforce this policy");
-  if (trust.insecure_accept_emulated) Warn(context, "the agent will accept emulated devices (insecureAcceptEmulated): for tests only");
+  if (pod.runtime_class != "ccgpu")
+    Warn(context, "runtimeClassName is not \"ccgpu\": nothing would enforce this policy");
+  if (trust.insecure_accept_emulated)
+    Warn(context, "the agent will accept emulated devices (insecureAcceptEmulated): for tests only");
 }
 
 }  // namespace
@@ -129,7 +134,10 @@ int GeneratePolicy(Context& context, const GenerateOptions& options) {
   const std::string initdata = MakeInitData(*made, *trust);
   const std::string annotation = kbs::EncodeInitDataAnnotation(initdata);
   if (annotation.size() > kbs::kMaxInitDataAnnotation) {
-    return Report(context, Err("cli.policy-too-large", options.manifest, "the policy takes " + std::to_string(annotation.size()) + " bytes, annotations may have 256 KiB"), kUsage);
+    return Report(context,
+                  Err("cli.policy-too-large", options.manifest,
+                      "the policy takes " + std::to_string(annotation.size()) + " bytes, annotations may have 256 KiB"),
+                  kUsage);
   }
   auto sealed = Annotate(*text, options.manifest, annotation);
   if (!sealed.ok()) return Report(context, sealed.error(), kUsage);
@@ -139,7 +147,8 @@ int GeneratePolicy(Context& context, const GenerateOptions& options) {
     return kOk;
   }
   if (!options.output.empty()) {
-    if (Status written = WriteFileAtomic(options.output, *sealed); !written.ok()) return Report(context, written.error(), kFailed);
+    if (Status written = WriteFileAtomic(options.output, *sealed); !written.ok())
+      return Report(context, written.error(), kFailed);
   }
   if (context.json) {
     Json body = {{"digest", DigestOf(initdata)}, {"policy", policy::WritePodPolicy(*made)}, {"output", options.output}};
@@ -168,7 +177,8 @@ int ShowPolicy(Context& context, const std::string& manifest) {
     context.out << Json{{"digest", DigestOf(sealed->initdata)}, {"data", init->data}}.dump(2) << "\n";
     return kOk;
   }
-  for (const auto& [name, content] : init->data) context.out << "# ---- " << name << "\n" << content << (content.ends_with('\n') ? "" : "\n");
+  for (const auto& [name, content] : init->data)
+    context.out << "# ---- " << name << "\n" << content << (content.ends_with('\n') ? "" : "\n");
   return kOk;
 }
 
@@ -179,12 +189,14 @@ int ExplainPolicy(Context& context, const std::string& manifest) {
   auto init = kbs::ParseInitData(sealed->initdata);
   if (init.ok() && init->data.contains("aa.toml")) {
     if (auto broker = kbs::ParseAaToml(init->data["aa.toml"]); broker.ok()) {
-      lines.push_back("Its keys come from " + broker->url + (broker->cert_pem.empty() ? "" : ", known by its certificate") + ".");
+      lines.push_back("Its keys come from " + broker->url +
+                      (broker->cert_pem.empty() ? "" : ", known by its certificate") + ".");
     }
   } else {
     lines.push_back("It knows no broker: it can get no keys.");
   }
-  if (init.ok() && init->data["ccgpu-trust.yaml"].find("insecureAcceptEmulated: true") != std::string::npos) lines.push_back("Its agent accepts EMULATED devices.");
+  if (init.ok() && init->data["ccgpu-trust.yaml"].find("insecureAcceptEmulated: true") != std::string::npos)
+    lines.push_back("Its agent accepts EMULATED devices.");
   lines.push_back("Identity (HOST_DATA): " + DigestOf(sealed->initdata));
   if (context.json) {
     context.out << Json{{"digest", DigestOf(sealed->initdata)}, {"explanation", lines}}.dump(2) << "\n";
@@ -199,17 +211,22 @@ int LintPolicy(Context& context, const std::string& file) {
   if (!text.ok()) return Report(context, text.error(), kUsage);
   auto documents = ParseYaml(*text, file);
   if (!documents.ok()) return Report(context, documents.error(), kUsage);
-  const std::string kind = documents->size() == 1 && (*documents)[0].IsMap() ? (*documents)[0]["kind"].as<std::string>("") : "";
+  const std::string kind =
+      documents->size() == 1 && (*documents)[0].IsMap() ? (*documents)[0]["kind"].as<std::string>("") : "";
   std::vector<Finding> findings;
   if (kind == "KeyReleasePolicy") {
     auto policy = policy::ParseKeyReleasePolicy(*text, file);
     if (!policy.ok()) return Report(context, policy.error(), kUsage);
     for (const std::string& environment : policy->environments) {
-      if (environment == "emulated") findings.push_back({"lint.emulated", "spec.environment", "emulated evidence protects nothing: for tests only"});
+      if (environment == "emulated")
+        findings.push_back({"lint.emulated", "spec.environment", "emulated evidence protects nothing: for tests only"});
     }
-    if (policy->sandbox.any_pod) findings.push_back({"lint.any-pod", "spec.sandbox.anyPod", "every pod gets the resource, whatever it runs"});
-    if (policy->sandbox.measurements.empty()) findings.push_back({"lint.any-measurement", "spec.sandbox.measurements", "the sandbox's own code may be any"});
-    if (policy->sandbox.allow_debug) findings.push_back({"lint.debug", "spec.sandbox.allowDebug", "the host can read a sandbox that it may debug"});
+    if (policy->sandbox.any_pod)
+      findings.push_back({"lint.any-pod", "spec.sandbox.anyPod", "every pod gets the resource, whatever it runs"});
+    if (policy->sandbox.measurements.empty())
+      findings.push_back({"lint.any-measurement", "spec.sandbox.measurements", "the sandbox's own code may be any"});
+    if (policy->sandbox.allow_debug)
+      findings.push_back({"lint.debug", "spec.sandbox.allowDebug", "the host can read a sandbox that it may debug"});
   } else if (kind == "PodPolicy") {
     auto policy = policy::ParsePodPolicy(*text, file);
     if (!policy.ok()) return Report(context, policy.error(), kUsage);
@@ -218,17 +235,21 @@ int LintPolicy(Context& context, const std::string& file) {
     auto sealed = ReadSealed(file);
     if (!sealed.ok()) return Report(context, sealed.error(), kUsage);
     findings = Lint(sealed->policy);
-    if (sealed->pod.runtime_class != "ccgpu") findings.push_back({"lint.runtime-class", "spec.runtimeClassName", "is not \"ccgpu\": nothing would enforce the policy"});
+    if (sealed->pod.runtime_class != "ccgpu")
+      findings.push_back(
+          {"lint.runtime-class", "spec.runtimeClassName", "is not \"ccgpu\": nothing would enforce the policy"});
     if (sealed->initdata.find("insecureAcceptEmulated: true") != std::string::npos) {
       findings.push_back({"lint.emulated", "ccgpu-trust.yaml", "the agent accepts emulated devices: for tests only"});
     }
   }
   if (context.json) {
     Json list = Json::array();
-    for (const Finding& one : findings) list.push_back({{"code", one.code}, {"subject", one.subject}, {"text", one.text}});
+    for (const Finding& one : findings)
+      list.push_back({{"code", one.code}, {"subject", one.subject}, {"text", one.text}});
     context.out << Json{{"findings", list}}.dump(2) << "\n";
   } else {
-    for (const Finding& one : findings) context.out << "warning: " << one.subject << ": " << one.text << " [" << one.code << "]\n";
+    for (const Finding& one : findings)
+      context.out << "warning: " << one.subject << ": " << one.text << " [" << one.code << "]\n";
     if (findings.empty()) context.out << "nothing to say\n";
   }
   return kOk;

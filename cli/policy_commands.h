@@ -10,22 +10,22 @@
 namespace ccgpu::cli {
 
 struct GenerateOptions {
-  std::string manifest, output;               // output empty: standard output
-  std::vector<std::string> image_archives;    // read images from these instead of asking the node
-  std::string kbs_url, kbs_cert_file;         // empty: the deployment's broker
+  std::string manifest, output;             // output empty: standard output
+  std::vector<std::string> image_archives;  // read images from these instead of asking the node
+  std::string kbs_url, kbs_cert_file;       // empty: the deployment's broker
   std::vector<std::string> device_root_files, rim_root_files;
-  bool insecure_accept_emulated = false;      // or what the deployment was brought up with
-  bool no_broker = false;                     // seal without any broker
-  std::string gpu_mode;                       // empty: the deployment's
+  bool insecure_accept_emulated = false;  // or what the deployment was brought up with
+  bool no_broker = false;                 // seal without any broker
+  std::string gpu_mode;                   // empty: the deployment's
   bool allow_set_ready = false;
-  std::vector<std::string> allow_exec;        // "CONTAINER:command words"
+  std::vector<std::string> allow_exec;  // "CONTAINER:command words"
 };
 
 int GeneratePolicy(Context& context, const GenerateOptions& options);
 int DigestPolicy(Context& context, const std::string& manifest);
-int ShowPolicy(Context& context, const std::string& manifest);     // the document itself
+int ShowPolicy(Context& context, const std::string& manifest);  // the document itself
 int ExplainPolicy(Context& context, const std::string& manifest);
-int LintPolicy(Context& context, const std::string& file);         // a sealed pod, a PodPolicy or a KeyReleasePolicy
+int LintPolicy(Context& context, const std::string& file);  // a sealed pod, a PodPolicy or a KeyReleasePolicy
 
 // A warning of `policy lint`.
 struct Finding {

@@ -20,8 +20,9 @@ struct Ending {
   int code;
 };
 constexpr Ending kEndings[] = {
-    {PodResult::SUCCEEDED, "succeeded", kOk}, {PodResult::RUNNING, "running", kOk},     {PodResult::FAILED, "failed", kFailed},
-    {PodResult::REFUSED, "refused", kRefused}, {PodResult::INVALID, "invalid", kUsage}, {PodResult::TIMED_OUT, "timed-out", kFailed},
+    {PodResult::SUCCEEDED, "succeeded", kOk}, {PodResult::RUNNING, "running", kOk},
+    {PodResult::FAILED, "failed", kFailed},   {PodResult::REFUSED, "refused", kRefused},
+    {PodResult::INVALID, "invalid", kUsage},  {PodResult::TIMED_OUT, "timed-out", kFailed},
 };
 
 Ending EndingOf(PodResult::Kind kind) {
@@ -31,7 +32,9 @@ Ending EndingOf(PodResult::Kind kind) {
   return {kind, "unknown", kFailed};
 }
 
-void PrintLine(std::ostream& out, const Json& line) { out << line.dump(-1, ' ', false, Json::error_handler_t::replace) << std::endl; }
+void PrintLine(std::ostream& out, const Json& line) {
+  out << line.dump(-1, ' ', false, Json::error_handler_t::replace) << std::endl;
+}
 
 // The node ends each line's text or not, depending on how the container wrote it; we always do.
 std::string OneLine(std::string text) {
@@ -45,17 +48,25 @@ class Printer {
 
   void Event(const node::v1::Event& event) {
     if (context_.json) {
-      PrintLine(context_.out, {{"type", "event"}, {"time", event.time()}, {"component", event.component()}, {"code", event.code()},
-                               {"message", event.message()}, {"subject", event.subject()}});
+      PrintLine(context_.out, {{"type", "event"},
+                               {"time", event.time()},
+                               {"component", event.component()},
+                               {"code", event.code()},
+                               {"message", event.message()},
+                               {"subject", event.subject()}});
     } else if (events_) {
-      context_.err << "- " << event.component() << " " << event.code() << (event.subject().empty() ? "" : " " + event.subject())
+      context_.err << "- " << event.component() << " " << event.code()
+                   << (event.subject().empty() ? "" : " " + event.subject())
                    << (event.message().empty() ? "" : ": " + event.message()) << std::endl;
     }
   }
 
   void Log(const node::v1::LogLine& line) {
     if (context_.json) {
-      PrintLine(context_.out, {{"type", "log"}, {"container", line.container()}, {"stream", line.stream()}, {"text", OneLine(line.text())}});
+      PrintLine(context_.out, {{"type", "log"},
+                               {"container", line.container()},
+                               {"stream", line.stream()},
+                               {"text", OneLine(line.text())}});
       return;
     }
     (line.stream() == "stderr" ? context_.err : context_.out) << OneLine(line.text()) << std::endl;
@@ -63,7 +74,10 @@ class Printer {
 
   void Result(const PodResult& result) {
     if (context_.json) {
-      Json line = {{"type", "result"}, {"result", EndingOf(result.kind()).word}, {"pod_id", result.pod_id()}, {"exit_codes", Json::object()}};
+      Json line = {{"type", "result"},
+                   {"result", EndingOf(result.kind()).word},
+                   {"pod_id", result.pod_id()},
+                   {"exit_codes", Json::object()}};
       for (const auto& [container, code] : result.exit_codes()) line["exit_codes"][container] = code;
       if (result.has_failure()) {
         line["code"] = result.failure().code();
@@ -74,13 +88,14 @@ class Printer {
       return;
     }
     if (result.has_failure()) {
-      context_.err << EndingOf(result.kind()).word << "\n  code: " << result.failure().code() << "\n  rule: " << result.failure().subject()
-                   << "\n  what: " << result.failure().text() << "\n";
+      context_.err << EndingOf(result.kind()).word << "\n  code: " << result.failure().code()
+                   << "\n  rule: " << result.failure().subject() << "\n  what: " << result.failure().text() << "\n";
     } else if (result.kind() != PodResult::SUCCEEDED) {
       context_.err << EndingOf(result.kind()).word << "\n";
     }
     for (const auto& [container, code] : result.exit_codes()) {
-      if (code != 0 && result.kind() == PodResult::FAILED) context_.err << "container " << container << " exited with " << code << "\n";
+      if (code != 0 && result.kind() == PodResult::FAILED)
+        context_.err << "container " << container << " exited with " << code << "\n";
     }
   }
 
@@ -122,7 +137,8 @@ int RunPod(Context& context, const RunOptions& options) {
     printer.Result(*result);
     return EndingOf(result->kind()).code;
   }
-  if (status.ok()) return Report(context, Err("cli.call-failed", "ccgpu-node", "ended the run without a result"), kFailed);
+  if (status.ok())
+    return Report(context, Err("cli.call-failed", "ccgpu-node", "ended the run without a result"), kFailed);
   const Error error = CallError(context, status);
   return Report(context, error, error.code == "cli.bad-request" ? kUsage : ExitCodeOf(error));
 }

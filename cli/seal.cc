@@ -31,18 +31,23 @@ uint32_t GpusOf(const node::ContainerSpec& container) {
 }
 
 Result<std::vector<std::string>> Capabilities(const node::SecurityContext& security, const std::string& where) {
-  const auto has = [](const std::vector<std::string>& list, const char* name) { return std::find(list.begin(), list.end(), name) != list.end(); };
+  const auto has = [](const std::vector<std::string>& list, const char* name) {
+    return std::find(list.begin(), list.end(), name) != list.end();
+  };
   if (has(security.add_capabilities, "ALL")) {
-    return Err("cli.cannot-seal", where + ".capabilities.add", "\"ALL\" means another set on each kernel: name the capabilities");
+    return Err("cli.cannot-seal", where + ".capabilities.add",
+               "\"ALL\" means another set on each kernel: name the capabilities");
   }
   std::set<std::string> out;
-  if (!has(security.drop_capabilities, "ALL")) out.insert(policy::DefaultCapabilities().begin(), policy::DefaultCapabilities().end());
+  if (!has(security.drop_capabilities, "ALL"))
+    out.insert(policy::DefaultCapabilities().begin(), policy::DefaultCapabilities().end());
   for (const std::string& name : security.add_capabilities) out.insert("CAP_" + name);
   for (const std::string& name : security.drop_capabilities) out.erase("CAP_" + name);
   return std::vector<std::string>(out.begin(), out.end());
 }
 
-void SetEnv(const node::PodSpec& pod, const node::ContainerSpec& container, const images::ImageConfig& image, ContainerPolicy& out) {
+void SetEnv(const node::PodSpec& pod, const node::ContainerSpec& container, const images::ImageConfig& image,
+            ContainerPolicy& out) {
   out.env["PATH"] = kDefaultPath;
   if (container.tty) out.env["TERM"] = "xterm";
   out.env["HOSTNAME"] = pod.hostname;
@@ -56,16 +61,19 @@ void SetEnv(const node::PodSpec& pod, const node::ContainerSpec& container, cons
     else if (variable.field_path.empty()) out.env[variable.name] = variable.value;
     else {  // known only when the pod runs: its UID, its address
       out.env.erase(variable.name);
-      out.allowed_env_patterns.push_back(variable.name + (variable.field_path == "status.podIP" ? "=*.*.*.*" : "=*-*-*-*-*"));
+      out.allowed_env_patterns.push_back(variable.name +
+                                         (variable.field_path == "status.podIP" ? "=*.*.*.*" : "=*-*-*-*-*"));
     }
   }
 }
 
-Status SetMounts(const node::PodSpec& pod, const node::ContainerSpec& container, const images::ImageConfig& image, const std::string& where,
-                 ContainerPolicy& out) {
+Status SetMounts(const node::PodSpec& pod, const node::ContainerSpec& container, const images::ImageConfig& image,
+                 const std::string& where, ContainerPolicy& out) {
   for (const node::VolumeMount& mount : container.mounts) {
-    const auto volume = std::find_if(pod.volumes.begin(), pod.volumes.end(), [&](const node::Volume& v) { return v.name == mount.volume; });
-    if (volume == pod.volumes.end()) return Err("cli.cannot-seal", where + ".volumeMounts", "names no volume of the pod: " + mount.volume);
+    const auto volume = std::find_if(pod.volumes.begin(), pod.volumes.end(),
+                                     [&](const node::Volume& v) { return v.name == mount.volume; });
+    if (volume == pod.volumes.end())
+      return Err("cli.cannot-seal", where + ".volumeMounts", "names no volume of the pod: " + mount.volume);
     MountPolicy one;
     one.destination = mount.mount_path;
     one.read_only = mount.read_only;
@@ -78,18 +86,23 @@ Status SetMounts(const node::PodSpec& pod, const node::ContainerSpec& container,
     out.mounts.push_back(std::move(one));
   }
   for (const std::string& path : image.volumes) {
-    const bool taken = std::any_of(out.mounts.begin(), out.mounts.end(), [&](const MountPolicy& m) { return m.destination == path; });
-    if (!taken) out.mounts.push_back({.destination = path, .source = MountPolicy::Source::kImageVolume, .volume = {}, .path = {}});
+    const bool taken =
+        std::any_of(out.mounts.begin(), out.mounts.end(), [&](const MountPolicy& m) { return m.destination == path; });
+    if (!taken)
+      out.mounts.push_back(
+          {.destination = path, .source = MountPolicy::Source::kImageVolume, .volume = {}, .path = {}});
   }
   return Ok();
 }
 
 Result<ContainerPolicy> MakeContainer(const node::PodSpec& pod, const node::ContainerSpec& container, bool init,
-                                      const std::map<std::string, images::ImageInfo>& images, const PolicyChoices& choices) {
+                                      const std::map<std::string, images::ImageInfo>& images,
+                                      const PolicyChoices& choices) {
   const std::string where = (init ? "spec.initContainers[" : "spec.containers[") + container.name + "]";
   const auto info = images.find(container.image);
   if (info == images.end()) {
-    return Err("cli.unknown-image", where + ".image", container.image + " is not on this node: `ccgpu image import FILE`, or --image-archive FILE");
+    return Err("cli.unknown-image", where + ".image",
+               container.image + " is not on this node: `ccgpu image import FILE`, or --image-archive FILE");
   }
   ASSIGN_OR_RETURN(const images::ImageConfig image, images::ParseImageConfig(info->second.config_json));
   ContainerPolicy out;
@@ -98,15 +111,23 @@ Result<ContainerPolicy> MakeContainer(const node::PodSpec& pod, const node::Cont
   out.image = container.image;
   out.rootfs_digest = info->second.rootfs_digest;
   out.args = container.command.empty() ? image.entrypoint : container.command;
-  const std::vector<std::string>& rest = !container.args.empty() ? container.args : container.command.empty() ? image.cmd : container.args;
+  const std::vector<std::string>& rest = !container.args.empty()     ? container.args
+                                         : container.command.empty() ? image.cmd
+                                                                     : container.args;
   out.args.insert(out.args.end(), rest.begin(), rest.end());
-  if (out.args.empty()) return Err("cli.cannot-seal", where + ".command", "neither the pod nor the image names a program to run");
-  out.cwd = !container.working_dir.empty() ? container.working_dir : !image.working_dir.empty() ? image.working_dir : "/";
+  if (out.args.empty())
+    return Err("cli.cannot-seal", where + ".command", "neither the pod nor the image names a program to run");
+  out.cwd = !container.working_dir.empty() ? container.working_dir
+            : !image.working_dir.empty()   ? image.working_dir
+                                           : "/";
   SetEnv(pod, container, image, out);
-  ASSIGN_OR_RETURN(const ProcessUser user, ResolveUser({.run_as_user = container.security.run_as_user, .run_as_group = container.security.run_as_group,
-                                                        .image_user = image.user, .supplemental_groups = pod.supplemental_groups},
+  ASSIGN_OR_RETURN(const ProcessUser user, ResolveUser({.run_as_user = container.security.run_as_user,
+                                                        .run_as_group = container.security.run_as_group,
+                                                        .image_user = image.user,
+                                                        .supplemental_groups = pod.supplemental_groups},
                                                        info->second.etc_passwd, info->second.etc_group));
-  if (container.security.run_as_non_root && user.uid == 0) return Err("cli.cannot-seal", where + ".securityContext.runAsNonRoot", "the container would run as root");
+  if (container.security.run_as_non_root && user.uid == 0)
+    return Err("cli.cannot-seal", where + ".securityContext.runAsNonRoot", "the container would run as root");
   out.uid = user.uid;
   out.gid = user.gid;
   out.additional_gids = user.additional_gids;
@@ -114,18 +135,22 @@ Result<ContainerPolicy> MakeContainer(const node::PodSpec& pod, const node::Cont
   out.no_new_privileges = !container.security.allow_privilege_escalation;
   out.readonly_rootfs = container.security.read_only_root_filesystem;
   if (container.security.seccomp.type == node::SeccompProfile::Type::kRuntimeDefault) {
-    return Err("cli.cannot-seal", where + ".securityContext.seccompProfile", "a filter that the host sets cannot be trusted inside the sandbox: leave it out");
+    return Err("cli.cannot-seal", where + ".securityContext.seccompProfile",
+               "a filter that the host sets cannot be trusted inside the sandbox: leave it out");
   }
   out.terminal = container.tty;
   RETURN_IF_ERROR(SetMounts(pod, container, image, where, out));
   out.gpus = GpusOf(container);
-  if (const auto exec = choices.allowed_exec.find(container.name); exec != choices.allowed_exec.end()) out.allowed_exec = exec->second;
+  if (const auto exec = choices.allowed_exec.find(container.name); exec != choices.allowed_exec.end())
+    out.allowed_exec = exec->second;
   return out;
 }
 
 }  // namespace
 
-Result<policy::PodPolicy> MakePodPolicy(const node::PodSpec& pod, const std::map<std::string, images::ImageInfo>& images, const PolicyChoices& choices) {
+Result<policy::PodPolicy> MakePodPolicy(const node::PodSpec& pod,
+                                        const std::map<std::string, images::ImageInfo>& images,
+                                        const PolicyChoices& choices) {
   policy::PodPolicy out;
   out.pod_name = pod.name;
   out.pod_namespace = pod.pod_namespace;
@@ -140,7 +165,8 @@ Result<policy::PodPolicy> MakePodPolicy(const node::PodSpec& pod, const std::map
   out.gpus.allow_set_ready = choices.allow_set_ready;
   for (const auto& [name, commands] : choices.allowed_exec) {
     const auto named = [&](const node::ContainerSpec& c) { return c.name == name; };
-    if (std::none_of(pod.containers.begin(), pod.containers.end(), named)) return Err("cli.cannot-seal", name, "--allow-exec names no container of the pod");
+    if (std::none_of(pod.containers.begin(), pod.containers.end(), named))
+      return Err("cli.cannot-seal", name, "--allow-exec names no container of the pod");
   }
   for (const auto& container : pod.init_containers) {
     ASSIGN_OR_RETURN(ContainerPolicy one, MakeContainer(pod, container, true, images, choices));
@@ -187,7 +213,9 @@ std::string MakeInitData(const policy::PodPolicy& policy, const TrustChoices& tr
 Result<std::string> InitDataOf(const node::PodSpec& pod, const std::string& file) {
   const auto annotation = pod.annotations.find(std::string(kbs::kInitDataAnnotation));
   if (annotation == pod.annotations.end()) {
-    return Err("cli.not-sealed", file, "has no policy in its annotations: `ccgpu policy generate " + file + " -o FILE` makes a manifest that has");
+    return Err(
+        "cli.not-sealed", file,
+        "has no policy in its annotations: `ccgpu policy generate " + file + " -o FILE` makes a manifest that has");
   }
   return kbs::DecodeInitDataAnnotation(annotation->second);
 }

@@ -20,9 +20,11 @@ struct PolicyChoices {
   std::map<std::string, std::vector<std::vector<std::string>>> allowed_exec;
 };
 
-// What the pod is going to be under containerd's and ccgpu-node's defaults. `images`: by reference as the manifest spells it.
-// Errors: cli.unknown-image, cli.unknown-user, cli.cannot-seal (a field that no policy can hold).
-Result<policy::PodPolicy> MakePodPolicy(const node::PodSpec& pod, const std::map<std::string, images::ImageInfo>& images, const PolicyChoices& choices);
+// What the pod is going to be under containerd's and ccgpu-node's defaults. `images`: by reference as the manifest
+// spells it. Errors: cli.unknown-image, cli.unknown-user, cli.cannot-seal (a field that no policy can hold).
+Result<policy::PodPolicy> MakePodPolicy(const node::PodSpec& pod,
+                                        const std::map<std::string, images::ImageInfo>& images,
+                                        const PolicyChoices& choices);
 
 // What the sandbox is to believe.
 struct TrustChoices {

@@ -20,12 +20,20 @@ const char* const kPasswd = "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1001::/:/
 const char* const kGroup = "root:x:0:\nwheel:x:10:root\nweb:x:1001:\naudio:x:63:web,other\n";
 
 images::ImageInfo Image(const Json& config) {
-  return {.reference = "img", .manifest_digest = "", .config_json = Json{{"config", config}}.dump(), .rootfs_digest = kDigest, .size = 1,
-          .etc_passwd = kPasswd, .etc_group = kGroup};
+  return {.reference = "img",
+          .manifest_digest = "",
+          .config_json = Json{{"config", config}}.dump(),
+          .rootfs_digest = kDigest,
+          .size = 1,
+          .etc_passwd = kPasswd,
+          .etc_group = kGroup};
 }
 
-Result<policy::PodPolicy> Make(const std::string& container, const Json& config, const std::string& spec = "", const PolicyChoices& choices = {}) {
-  auto pod = node::ParsePod("apiVersion: v1\nkind: Pod\nmetadata: {name: demo}\nspec:\n  restartPolicy: Never\n" + spec + "  containers:\n  - name: app\n    image: img\n" + container, "pod.yaml");
+Result<policy::PodPolicy> Make(const std::string& container, const Json& config, const std::string& spec = "",
+                               const PolicyChoices& choices = {}) {
+  auto pod = node::ParsePod("apiVersion: v1\nkind: Pod\nmetadata: {name: demo}\nspec:\n  restartPolicy: Never\n" +
+                                spec + "  containers:\n  - name: app\n    image: img\n" + container,
+                            "pod.yaml");
   if (!pod.ok()) return pod.error();
   return MakePodPolicy(*pod, {{"img", Image(config)}}, choices);
 }
@@ -47,9 +55,12 @@ TEST(MakePodPolicy, MergesCommandsAsKubernetesDoes) {
 
 TEST(MakePodPolicy, EnvironmentIsDefaultsThenImageThenPod) {
   const Json config = {{"Cmd", {"c"}}, {"Env", {"A=image", "B=image", "PATH=/image"}}};
-  const auto app = App("    env: [{name: B, value: pod}, {name: N, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]\n", config);
-  EXPECT_EQ(app.env, (std::map<std::string, std::string>{{"A", "image"}, {"B", "pod"}, {"PATH", "/image"}, {"HOSTNAME", "demo"}, {"N", "demo"}}));
-  const auto bare = App("    env: [{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]\n    tty: true\n", {{"Cmd", {"c"}}});
+  const auto app =
+      App("    env: [{name: B, value: pod}, {name: N, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]\n", config);
+  EXPECT_EQ(app.env, (std::map<std::string, std::string>{
+                         {"A", "image"}, {"B", "pod"}, {"PATH", "/image"}, {"HOSTNAME", "demo"}, {"N", "demo"}}));
+  const auto bare =
+      App("    env: [{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]\n    tty: true\n", {{"Cmd", {"c"}}});
   EXPECT_EQ(bare.env.at("PATH"), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
   EXPECT_EQ(bare.env.at("TERM"), "xterm");
   EXPECT_THAT(bare.allowed_env_patterns, ElementsAre("IP=*.*.*.*"));
@@ -57,7 +68,10 @@ TEST(MakePodPolicy, EnvironmentIsDefaultsThenImageThenPod) {
 
 TEST(MakePodPolicy, SecurityContext) {
   const Json config = {{"Cmd", {"c"}}, {"WorkingDir", "/w"}};
-  const auto app = App("    securityContext: {capabilities: {add: [NET_ADMIN], drop: [ALL]}, readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, runAsUser: 1000}\n", config);
+  const auto app =
+      App("    securityContext: {capabilities: {add: [NET_ADMIN], drop: [ALL]}, readOnlyRootFilesystem: true, "
+          "allowPrivilegeEscalation: false, runAsUser: 1000}\n",
+          config);
   EXPECT_EQ(app.cwd, "/w");
   EXPECT_THAT(app.capabilities, ElementsAre("CAP_NET_ADMIN"));
   EXPECT_TRUE(app.readonly_rootfs);
@@ -66,14 +80,18 @@ TEST(MakePodPolicy, SecurityContext) {
   EXPECT_EQ(app.gid, 1001u);
   EXPECT_THAT(app.additional_gids, ElementsAre(63));
   EXPECT_EQ(Make("    securityContext: {capabilities: {add: [ALL]}}\n", config).error().code, "cli.cannot-seal");
-  EXPECT_EQ(Make("    securityContext: {seccompProfile: {type: RuntimeDefault}}\n", config).error().code, "cli.cannot-seal");
+  EXPECT_EQ(Make("    securityContext: {seccompProfile: {type: RuntimeDefault}}\n", config).error().code,
+            "cli.cannot-seal");
   EXPECT_EQ(Make("    securityContext: {runAsNonRoot: true}\n", config).error().code, "cli.cannot-seal");
 }
 
 TEST(MakePodPolicy, MountsAndGpus) {
   const Json config = {{"Cmd", {"c"}}, {"Volumes", {{"/iv", Json::object()}, {"/data", Json::object()}}}};
   const std::string volumes = "  volumes: [{name: d, emptyDir: {}}, {name: h, hostPath: {path: /srv}}]\n";
-  auto policy = Make("    volumeMounts: [{name: d, mountPath: /data}, {name: h, mountPath: /host, readOnly: true}]\n    resources: {limits: {ccgpu.dev/cc-gpu: 2}}\n", config, volumes);
+  auto policy = Make(
+      "    volumeMounts: [{name: d, mountPath: /data}, {name: h, mountPath: /host, readOnly: true}]\n    resources: "
+      "{limits: {ccgpu.dev/cc-gpu: 2}}\n",
+      config, volumes);
   ASSERT_TRUE(policy.ok()) << policy.error().ToString();
   EXPECT_EQ(policy->gpus.count, 2u);
   const auto& app = policy->containers[0];
@@ -92,7 +110,8 @@ TEST(MakePodPolicy, ExecAndUnknownThings) {
   EXPECT_THAT(policy->containers[0].allowed_exec, ElementsAre(ElementsAre("cat", "/x")));
   choices.allowed_exec = {{"other", {{"cat"}}}};
   EXPECT_EQ(Make("", {{"Cmd", {"c"}}}, "", choices).error().code, "cli.cannot-seal");
-  auto pod = node::ParsePod("apiVersion: v1\nkind: Pod\nmetadata: {name: demo}\nspec: {containers: [{name: app, image: absent}]}\n", "p");
+  auto pod = node::ParsePod(
+      "apiVersion: v1\nkind: Pod\nmetadata: {name: demo}\nspec: {containers: [{name: app, image: absent}]}\n", "p");
   ASSERT_TRUE(pod.ok());
   EXPECT_EQ(MakePodPolicy(*pod, {}, {}).error().code, "cli.unknown-image");
 }
@@ -101,18 +120,33 @@ TEST(ResolveUser, AsContainerd) {
   const auto user = [](UserRequest request) {
     auto out = ResolveUser(request, kPasswd, kGroup);
     EXPECT_TRUE(out.ok());
-    return out.ok() ? std::make_tuple(out->uid, out->gid, out->additional_gids) : std::make_tuple(99u, 99u, std::vector<uint32_t>());
+    return out.ok() ? std::make_tuple(out->uid, out->gid, out->additional_gids)
+                    : std::make_tuple(99u, 99u, std::vector<uint32_t>());
   };
   using Groups = std::vector<uint32_t>;
   EXPECT_EQ(user({}), std::make_tuple(0u, 0u, Groups{10}));
-  EXPECT_EQ(user({.run_as_user = 1000, .run_as_group = {}, .image_user = "", .supplemental_groups = {5}}), std::make_tuple(1000u, 1001u, Groups{5, 63}));
-  EXPECT_EQ(user({.run_as_user = 1000, .run_as_group = 63, .image_user = "", .supplemental_groups = {}}), std::make_tuple(1000u, 63u, Groups{}));
-  EXPECT_EQ(user({.run_as_user = 7, .run_as_group = {}, .image_user = "web", .supplemental_groups = {}}), std::make_tuple(7u, 0u, Groups{}));
-  EXPECT_EQ(user({.run_as_user = {}, .run_as_group = {}, .image_user = "web:audio", .supplemental_groups = {}}), std::make_tuple(1000u, 63u, Groups{10}));
-  EXPECT_EQ(user({.run_as_user = {}, .run_as_group = {}, .image_user = "1000", .supplemental_groups = {}}), std::make_tuple(1000u, 1001u, Groups{10}));
-  EXPECT_EQ(user({.run_as_user = {}, .run_as_group = {}, .image_user = "5:6", .supplemental_groups = {}}), std::make_tuple(5u, 6u, Groups{10}));
-  EXPECT_EQ(ResolveUser({.run_as_user = {}, .run_as_group = {}, .image_user = "nobody", .supplemental_groups = {}}, kPasswd, kGroup).error().code, "cli.unknown-user");
-  EXPECT_EQ(ResolveUser({.run_as_user = {}, .run_as_group = {}, .image_user = "web:none", .supplemental_groups = {}}, kPasswd, kGroup).error().code, "cli.unknown-user");
+  EXPECT_EQ(user({.run_as_user = 1000, .run_as_group = {}, .image_user = "", .supplemental_groups = {5}}),
+            std::make_tuple(1000u, 1001u, Groups{5, 63}));
+  EXPECT_EQ(user({.run_as_user = 1000, .run_as_group = 63, .image_user = "", .supplemental_groups = {}}),
+            std::make_tuple(1000u, 63u, Groups{}));
+  EXPECT_EQ(user({.run_as_user = 7, .run_as_group = {}, .image_user = "web", .supplemental_groups = {}}),
+            std::make_tuple(7u, 0u, Groups{}));
+  EXPECT_EQ(user({.run_as_user = {}, .run_as_group = {}, .image_user = "web:audio", .supplemental_groups = {}}),
+            std::make_tuple(1000u, 63u, Groups{10}));
+  EXPECT_EQ(user({.run_as_user = {}, .run_as_group = {}, .image_user = "1000", .supplemental_groups = {}}),
+            std::make_tuple(1000u, 1001u, Groups{10}));
+  EXPECT_EQ(user({.run_as_user = {}, .run_as_group = {}, .image_user = "5:6", .supplemental_groups = {}}),
+            std::make_tuple(5u, 6u, Groups{10}));
+  EXPECT_EQ(ResolveUser({.run_as_user = {}, .run_as_group = {}, .image_user = "nobody", .supplemental_groups = {}},
+                        kPasswd, kGroup)
+                .error()
+                .code,
+            "cli.unknown-user");
+  EXPECT_EQ(ResolveUser({.run_as_user = {}, .run_as_group = {}, .image_user = "web:none", .supplemental_groups = {}},
+                        kPasswd, kGroup)
+                .error()
+                .code,
+            "cli.unknown-user");
 }
 
 TEST(Annotate, KeepsEverythingElse) {
@@ -120,14 +154,19 @@ TEST(Annotate, KeepsEverythingElse) {
   const std::string bare = "# top\nkind: Pod\nmetadata:\n  name: x  # name\n  labels: {a: b}\nspec: {}\n";
   auto once = Annotate(bare, "p", "AAA=");
   ASSERT_TRUE(once.ok()) << once.error().ToString();
-  EXPECT_EQ(*once, "# top\nkind: Pod\nmetadata:\n  annotations:\n    " + key + ": AAA=\n  name: x  # name\n  labels: {a: b}\nspec: {}\n");
+  EXPECT_EQ(*once, "# top\nkind: Pod\nmetadata:\n  annotations:\n    " + key +
+                       ": AAA=\n  name: x  # name\n  labels: {a: b}\nspec: {}\n");
   auto twice = Annotate(*once, "p", "BBB=");
   ASSERT_TRUE(twice.ok());
   EXPECT_EQ(*twice, *Annotate(bare, "p", "BBB="));
-  auto with = Annotate("metadata:\n    name: x\n    annotations:\n        one: '1'\n        two: |\n          text\nspec: {}\n", "p", "C");
+  auto with =
+      Annotate("metadata:\n    name: x\n    annotations:\n        one: '1'\n        two: |\n          text\nspec: {}\n",
+               "p", "C");
   ASSERT_TRUE(with.ok()) << with.error().ToString();
-  EXPECT_EQ(*with, "metadata:\n    name: x\n    annotations:\n        " + key + ": C\n        one: '1'\n        two: |\n          text\nspec: {}\n");
-  for (const char* odd : {"metadata: {name: x}\n", "metadata:\n  name: x\n  annotations: {a: b}\n", "metadata:\n  name: x\n  annotations: {}\n", "metadata:\n", "[]", "a: b\n---\nb: c\n"}) {
+  EXPECT_EQ(*with, "metadata:\n    name: x\n    annotations:\n        " + key +
+                       ": C\n        one: '1'\n        two: |\n          text\nspec: {}\n");
+  for (const char* odd : {"metadata: {name: x}\n", "metadata:\n  name: x\n  annotations: {a: b}\n",
+                          "metadata:\n  name: x\n  annotations: {}\n", "metadata:\n", "[]", "a: b\n---\nb: c\n"}) {
     auto refused = Annotate(odd, "p", "D");
     ASSERT_FALSE(refused.ok()) << odd;
     EXPECT_EQ(refused.error().code, "cli.cannot-annotate") << odd;
@@ -143,7 +182,11 @@ TEST(MakeInitData, HoldsWhatTheSandboxTrusts) {
   app.rootfs_digest = kDigest;
   app.args = {"x"};
   policy.containers = {app};
-  const TrustChoices trust{"https://10.0.0.1:8080", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n", {"PEM1\nPEM2\n"}, {}, true};
+  const TrustChoices trust{"https://10.0.0.1:8080",
+                           "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
+                           {"PEM1\nPEM2\n"},
+                           {},
+                           true};
   const std::string text = MakeInitData(policy, trust);
   EXPECT_EQ(text, MakeInitData(policy, trust));
   auto init = kbs::ParseInitData(text);
@@ -154,7 +197,9 @@ TEST(MakeInitData, HoldsWhatTheSandboxTrusts) {
   auto broker = kbs::ParseAaToml(init->data["aa.toml"]);
   ASSERT_TRUE(broker.ok());
   EXPECT_EQ(broker->url, trust.kbs_url);
-  EXPECT_EQ(init->data["ccgpu-trust.yaml"], "apiVersion: ccgpu.dev/v1alpha1\nkind: EvidenceTrust\nspec:\n  deviceRoots:\n  - |\n    PEM1\n    PEM2\n  insecureAcceptEmulated: true\n");
+  EXPECT_EQ(init->data["ccgpu-trust.yaml"],
+            "apiVersion: ccgpu.dev/v1alpha1\nkind: EvidenceTrust\nspec:\n  deviceRoots:\n  - |\n    PEM1\n    PEM2\n  "
+            "insecureAcceptEmulated: true\n");
   EXPECT_EQ(DigestOf(text), "sha256:" + HexEncode(init->HostData()));
   EXPECT_FALSE(kbs::ParseInitData(MakeInitData(policy, {}))->data.contains("aa.toml"));
 }

@@ -40,7 +40,8 @@ Result<BrokerClient> Connect(const Context& context, const BrokerOptions& option
   return BrokerClient::Connect(access);
 }
 
-Status Put(const Context& context, const BrokerOptions& broker, const std::string& resource, const std::string& file, const std::string& release_file) {
+Status Put(const Context& context, const BrokerOptions& broker, const std::string& resource, const std::string& file,
+           const std::string& release_file) {
   ASSIGN_OR_RETURN(const kbs::ResourcePath path, kbs::ParseResourcePath(resource));
   std::string secret, release;
   if (!release_file.empty()) {  // a policy that cannot be read stops the whole thing before anything is sent
@@ -74,13 +75,17 @@ Result<Json> Ask(const Context& context, const BrokerOptions& broker, const std:
 
 }  // namespace
 
-int PutSecret(Context& context, const BrokerOptions& broker, const std::string& resource, const std::string& file, const std::string& release_file) {
-  if (Status done = Put(context, broker, resource, file, release_file); !done.ok()) return Report(context, done.error());
+int PutSecret(Context& context, const BrokerOptions& broker, const std::string& resource, const std::string& file,
+              const std::string& release_file) {
+  if (Status done = Put(context, broker, resource, file, release_file); !done.ok())
+    return Report(context, done.error());
   if (context.json) {
     context.out << Json{{"resource", resource}, {"release_policy", !release_file.empty()}}.dump() << "\n";
   } else {
     context.out << "stored " << resource << "\n";
-    if (release_file.empty()) context.err << "note: without a release policy (--release FILE) the broker gives it to nobody, unless one was stored before\n";
+    if (release_file.empty())
+      context.err << "note: without a release policy (--release FILE) the broker gives it to nobody, unless one was "
+                     "stored before\n";
   }
   return kOk;
 }
@@ -114,7 +119,8 @@ int DeleteSecret(Context& context, const BrokerOptions& broker, const std::strin
 }
 
 int ListDecisions(Context& context, const BrokerOptions& broker, int limit, bool verify) {
-  auto answer = Ask(context, broker, std::string(kDecisions) + "?limit=" + std::to_string(limit) + (verify ? "&verify=1" : ""));
+  auto answer =
+      Ask(context, broker, std::string(kDecisions) + "?limit=" + std::to_string(limit) + (verify ? "&verify=1" : ""));
   if (!answer.ok()) return Report(context, answer.error());
   if (context.json) {
     context.out << answer->dump(2) << "\n";

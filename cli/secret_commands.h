@@ -12,8 +12,10 @@ struct BrokerOptions {
   std::string url, ca_file, token_file;
 };
 
-// `file` "-" is standard input. The policy goes up before the secret: at no moment does a new secret lie under an old policy.
-int PutSecret(Context& context, const BrokerOptions& broker, const std::string& resource, const std::string& file, const std::string& release_file);
+// `file` "-" is standard input. The policy goes up before the secret: at no moment does a new secret lie under an old
+// policy.
+int PutSecret(Context& context, const BrokerOptions& broker, const std::string& resource, const std::string& file,
+              const std::string& release_file);
 int ListSecrets(Context& context, const BrokerOptions& broker);
 int DeleteSecret(Context& context, const BrokerOptions& broker, const std::string& resource);
 // The broker's record of decisions, newest last.

@@ -18,7 +18,8 @@ class Table {
       for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
     }
     for (const auto& row : rows_) {
-      for (size_t i = 0; i < row.size(); ++i) out << row[i] << (i + 1 < row.size() ? std::string(widths[i] - row[i].size() + 2, ' ') : "\n");
+      for (size_t i = 0; i < row.size(); ++i)
+        out << row[i] << (i + 1 < row.size() ? std::string(widths[i] - row[i].size() + 2, ' ') : "\n");
     }
   }
 

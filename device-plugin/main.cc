@@ -41,13 +41,15 @@ int main(int argc, char** argv) {
   app.add_option("--mode", config.mode, "register: call the kubelet; watcher: be found by its plugin watcher")
       ->check(CLI::IsMember({"register", "watcher"}));
   app.add_option("--kubelet-dir", config.kubelet_dir, "the kubelet's device-plugins folder (mode register)");
-  app.add_option("--plugin-watcher-dir", config.plugin_watcher_dir, "the kubelet's plugins_registry folder (mode watcher)");
+  app.add_option("--plugin-watcher-dir", config.plugin_watcher_dir,
+                 "the kubelet's plugins_registry folder (mode watcher)");
   app.add_option("--pod-resources-socket", config.pod_resources_socket, "the kubelet's PodResources socket");
   app.add_option("--resolver-socket", config.resolver_socket, "where shims ask which GPUs a pod holds (ttrpc)");
   app.add_option("--cdi-dir", config.cdi_dir, "folder of CDI spec files");
   app.add_option("--http", config.http, "address of /metrics, /healthz, /readyz; empty: none")->capture_default_str();
   app.add_option("--resource", config.resource, "the extended resource's name")->capture_default_str();
-  app.add_option("--allowed-modes", config.allowed_modes, "GPUs in another CC mode are reported unhealthy (default: any)")
+  app.add_option("--allowed-modes", config.allowed_modes,
+                 "GPUs in another CC mode are reported unhealthy (default: any)")
       ->delimiter(',');
   app.add_option("--log-level", config.log_level)->check(CLI::IsMember({"debug", "info", "warning", "error"}));
   try {

@@ -38,10 +38,12 @@ int main(int argc, char** argv) {
   app.add_option("--config", config_file, "YAML file (kind NodeConfig); flags go over it");
   app.add_option("--state", state, "state folder of the deployment; gives the defaults of all paths [$CCGPU_STATE]");
   app.add_option("--containerd-address", config.containerd_address, "containerd's socket");
-  app.add_option("--device-plugin-dir", config.device_plugin_dir, "folder of kubelet.sock, where device plugins register");
+  app.add_option("--device-plugin-dir", config.device_plugin_dir,
+                 "folder of kubelet.sock, where device plugins register");
   app.add_option("--pod-resources-dir", config.pod_resources_dir, "folder of the PodResources socket");
   app.add_option("--node-socket", config.node_socket, "our own API, for the ccgpu command");
-  app.add_option("--cgroup-parent", config.cgroup_parent, "cgroup that pods are put below; empty: the runtime's choice")->capture_default_str();
+  app.add_option("--cgroup-parent", config.cgroup_parent, "cgroup that pods are put below; empty: the runtime's choice")
+      ->capture_default_str();
   app.add_option("--log-level", config.log_level)->check(CLI::IsMember({"debug", "info", "warning", "error"}));
   try {
     app.parse(argc, argv);

@@ -21,7 +21,8 @@ Aead::~Aead() {
   EVP_CIPHER_CTX_free(Context(seal_));
   EVP_CIPHER_CTX_free(Context(open_));
 }
-Aead::Aead(Aead&& other) noexcept : seal_(std::exchange(other.seal_, nullptr)), open_(std::exchange(other.open_, nullptr)) {}
+Aead::Aead(Aead&& other) noexcept
+    : seal_(std::exchange(other.seal_, nullptr)), open_(std::exchange(other.open_, nullptr)) {}
 Aead& Aead::operator=(Aead&& other) noexcept {
   std::swap(seal_, other.seal_);
   std::swap(open_, other.open_);

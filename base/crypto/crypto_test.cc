@@ -91,7 +91,8 @@ TEST(Key, PublicKeyNeverHoldsThePrivateHalf) {
 TEST(Key, ScalarOneIsTheBasePoint) {
   auto key = PrivateKey::FromScalar(KeyType::kP256, Bytes{1});
   ASSERT_TRUE(key.ok());
-  EXPECT_EQ(HexEncode(key->public_key().Point()).substr(0, 64), "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296");
+  EXPECT_EQ(HexEncode(key->public_key().Point()).substr(0, 64),
+            "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296");
 }
 
 TEST(Key, AgreementIsTheSameOnBothSides) {

@@ -50,7 +50,8 @@ Bytes Hmac(Hash hash, ByteView key, ByteView data) {
   unsigned size = 0;
   static constexpr uint8_t kNothing = 0;
   const uint8_t* key_data = key.empty() ? &kNothing : key.data();
-  if (!HMAC(Md(hash), key_data, static_cast<int>(key.size()), data.data(), data.size(), out.data(), &size)) std::abort();
+  if (!HMAC(Md(hash), key_data, static_cast<int>(key.size()), data.data(), data.size(), out.data(), &size))
+    std::abort();
   return out;
 }
 

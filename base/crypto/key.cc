@@ -59,7 +59,8 @@ KeyType TypeOf(EVP_PKEY* key) {
     return KeyType::kOther;
   }
   int explicit_parameters = 0;
-  if (EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &explicit_parameters) == 1 && explicit_parameters) {
+  if (EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &explicit_parameters) == 1 &&
+      explicit_parameters) {
     return KeyType::kOther;
   }
   char group[64] = "";
@@ -109,19 +110,24 @@ Result<KeyPtr> KeyFromParams(KeyType curve, ByteView public_point, ByteView scal
   const size_t width = CurveWidth(curve);
   if (width == 0) return Err("crypto.bad-key", "key", "is not on a supported curve");
   std::unique_ptr<OSSL_PARAM_BLD, decltype(&OSSL_PARAM_BLD_free)> builder(OSSL_PARAM_BLD_new(), OSSL_PARAM_BLD_free);
-  std::unique_ptr<BIGNUM, decltype(&BN_free)> number(BN_bin2bn(scalar.data(), static_cast<int>(scalar.size()), nullptr), BN_free);
+  std::unique_ptr<BIGNUM, decltype(&BN_free)> number(BN_bin2bn(scalar.data(), static_cast<int>(scalar.size()), nullptr),
+                                                     BN_free);
   OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, CurveName(curve), 0);
   OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, public_point.data(), public_point.size());
   if (!scalar.empty()) OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_PRIV_KEY, number.get());
-  std::unique_ptr<OSSL_PARAM, decltype(&OSSL_PARAM_free)> params(OSSL_PARAM_BLD_to_param(builder.get()), OSSL_PARAM_free);
-  std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr), EVP_PKEY_CTX_free);
+  std::unique_ptr<OSSL_PARAM, decltype(&OSSL_PARAM_free)> params(OSSL_PARAM_BLD_to_param(builder.get()),
+                                                                 OSSL_PARAM_free);
+  std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(
+      EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr), EVP_PKEY_CTX_free);
   EVP_PKEY* key = nullptr;
   if (EVP_PKEY_fromdata_init(context.get()) != 1 ||
-      EVP_PKEY_fromdata(context.get(), &key, scalar.empty() ? EVP_PKEY_PUBLIC_KEY : EVP_PKEY_KEYPAIR, params.get()) != 1) {
+      EVP_PKEY_fromdata(context.get(), &key, scalar.empty() ? EVP_PKEY_PUBLIC_KEY : EVP_PKEY_KEYPAIR, params.get()) !=
+          1) {
     return Err("crypto.bad-key", "key", "the point is not on the curve");
   }
   KeyPtr owned = Own(key);
-  std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> check(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr), EVP_PKEY_CTX_free);
+  std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> check(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr),
+                                                                    EVP_PKEY_CTX_free);
   if (EVP_PKEY_public_check(check.get()) != 1) return Err("crypto.bad-key", "key", "the point is not on the curve");
   return owned;
 }
@@ -145,7 +151,8 @@ Result<PublicKey> PublicKey::FromPem(std::string_view pem) {
 }
 
 Result<PublicKey> PublicKey::FromPoint(KeyType curve, ByteView point) {
-  if (point.size() != 2 * CurveWidth(curve)) return Err("crypto.bad-key", "public key", "the point has the wrong length");
+  if (point.size() != 2 * CurveWidth(curve))
+    return Err("crypto.bad-key", "public key", "the point has the wrong length");
   static constexpr uint8_t kUncompressed[] = {4};
   ASSIGN_OR_RETURN(KeyPtr key, KeyFromParams(curve, Concat({kUncompressed, point}), {}));
   return PublicKey(key);
@@ -173,10 +180,14 @@ Bytes PublicKey::Point() const {
   if (width == 0) return {};
   uint8_t buffer[200];
   size_t size = 0;
-  if (EVP_PKEY_get_octet_string_param(key_.get(), OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, buffer, sizeof buffer, &size) != 1) std::abort();
+  if (EVP_PKEY_get_octet_string_param(key_.get(), OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, buffer, sizeof buffer, &size) !=
+      1)
+    std::abort();
   if (size == 2 * width + 1 && buffer[0] == 4) return Bytes(buffer + 1, buffer + size);
   BIGNUM *x = nullptr, *y = nullptr;
-  if (EVP_PKEY_get_bn_param(key_.get(), OSSL_PKEY_PARAM_EC_PUB_X, &x) != 1 || EVP_PKEY_get_bn_param(key_.get(), OSSL_PKEY_PARAM_EC_PUB_Y, &y) != 1) std::abort();
+  if (EVP_PKEY_get_bn_param(key_.get(), OSSL_PKEY_PARAM_EC_PUB_X, &x) != 1 ||
+      EVP_PKEY_get_bn_param(key_.get(), OSSL_PKEY_PARAM_EC_PUB_Y, &y) != 1)
+    std::abort();
   Bytes out(2 * width);
   BN_bn2binpad(x, out.data(), static_cast<int>(width));
   BN_bn2binpad(y, out.data() + width, static_cast<int>(width));
@@ -185,7 +196,9 @@ Bytes PublicKey::Point() const {
   return out;
 }
 
-bool PublicKey::operator==(const PublicKey& other) const { return key_ && other.key_ && EVP_PKEY_eq(key_.get(), other.key_.get()) == 1; }
+bool PublicKey::operator==(const PublicKey& other) const {
+  return key_ && other.key_ && EVP_PKEY_eq(key_.get(), other.key_.get()) == 1;
+}
 
 bool PublicKey::VerifyRaw(Hash hash, ByteView data, ByteView raw_signature) const {
   const size_t width = CurveWidth(type());
@@ -222,10 +235,13 @@ Result<PrivateKey> PrivateKey::FromPem(std::string_view pem) {
 
 Result<PrivateKey> PrivateKey::FromScalar(KeyType curve, ByteView scalar) {
   if (CurveWidth(curve) == 0) return Err("crypto.bad-key", "private key", "is not on a supported curve");
-  std::unique_ptr<EC_GROUP, decltype(&EC_GROUP_free)> group(EC_GROUP_new_by_curve_name(EC_curve_nist2nid(CurveName(curve))), EC_GROUP_free);
-  std::unique_ptr<BIGNUM, decltype(&BN_free)> number(BN_bin2bn(scalar.data(), static_cast<int>(scalar.size()), nullptr), BN_free);
+  std::unique_ptr<EC_GROUP, decltype(&EC_GROUP_free)> group(
+      EC_GROUP_new_by_curve_name(EC_curve_nist2nid(CurveName(curve))), EC_GROUP_free);
+  std::unique_ptr<BIGNUM, decltype(&BN_free)> number(BN_bin2bn(scalar.data(), static_cast<int>(scalar.size()), nullptr),
+                                                     BN_free);
   std::unique_ptr<EC_POINT, decltype(&EC_POINT_free)> point(EC_POINT_new(group.get()), EC_POINT_free);
-  if (EC_POINT_mul(group.get(), point.get(), number.get(), nullptr, nullptr, nullptr) != 1) return Err("crypto.bad-key", "private key", "is not a scalar of the curve");
+  if (EC_POINT_mul(group.get(), point.get(), number.get(), nullptr, nullptr, nullptr) != 1)
+    return Err("crypto.bad-key", "private key", "is not a scalar of the curve");
   Bytes encoded(2 * CurveWidth(curve) + 1);
   EC_POINT_point2oct(group.get(), point.get(), POINT_CONVERSION_UNCOMPRESSED, encoded.data(), encoded.size(), nullptr);
   ASSIGN_OR_RETURN(KeyPtr key, KeyFromParams(curve, encoded, scalar));
@@ -252,14 +268,16 @@ Bytes PrivateKey::SignDer(Hash hash, ByteView data) const { return Sign(key_.get
 Bytes PrivateKey::SignPss(Hash hash, ByteView data) const { return Sign(key_.get(), hash, data, true); }
 
 Result<Bytes> PrivateKey::Agree(const PublicKey& peer) const {
-  std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(EVP_PKEY_CTX_new(key_.get(), nullptr), EVP_PKEY_CTX_free);
+  std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(EVP_PKEY_CTX_new(key_.get(), nullptr),
+                                                                      EVP_PKEY_CTX_free);
   size_t size = 0;
   if (EVP_PKEY_derive_init(context.get()) != 1 || EVP_PKEY_derive_set_peer(context.get(), peer.raw()) != 1 ||
       EVP_PKEY_derive(context.get(), nullptr, &size) != 1) {
     return Err("crypto.bad-key", "key agreement", "the peer's key does not fit ours");
   }
   Bytes secret(size);
-  if (EVP_PKEY_derive(context.get(), secret.data(), &size) != 1) return Err("crypto.bad-key", "key agreement", "failed");
+  if (EVP_PKEY_derive(context.get(), secret.data(), &size) != 1)
+    return Err("crypto.bad-key", "key agreement", "failed");
   secret.resize(size);
   return secret;
 }

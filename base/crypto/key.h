@@ -1,5 +1,5 @@
-// Elliptic-curve and RSA keys: signatures, key agreement, PEM. Wire forms: raw signatures are r||s, points are X||Y, all
-// big-endian and of fixed width (P-384: 96 bytes, P-256: 64).
+// Elliptic-curve and RSA keys: signatures, key agreement, PEM. Wire forms: raw signatures are r||s, points are X||Y,
+// all big-endian and of fixed width (P-384: 96 bytes, P-256: 64).
 #pragma once
 
 #include <memory>
@@ -28,7 +28,7 @@ class PublicKey {
   KeyType type() const;  // explicit EC parameters give kOther
   Bytes Der() const;     // SubjectPublicKeyInfo
   std::string Pem() const;
-  Bytes Point() const;   // X||Y; empty for RSA
+  Bytes Point() const;  // X||Y; empty for RSA
   bool operator==(const PublicKey& other) const;
 
   // ECDSA over Hash(data); signature raw r||s, both in [1, n-1].

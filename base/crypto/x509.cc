@@ -49,8 +49,12 @@ const EVP_MD* SignatureDigest(const PrivateKey& signer) {
   switch (signer.public_key().type()) {
     case KeyType::kP256: return EVP_sha256();
     case KeyType::kEd25519: return nullptr;
-    case KeyType::kP384: case KeyType::kP521: case KeyType::kRsa2048: case KeyType::kRsa3072: case KeyType::kRsa4096: case KeyType::kOther:
-      return EVP_sha384();
+    case KeyType::kP384:
+    case KeyType::kP521:
+    case KeyType::kRsa2048:
+    case KeyType::kRsa3072:
+    case KeyType::kRsa4096:
+    case KeyType::kOther: return EVP_sha384();
   }
   std::abort();
 }
@@ -137,20 +141,26 @@ TimePoint Certificate::NotAfter() const { return ToTime(X509_get0_notAfter(x509_
 
 bool Certificate::IsCa() const {
   std::unique_ptr<BASIC_CONSTRAINTS, decltype(&BASIC_CONSTRAINTS_free)> constraints(
-      static_cast<BASIC_CONSTRAINTS*>(X509_get_ext_d2i(x509_.get(), NID_basic_constraints, nullptr, nullptr)), BASIC_CONSTRAINTS_free);
+      static_cast<BASIC_CONSTRAINTS*>(X509_get_ext_d2i(x509_.get(), NID_basic_constraints, nullptr, nullptr)),
+      BASIC_CONSTRAINTS_free);
   return constraints && constraints->ca;
 }
 
 std::optional<int64_t> Certificate::PathLength() const {
   std::unique_ptr<BASIC_CONSTRAINTS, decltype(&BASIC_CONSTRAINTS_free)> constraints(
-      static_cast<BASIC_CONSTRAINTS*>(X509_get_ext_d2i(x509_.get(), NID_basic_constraints, nullptr, nullptr)), BASIC_CONSTRAINTS_free);
+      static_cast<BASIC_CONSTRAINTS*>(X509_get_ext_d2i(x509_.get(), NID_basic_constraints, nullptr, nullptr)),
+      BASIC_CONSTRAINTS_free);
   if (!constraints || !constraints->pathlen) return std::nullopt;
   return ASN1_INTEGER_get(constraints->pathlen);
 }
 
 bool Certificate::HasKeyUsage() const { return (X509_get_extension_flags(x509_.get()) & EXFLAG_KUSAGE) != 0; }
-bool Certificate::MayKeyCertSign() const { return HasKeyUsage() && (X509_get_key_usage(x509_.get()) & KU_KEY_CERT_SIGN) != 0; }
-bool Certificate::MayDigitalSign() const { return HasKeyUsage() && (X509_get_key_usage(x509_.get()) & KU_DIGITAL_SIGNATURE) != 0; }
+bool Certificate::MayKeyCertSign() const {
+  return HasKeyUsage() && (X509_get_key_usage(x509_.get()) & KU_KEY_CERT_SIGN) != 0;
+}
+bool Certificate::MayDigitalSign() const {
+  return HasKeyUsage() && (X509_get_key_usage(x509_.get()) & KU_DIGITAL_SIGNATURE) != 0;
+}
 
 std::optional<Bytes> Certificate::Extension(const std::string& dotted_oid, bool* duplicate) const {
   if (duplicate) *duplicate = false;
@@ -181,12 +191,14 @@ Result<Certificate> MakeCertificate(const CertificateSpec& spec, const PrivateKe
     if (RAND_bytes(serial.data(), 16) != 1) std::abort();
     serial[0] = (serial[0] & 0x7f) | 0x40;
   }
-  std::unique_ptr<BIGNUM, decltype(&BN_free)> number(BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr), BN_free);
+  std::unique_ptr<BIGNUM, decltype(&BN_free)> number(BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr),
+                                                     BN_free);
   BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(cert.get()));
 
   X509_NAME* name = X509_get_subject_name(cert.get());
   for (const auto& [key, value] : spec.subject) {
-    if (X509_NAME_add_entry_by_txt(name, key.c_str(), MBSTRING_UTF8, reinterpret_cast<const uint8_t*>(value.data()), static_cast<int>(value.size()), -1, 0) != 1) {
+    if (X509_NAME_add_entry_by_txt(name, key.c_str(), MBSTRING_UTF8, reinterpret_cast<const uint8_t*>(value.data()),
+                                   static_cast<int>(value.size()), -1, 0) != 1) {
       return Bad("cannot take the name part " + key + "=" + value);
     }
   }
@@ -198,14 +210,16 @@ Result<Certificate> MakeCertificate(const CertificateSpec& spec, const PrivateKe
   X509* issuer_raw = issuer ? issuer->raw() : cert.get();
   bool good = true;
   if (spec.ca) {
-    good &= AddNamed(cert.get(), issuer_raw, NID_basic_constraints, "critical,CA:TRUE" + (spec.path_length ? ",pathlen:" + std::to_string(*spec.path_length) : ""));
+    good &= AddNamed(cert.get(), issuer_raw, NID_basic_constraints,
+                     "critical,CA:TRUE" + (spec.path_length ? ",pathlen:" + std::to_string(*spec.path_length) : ""));
   }
   std::string usage;
   if (spec.digital_signature) usage += ",digitalSignature";
   if (spec.key_cert_sign) usage += ",keyCertSign";
   if (spec.crl_sign) usage += ",cRLSign";
   if (!usage.empty()) good &= AddNamed(cert.get(), issuer_raw, NID_key_usage, "critical" + usage);
-  if (!spec.extended_key_usage.empty()) good &= AddNamed(cert.get(), issuer_raw, NID_ext_key_usage, spec.extended_key_usage);
+  if (!spec.extended_key_usage.empty())
+    good &= AddNamed(cert.get(), issuer_raw, NID_ext_key_usage, spec.extended_key_usage);
   std::string names;
   for (const auto& dns : spec.dns_names) names += ",DNS:" + dns;
   for (const auto& ip : spec.ip_addresses) names += ",IP:" + ip;
@@ -214,7 +228,8 @@ Result<Certificate> MakeCertificate(const CertificateSpec& spec, const PrivateKe
   if (issuer) good &= AddNamed(cert.get(), issuer_raw, NID_authority_key_identifier, "keyid");
   for (const auto& extra : spec.extensions) {
     std::unique_ptr<ASN1_OBJECT, decltype(&ASN1_OBJECT_free)> oid(OBJ_txt2obj(extra.oid.c_str(), 1), ASN1_OBJECT_free);
-    std::unique_ptr<ASN1_OCTET_STRING, decltype(&ASN1_OCTET_STRING_free)> value(ASN1_OCTET_STRING_new(), ASN1_OCTET_STRING_free);
+    std::unique_ptr<ASN1_OCTET_STRING, decltype(&ASN1_OCTET_STRING_free)> value(ASN1_OCTET_STRING_new(),
+                                                                                ASN1_OCTET_STRING_free);
     ASN1_OCTET_STRING_set(value.get(), extra.value.data(), static_cast<int>(extra.value.size()));
     X509_EXTENSION* extension = X509_EXTENSION_create_by_OBJ(nullptr, oid.get(), extra.critical, value.get());
     good &= extension && X509_add_ext(cert.get(), extension, -1) == 1;
@@ -224,7 +239,8 @@ Result<Certificate> MakeCertificate(const CertificateSpec& spec, const PrivateKe
 
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   EVP_PKEY_CTX* options = nullptr;
-  if (EVP_DigestSignInit(context.get(), &options, SignatureDigest(signer), nullptr, signer.raw()) != 1) return Bad("the signer's key cannot sign");
+  if (EVP_DigestSignInit(context.get(), &options, SignatureDigest(signer), nullptr, signer.raw()) != 1)
+    return Bad("the signer's key cannot sign");
   if (spec.pss_signature) {
     EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING);
     EVP_PKEY_CTX_set_rsa_pss_saltlen(options, RSA_PSS_SALTLEN_DIGEST);

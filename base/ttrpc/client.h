@@ -1,5 +1,5 @@
-// A ttrpc client: one connection, many calls at the same time from any threads, no thread of its own (a waiting caller reads
-// for all of them).
+// A ttrpc client: one connection, many calls at the same time from any threads, no thread of its own (a waiting caller
+// reads for all of them).
 #pragma once
 
 #include <chrono>
@@ -24,8 +24,8 @@ class Client {
   // Metadata for every later call. Before the first call.
   void SetMetadata(std::string key, std::string value);
 
-  // The peer's answer as it is. UNAVAILABLE: the connection is gone (and stays so). DEADLINE_EXCEEDED: no answer in time; the
-  // peer is told the timeout but may still do the work. timeout 0: none.
+  // The peer's answer as it is. UNAVAILABLE: the connection is gone (and stays so). DEADLINE_EXCEEDED: no answer in
+  // time; the peer is told the timeout but may still do the work. timeout 0: none.
   Reply CallRaw(const std::string& service, const std::string& method, std::string payload,
                 std::chrono::milliseconds timeout);
 

@@ -31,7 +31,8 @@ std::string EncodeResponse(uint32_t stream, const Reply& reply, bool with_detail
   }
   std::string data = response.SerializeAsString();
   if (data.size() > kMaxData)
-    return EncodeResponse(stream, Reply::Fail(Code::kResourceExhausted, "the answer is larger than a ttrpc frame"), false);
+    return EncodeResponse(stream, Reply::Fail(Code::kResourceExhausted, "the answer is larger than a ttrpc frame"),
+                          false);
   return EncodeFrame(stream, FrameType::kResponse, 0, data);
 }
 

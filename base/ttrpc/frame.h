@@ -17,8 +17,8 @@ struct Frame {
   uint32_t stream = 0;
   uint8_t type = 0;  // a FrameType, or a number that this version does not know
   uint8_t flags = 0;
-  std::string data;            // empty when oversized
-  uint32_t oversized = 0;      // the announced length, when it was larger than kMaxData
+  std::string data;        // empty when oversized
+  uint32_t oversized = 0;  // the announced length, when it was larger than kMaxData
 };
 
 // Precondition: data.size() <= kMaxData.
@@ -27,7 +27,8 @@ std::string EncodeFrame(uint32_t stream, FrameType type, uint8_t flags, std::str
 // Makes frames out of a byte stream, in whatever pieces it comes. Holds at most one frame. Not for several threads.
 class FrameParser {
  public:
-  // Takes bytes off the front of `input`. True: `frame` is complete (call again: there may be more). False: input is used up.
+  // Takes bytes off the front of `input`. True: `frame` is complete (call again: there may be more). False: input is
+  // used up.
   bool Next(std::string_view& input, Frame& frame);
 
  private:

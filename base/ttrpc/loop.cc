@@ -14,8 +14,7 @@ Loop::Loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(::eventfd(0, EFD_CL
   if (!epoll_.valid() || !wake_.valid()) std::abort();  // out of descriptors before anything began
   Add(wake_.get(), EPOLLIN, [this](Events) {
     uint64_t count;
-    while (::read(wake_.get(), &count, sizeof count) > 0) {
-    }
+    while (::read(wake_.get(), &count, sizeof count) > 0) {}
   });
 }
 

@@ -24,8 +24,8 @@ class Loop {
   ~Loop();
   Loop(const Loop&) = delete;
 
-  // The next three: any thread. The fd stays the caller's and must stay open until it was removed. A callback runs on the
-  // loop's thread; after Remove() returned on that thread it never runs again.
+  // The next three: any thread. The fd stays the caller's and must stay open until it was removed. A callback runs on
+  // the loop's thread; after Remove() returned on that thread it never runs again.
   void Add(int fd, Events events, Callback callback);
   void Modify(int fd, Events events);
   void Remove(int fd);

@@ -40,7 +40,8 @@ struct Reply {
     std::string text = error.ToString();
     return Reply{code, std::move(text), {}, std::move(error)};
   }
-  // The failure as an Error: the peer's own one, or "ttrpc.status" with the number and the message. Precondition: !ok().
+  // The failure as an Error: the peer's own one, or "ttrpc.status" with the number and the message. Precondition:
+  // !ok().
   Error ToError(const std::string& subject) const;
 };
 

@@ -92,7 +92,8 @@ struct Server::Core {
   }
 
   void Dispatch(const std::shared_ptr<Connection>& from, Frame frame) {
-    if (frame.type != static_cast<uint8_t>(FrameType::kRequest)) return;  // no streams here; old servers ignore them too
+    if (frame.type != static_cast<uint8_t>(FrameType::kRequest))
+      return;  // no streams here; old servers ignore them too
     if (frame.stream % 2 == 0)
       return Refuse(from, frame.stream, Code::kInvalidArgument, "StreamID must be odd for client initiated streams");
     if (frame.stream <= from->last_stream)

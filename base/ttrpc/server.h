@@ -1,5 +1,5 @@
-// A ttrpc server over unix stream sockets. One thread does all input and output; handlers run on a few worker threads, or on
-// the I/O thread when they only take note and answer later.
+// A ttrpc server over unix stream sockets. One thread does all input and output; handlers run on a few worker threads,
+// or on the I/O thread when they only take note and answer later.
 #pragma once
 
 #include <functional>
@@ -16,8 +16,8 @@ namespace ccgpu::ttrpc {
 
 class Connection;
 
-// Answers one request, once; later calls do nothing. Copies share the answer; when the last one goes without an answer, the
-// caller gets INTERNAL. Any thread, also after the connection or the server is gone.
+// Answers one request, once; later calls do nothing. Copies share the answer; when the last one goes without an answer,
+// the caller gets INTERNAL. Any thread, also after the connection or the server is gone.
 class Completion {
  public:
   Completion(std::shared_ptr<Connection> connection, uint32_t stream, bool wants_detail);
@@ -59,7 +59,8 @@ class Server {
     });
   }
 
-  // Makes the socket (mode 0600) and serves it. A socket file that nobody listens on is replaced; a live one is an error.
+  // Makes the socket (mode 0600) and serves it. A socket file that nobody listens on is replaced; a live one is an
+  // error.
   Status ServeUnix(const std::string& path);
   // An fd that already listens.
   Status ServeListener(Fd listener);

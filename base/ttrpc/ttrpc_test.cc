@@ -83,16 +83,20 @@ TEST(Ttrpc, ALiveSocketIsNotTakenAndADeadOneIsReplaced) {
   Server second;
   EXPECT_EQ(second.ServeUnix(path).error().code, "ttrpc.in-use");
   first.Stop();
-  { auto dead = ListenUnix(path); ASSERT_TRUE(dead.ok()); }  // closed, its file stays: as after kill -9
+  {
+    auto dead = ListenUnix(path);
+    ASSERT_TRUE(dead.ok());
+  }  // closed, its file stays: as after kill -9
   EXPECT_TRUE(second.ServeUnix(path).ok());
 }
 
 TEST(Ttrpc, AnErrorArrivesInItsParts) {
   auto [a, b] = Pair();
   Server server;
-  server.On<wire::KeyValue, wire::KeyValue>("t.S", "Fail", [](const wire::KeyValue& r, const CallContext&) -> Result<wire::KeyValue> {
-    return Error::FromWire("test.reason", "a:1:2: b", "got " + r.value());
-  });
+  server.On<wire::KeyValue, wire::KeyValue>("t.S", "Fail",
+                                            [](const wire::KeyValue& r, const CallContext&) -> Result<wire::KeyValue> {
+                                              return Error::FromWire("test.reason", "a:1:2: b", "got " + r.value());
+                                            });
   ASSERT_TRUE(server.ServeFd(std::move(a)).ok());
   Client client = Client::FromFd(std::move(b));
   wire::KeyValue request;
@@ -213,7 +217,8 @@ TEST(Ttrpc, HostileFramesAreRefusedAndTheConnectionLives) {
   big[0] = 0, big[1] = 0x40, big[2] = 0, big[3] = 1;  // one more than allowed
   big.push_back('x');
   send(big);
-  EXPECT_THAT(RawAnswer(b.get()), testing::HasSubstr("8 message length 4194305 exceed maximum message size of 4194304"));
+  EXPECT_THAT(RawAnswer(b.get()),
+              testing::HasSubstr("8 message length 4194305 exceed maximum message size of 4194304"));
   send(EncodeFrame(15, FrameType::kRequest, 0, good));
   EXPECT_EQ(RawAnswer(b.get()), "0 ");
 }
@@ -221,7 +226,10 @@ TEST(Ttrpc, HostileFramesAreRefusedAndTheConnectionLives) {
 TEST(Loop, TimersAndPostsRunInOrderAndRemovedFdsStaySilent) {
   Loop loop;
   std::string order;
-  loop.After(20ms, [&] { order += "c"; loop.Stop(); });
+  loop.After(20ms, [&] {
+    order += "c";
+    loop.Stop();
+  });
   loop.After(1ms, [&] { order += "b"; });
   auto cancelled = loop.After(2ms, [&] { order += "x"; });
   loop.Cancel(cancelled);

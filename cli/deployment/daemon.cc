@@ -67,7 +67,8 @@ Result<Daemon> Start(const Command& command, const std::string& log_path) {
   const int failed = ::posix_spawnp(&pid, argv[0], &actions, &attributes, argv.data(), envp.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
-  if (failed != 0) return Err("deployment.start", command.name, "cannot start " + command.argv[0] + ": " + strerror(failed));
+  if (failed != 0)
+    return Err("deployment.start", command.name, "cannot start " + command.argv[0] + ": " + strerror(failed));
   return Daemon{command.name, pid, StartTime(pid)};
 }
 
@@ -80,8 +81,7 @@ Result<Daemon> Running(int pid) {
 Status RunToEnd(const Command& command, const std::string& log_path) {
   ASSIGN_OR_RETURN(Daemon child, Start(command, log_path));
   int status = 0;
-  while (::waitpid(child.pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  while (::waitpid(child.pid, &status, 0) < 0 && errno == EINTR) {}
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return Ok();
   return Err("deployment.command", command.name, "failed" + LastLines(log_path));
 }
@@ -104,12 +104,15 @@ void Stop(const Daemon& daemon, std::chrono::milliseconds grace) {
   ::waitpid(daemon.pid, nullptr, WNOHANG);
 }
 
-Status WaitReady(const Daemon& daemon, const std::string& log_path, std::chrono::milliseconds limit, const std::function<bool()>& ready) {
+Status WaitReady(const Daemon& daemon, const std::string& log_path, std::chrono::milliseconds limit,
+                 const std::function<bool()>& ready) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (!ready()) {
-    if (!IsAlive(daemon)) return Err("deployment.died", daemon.name, "ended while it was starting" + LastLines(log_path));
+    if (!IsAlive(daemon))
+      return Err("deployment.died", daemon.name, "ended while it was starting" + LastLines(log_path));
     if (std::chrono::steady_clock::now() > end) {
-      return Err("deployment.not-ready", daemon.name, "was not ready within " + std::to_string(limit.count() / 1000) + " s" + LastLines(log_path));
+      return Err("deployment.not-ready", daemon.name,
+                 "was not ready within " + std::to_string(limit.count() / 1000) + " s" + LastLines(log_path));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
@@ -132,7 +135,8 @@ Result<std::vector<Daemon>> LoadDaemons(const std::string& path) {
 
 Status SaveDaemons(const std::string& path, const std::vector<Daemon>& daemons) {
   Json list = Json::array();
-  for (const Daemon& daemon : daemons) list.push_back({{"name", daemon.name}, {"pid", daemon.pid}, {"start_time", daemon.start_time}});
+  for (const Daemon& daemon : daemons)
+    list.push_back({{"name", daemon.name}, {"pid", daemon.pid}, {"start_time", daemon.start_time}});
   return WriteFileAtomic(path, list.dump(2) + "\n", 0600);
 }
 

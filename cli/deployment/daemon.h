@@ -1,5 +1,5 @@
-// Background programs that `ccgpu up` starts and `ccgpu down` stops, each known by pid *and* start time, so that a pid that
-// was given to somebody else meanwhile is never signalled.
+// Background programs that `ccgpu up` starts and `ccgpu down` stops, each known by pid *and* start time, so that a pid
+// that was given to somebody else meanwhile is never signalled.
 #pragma once
 
 #include <chrono>
@@ -18,9 +18,9 @@ struct Daemon {
 };
 
 struct Command {
-  std::string name;                // of the log file and in errors
-  std::vector<std::string> argv;   // argv[0] is the program's path
-  std::vector<std::string> env;    // "KEY=value", added to ours
+  std::string name;               // of the log file and in errors
+  std::vector<std::string> argv;  // argv[0] is the program's path
+  std::vector<std::string> env;   // "KEY=value", added to ours
 };
 
 // Starts it in a session of its own, standard input closed, output and errors appended to `log_path`.
@@ -36,8 +36,10 @@ void Stop(const Daemon& daemon, std::chrono::milliseconds grace);
 // Runs it to its end, with the same log; anything but exit 0 is an error that carries the log's last lines.
 Status RunToEnd(const Command& command, const std::string& log_path);
 
-// Asks `ready` every few milliseconds until it says yes, the daemon dies or `limit` is over; errors carry the log's last lines.
-Status WaitReady(const Daemon& daemon, const std::string& log_path, std::chrono::milliseconds limit, const std::function<bool()>& ready);
+// Asks `ready` every few milliseconds until it says yes, the daemon dies or `limit` is over; errors carry the log's
+// last lines.
+Status WaitReady(const Daemon& daemon, const std::string& log_path, std::chrono::milliseconds limit,
+                 const std::function<bool()>& ready);
 
 // The list of a deployment's daemons on disk (run/daemons.json); a missing file is an empty list.
 Result<std::vector<Daemon>> LoadDaemons(const std::string& path);

@@ -44,7 +44,9 @@ std::shared_ptr<grpc::Channel> UnixChannel(const std::string& socket) {
   return grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
 }
 
-void SetDeadline(grpc::ClientContext& context, milliseconds limit) { context.set_deadline(std::chrono::system_clock::now() + limit); }
+void SetDeadline(grpc::ClientContext& context, milliseconds limit) {
+  context.set_deadline(std::chrono::system_clock::now() + limit);
+}
 
 Result<Fd> LockState(const Layout& layout) {
   RETURN_IF_ERROR(MakeDirs(layout.state, 0711));
@@ -52,7 +54,8 @@ Result<Fd> LockState(const Layout& layout) {
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd.valid()) return ErrnoError("deployment.lock", "cannot open", path);
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    return Err("deployment.busy", layout.state, "another `ccgpu up` or `ccgpu down` works on it: wait until it is done");
+    return Err("deployment.busy", layout.state,
+               "another `ccgpu up` or `ccgpu down` works on it: wait until it is done");
   }
   return fd;
 }
@@ -61,21 +64,25 @@ Status CheckMachine(const Layout& layout) {
   if (::geteuid() != 0) return Err("deployment.not-root", "ccgpu up", "needs root (namespaces, cgroups, containerd)");
   // 107 is what a unix socket's path may have; the longest of ours is pod-resources/kubelet.sock.
   if (layout.Run("device-plugins/ccgpu-00000000.sock").size() > 100) {
-    return Err("deployment.path-too-long", layout.state, "is too long a path for unix sockets: choose a state directory of at most 60 characters");
+    return Err("deployment.path-too-long", layout.state,
+               "is too long a path for unix sockets: choose a state directory of at most 60 characters");
   }
   std::string missing;
   for (const char* program : {"/usr/bin/containerd", "/usr/sbin/runc", "/usr/lib/cni/bridge"}) {
     if (!Exists(program)) missing += (missing.empty() ? "" : ", ") + std::string(program);
   }
   if (missing.empty()) return Ok();
-  return Err("deployment.missing-program", missing, "not found: apt-get install containerd runc containernetworking-plugins");
+  return Err("deployment.missing-program", missing,
+             "not found: apt-get install containerd runc containernetworking-plugins");
 }
 
-// Keeps the daemon of this name if it still lives, else starts it; returns when it is ready. `stale`: files that only a living
-// one may leave there.
-Status Launch(Deployment& up, const Command& command, const std::vector<std::string>& stale, const std::function<bool()>& ready) {
+// Keeps the daemon of this name if it still lives, else starts it; returns when it is ready. `stale`: files that only a
+// living one may leave there.
+Status Launch(Deployment& up, const Command& command, const std::vector<std::string>& stale,
+              const std::function<bool()>& ready) {
   const std::string log = up.layout().Log(command.name);
-  auto known = std::find_if(up.daemons.begin(), up.daemons.end(), [&](const Daemon& daemon) { return daemon.name == command.name; });
+  auto known = std::find_if(up.daemons.begin(), up.daemons.end(),
+                            [&](const Daemon& daemon) { return daemon.name == command.name; });
   if (known != up.daemons.end() && IsAlive(*known)) return WaitReady(*known, log, kStartLimit, ready);
   up.progress("starting " + command.name);
   for (const std::string& file : stale) ::unlink(file.c_str());
@@ -87,15 +94,18 @@ Status Launch(Deployment& up, const Command& command, const std::vector<std::str
 }
 
 Status StartContainerd(Deployment& up) {
-  const std::string path = BinFolder() + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";  // the shim is found here
-  Command command{"containerd", {"containerd", "--config", up.layout().state + "/containerd/config.toml"}, {"PATH=" + path}};
+  const std::string path =
+      BinFolder() + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";  // the shim is found here
+  Command command{
+      "containerd", {"containerd", "--config", up.layout().state + "/containerd/config.toml"}, {"PATH=" + path}};
   return Launch(up, command, {up.layout().ContainerdSocket()}, [&] { return Exists(up.layout().ContainerdSocket()); });
 }
 
 Status StartEmulator(Deployment& up) {
   Command command{"ccgpu-emulator",
-                  {BinFolder() + "/ccgpu-emulator", "--state", up.layout().state + "/emulator", "--run", up.layout().state + "/run", "--gpus",
-                   std::to_string(up.options.gpus), "--profile", up.options.profile, "--http", "127.0.0.1:" + std::to_string(up.addresses.emulator_port)},
+                  {BinFolder() + "/ccgpu-emulator", "--state", up.layout().state + "/emulator", "--run",
+                   up.layout().state + "/run", "--gpus", std::to_string(up.options.gpus), "--profile",
+                   up.options.profile, "--http", "127.0.0.1:" + std::to_string(up.addresses.emulator_port)},
                   {}};
   auto control = emulator::v1::Control::NewStub(UnixChannel(up.layout().EmulatorSocket()));
   return Launch(up, command, {}, [&] {
@@ -112,9 +122,26 @@ Status StartBroker(Deployment& up) {
   RETURN_IF_ERROR(WriteFileAtomic(folder + "/amd-root.pem", up.roots.amd_root_pem()));
   const std::string port = std::to_string(up.addresses.broker_port);
   Command command{"ccgpu-broker",
-                  {BinFolder() + "/ccgpu-broker", "--state", folder, "--master-key", folder + "/master.key", "--listen", "127.0.0.1:" + port, "--listen",
-                   up.addresses.gateway + ":" + port, "--device-root", folder + "/device-root.pem", "--rim-root", folder + "/rim-root.pem", "--amd-root",
-                   folder + "/amd-root.pem", "--rim-url", up.roots.rim_url(), "--ocsp-url", up.roots.ocsp_url(), "--explain-denials"},
+                  {BinFolder() + "/ccgpu-broker",
+                   "--state",
+                   folder,
+                   "--master-key",
+                   folder + "/master.key",
+                   "--listen",
+                   "127.0.0.1:" + port,
+                   "--listen",
+                   up.addresses.gateway + ":" + port,
+                   "--device-root",
+                   folder + "/device-root.pem",
+                   "--rim-root",
+                   folder + "/rim-root.pem",
+                   "--amd-root",
+                   folder + "/amd-root.pem",
+                   "--rim-url",
+                   up.roots.rim_url(),
+                   "--ocsp-url",
+                   up.roots.ocsp_url(),
+                   "--explain-denials"},
                   {}};
   if (up.options.insecure_accept_emulated) command.argv.push_back("--insecure-accept-emulated");
   return Launch(up, command, {folder + "/ready"}, [&] { return Exists(folder + "/ready"); });
@@ -123,15 +150,18 @@ Status StartBroker(Deployment& up) {
 Status StartNode(Deployment& up) {
   Command command{"ccgpu-node", {BinFolder() + "/ccgpu-node", "--state", up.layout().state}, {}};
   const std::string kubelet = up.layout().Run("device-plugins/kubelet.sock");
-  return Launch(up, command, {up.layout().NodeSocket(), kubelet}, [&] { return Exists(up.layout().NodeSocket()) && Exists(kubelet); });
+  return Launch(up, command, {up.layout().NodeSocket(), kubelet},
+                [&] { return Exists(up.layout().NodeSocket()) && Exists(kubelet); });
 }
 
 Status StartDevicePlugin(Deployment& up) {
-  Command command{"ccgpu-device-plugin",
-                  {BinFolder() + "/ccgpu-device-plugin", "--emulator-socket", up.layout().EmulatorSocket(), "--kubelet-dir", up.layout().Run("device-plugins"),
-                   "--pod-resources-socket", up.layout().Run("pod-resources/kubelet.sock"), "--resolver-socket", up.layout().Run("resolver.sock"), "--cdi-dir",
-                   up.layout().state + "/cdi", "--http", "127.0.0.1:" + std::to_string(up.addresses.plugin_port)},
-                  {}};
+  Command command{
+      "ccgpu-device-plugin",
+      {BinFolder() + "/ccgpu-device-plugin", "--emulator-socket", up.layout().EmulatorSocket(), "--kubelet-dir",
+       up.layout().Run("device-plugins"), "--pod-resources-socket", up.layout().Run("pod-resources/kubelet.sock"),
+       "--resolver-socket", up.layout().Run("resolver.sock"), "--cdi-dir", up.layout().state + "/cdi", "--http",
+       "127.0.0.1:" + std::to_string(up.addresses.plugin_port)},
+      {}};
   auto node = node::v1::Node::NewStub(UnixChannel(up.layout().NodeSocket()));
   return Launch(up, command, {}, [&] {
     grpc::ClientContext context;
@@ -161,18 +191,19 @@ Status ImportImages(Deployment& up) {
 
 Status WriteConfig(const Deployment& up) {
   ASSIGN_OR_RETURN(std::string ca, ReadFile(up.layout().state + "/broker/tls/ca.crt"));
-  const Json config = {{"gpus", up.options.gpus},
-                       {"profile", up.options.profile},
-                       {"insecure_accept_emulated", up.options.insecure_accept_emulated},
-                       {"broker_url", "https://" + up.addresses.gateway + ":" + std::to_string(up.addresses.broker_port)},
-                       {"broker_admin_url", "https://127.0.0.1:" + std::to_string(up.addresses.broker_port)},
-                       {"broker_ca_pem", ca},
-                       {"device_root_pem", up.roots.device_root_pem()},
-                       {"rim_root_pem", up.roots.rim_root_pem()},
-                       {"amd_root_pem", up.roots.amd_root_pem()},
-                       {"rim_url", up.roots.rim_url()},
-                       {"ocsp_url", up.roots.ocsp_url()},
-                       {"admin_token_file", up.layout().AdminTokenFile()}};
+  const Json config = {
+      {"gpus", up.options.gpus},
+      {"profile", up.options.profile},
+      {"insecure_accept_emulated", up.options.insecure_accept_emulated},
+      {"broker_url", "https://" + up.addresses.gateway + ":" + std::to_string(up.addresses.broker_port)},
+      {"broker_admin_url", "https://127.0.0.1:" + std::to_string(up.addresses.broker_port)},
+      {"broker_ca_pem", ca},
+      {"device_root_pem", up.roots.device_root_pem()},
+      {"rim_root_pem", up.roots.rim_root_pem()},
+      {"amd_root_pem", up.roots.amd_root_pem()},
+      {"rim_url", up.roots.rim_url()},
+      {"ocsp_url", up.roots.ocsp_url()},
+      {"admin_token_file", up.layout().AdminTokenFile()}};
   return WriteFileAtomic(up.layout().ConfigFile(), config.dump(2) + "\n");
 }
 
@@ -190,10 +221,13 @@ Status Steps(Deployment& up) {
 // A deployment that runs with other options is not silently changed.
 Status CheckSameOptions(const UpOptions& options) {
   ASSIGN_OR_RETURN(DeploymentConfig config, LoadConfig(options.layout));
-  if (config.gpus == options.gpus && config.profile == options.profile && config.insecure_accept_emulated == options.insecure_accept_emulated) return Ok();
+  if (config.gpus == options.gpus && config.profile == options.profile &&
+      config.insecure_accept_emulated == options.insecure_accept_emulated)
+    return Ok();
   return Err("deployment.other-options", options.layout.state,
              "is already up with --gpus " + std::to_string(config.gpus) + " --profile " + config.profile +
-                 (config.insecure_accept_emulated ? " --insecure-accept-emulated" : "") + ": run `ccgpu down` first, or use these options");
+                 (config.insecure_accept_emulated ? " --insecure-accept-emulated" : "") +
+                 ": run `ccgpu down` first, or use these options");
 }
 
 bool AllAlive(const std::vector<Daemon>& daemons) {
@@ -227,7 +261,9 @@ void StopOrphanShims(const Layout& layout) {
     const std::string name = entry.path().filename();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     auto command = ReadFile(entry.path() / "cmdline", 1 << 16);
-    if (!command.ok() || command->find("containerd-shim-") == std::string::npos || command->find('\0' + layout.ContainerdSocket() + '\0') == std::string::npos) continue;
+    if (!command.ok() || command->find("containerd-shim-") == std::string::npos ||
+        command->find('\0' + layout.ContainerdSocket() + '\0') == std::string::npos)
+      continue;
     if (auto daemon = Running(std::stoi(name)); daemon.ok()) Stop(*daemon, milliseconds(0));
   }
 }
@@ -268,7 +304,9 @@ Status TearDown(const Layout& layout, std::vector<Daemon> daemons, const Progres
 }  // namespace
 
 Result<DeploymentConfig> LoadConfig(const Layout& layout) {
-  if (!Exists(layout.ConfigFile())) return Err("deployment.not-up", layout.state, "no deployment lives here: run `ccgpu up` first, or name its --state");
+  if (!Exists(layout.ConfigFile()))
+    return Err("deployment.not-up", layout.state,
+               "no deployment lives here: run `ccgpu up` first, or name its --state");
   ASSIGN_OR_RETURN(std::string text, ReadFile(layout.ConfigFile()));
   ASSIGN_OR_RETURN(Json json, ParseJson(text, layout.ConfigFile()));
   DeploymentConfig out;
@@ -276,10 +314,20 @@ Result<DeploymentConfig> LoadConfig(const Layout& layout) {
   ASSIGN_OR_RETURN(int64_t gpus, JsonInt(json, "gpus", where));
   out.gpus = static_cast<int>(gpus);
   out.insecure_accept_emulated = json.value("insecure_accept_emulated", false);
-  struct Text { const char* key; std::string* to; };
-  const Text texts[] = {{"profile", &out.profile}, {"broker_url", &out.broker_url}, {"broker_admin_url", &out.broker_admin_url}, {"broker_ca_pem", &out.broker_ca_pem},
-                        {"device_root_pem", &out.device_root_pem}, {"rim_root_pem", &out.rim_root_pem}, {"amd_root_pem", &out.amd_root_pem},
-                        {"rim_url", &out.rim_url}, {"ocsp_url", &out.ocsp_url}, {"admin_token_file", &out.admin_token_file}};
+  struct Text {
+    const char* key;
+    std::string* to;
+  };
+  const Text texts[] = {{"profile", &out.profile},
+                        {"broker_url", &out.broker_url},
+                        {"broker_admin_url", &out.broker_admin_url},
+                        {"broker_ca_pem", &out.broker_ca_pem},
+                        {"device_root_pem", &out.device_root_pem},
+                        {"rim_root_pem", &out.rim_root_pem},
+                        {"amd_root_pem", &out.amd_root_pem},
+                        {"rim_url", &out.rim_url},
+                        {"ocsp_url", &out.ocsp_url},
+                        {"admin_token_file", &out.admin_token_file}};
   for (const Text& text_field : texts) {
     ASSIGN_OR_RETURN(*text_field.to, JsonString(json, text_field.key, where));
   }

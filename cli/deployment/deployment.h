@@ -14,7 +14,8 @@ struct UpOptions {
   Layout layout;
   int gpus = 1;
   std::string profile = "h100-ncc-v5";
-  // The broker and the pods' agents accept this emulator's roots. Never for anything that must stay secret from this host.
+  // The broker and the pods' agents accept this emulator's roots. Never for anything that must stay secret from this
+  // host.
   bool insecure_accept_emulated = false;
   std::vector<std::string> image_archives;  // OCI or docker archives to import besides ours
 };
@@ -22,15 +23,17 @@ struct UpOptions {
 // Told one short line a step; steps that take longer than a moment are named before they run.
 using Progress = std::function<void(const std::string&)>;
 
-// Returns when pods can be run. Already up with the same options: a no-op. Up with others: "deployment.other-options". Programs that
-// died are started again, and those that live go on. A first start that fails halfway stops what it had started. One call at a time per state directory (a lock file).
+// Returns when pods can be run. Already up with the same options: a no-op. Up with others: "deployment.other-options".
+// Programs that died are started again, and those that live go on. A first start that fails halfway stops what it had
+// started. One call at a time per state directory (a lock file).
 Status Up(const UpOptions& options, const Progress& progress);
 
 // Stops everything that Up started: pods, programs, sockets, the bridge, mounts. Keeps secrets, identities and images.
 // Fine if nothing runs.
 Status Down(const Layout& layout, const Progress& progress);
 
-// The deployment's config.json: what clients of it must know (broker address and CA, roots, whether emulated is accepted).
+// The deployment's config.json: what clients of it must know (broker address and CA, roots, whether emulated is
+// accepted).
 struct DeploymentConfig {
   int gpus = 0;
   std::string profile;

@@ -37,11 +37,14 @@ std::string ContainerdConfig(const Layout& layout) {
   const std::string root = layout.state + "/containerd";
   return R"(# Written by `ccgpu up`; changes are lost at the next one.
 version = 2
-root = ")" + root + R"(/root"
-state = ")" + root + R"(/state"
+root = ")" +
+         root + R"(/root"
+state = ")" +
+         root + R"(/state"
 
 [grpc]
-  address = ")" + layout.ContainerdSocket() + R"("
+  address = ")" +
+         layout.ContainerdSocket() + R"("
 
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "localhost/ccgpu/pause:latest"
@@ -49,7 +52,8 @@ state = ")" + root + R"(/state"
   stream_server_address = "127.0.0.1"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
-    conf_dir = ")" + root + R"(/cni"
+    conf_dir = ")" +
+         root + R"(/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
     default_runtime_name = "runc"
@@ -61,35 +65,45 @@ state = ")" + root + R"(/state"
       pod_annotations = ["io.katacontainers.*", "cdi.k8s.io/*", "ccgpu.dev/*"]
       container_annotations = ["cdi.k8s.io/*", "ccgpu.dev/*"]
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.ccgpu.options]
-        ConfigPath = ")" + layout.state + R"(/shim.yaml"
+        ConfigPath = ")" +
+         layout.state + R"(/shim.yaml"
 )";
 }
 
 std::string CniNetwork(const Layout& layout, const Addresses& addresses) {
-  Json network = {
-      {"cniVersion", "0.4.0"},
-      {"name", addresses.bridge},
-      {"plugins",
-       {{{"type", "bridge"},
-         {"bridge", addresses.bridge},
-         {"isGateway", true},
-         {"ipMasq", false},
-         {"hairpinMode", true},
-         {"ipam",
-          {{"type", "host-local"},
-           {"dataDir", layout.state + "/containerd/ipam"},
-           {"ranges", Json::array({Json::array({{{"subnet", addresses.subnet}}})})},
-           {"routes", {{{"dst", "0.0.0.0/0"}}}}}}}}}};
+  Json network = {{"cniVersion", "0.4.0"},
+                  {"name", addresses.bridge},
+                  {"plugins",
+                   {{{"type", "bridge"},
+                     {"bridge", addresses.bridge},
+                     {"isGateway", true},
+                     {"ipMasq", false},
+                     {"hairpinMode", true},
+                     {"ipam",
+                      {{"type", "host-local"},
+                       {"dataDir", layout.state + "/containerd/ipam"},
+                       {"ranges", Json::array({Json::array({{{"subnet", addresses.subnet}}})})},
+                       {"routes", {{{"dst", "0.0.0.0/0"}}}}}}}}}};
   return network.dump(2) + "\n";
 }
 
 std::string ShimConfig(const Layout& layout) {
   return "# Written by `ccgpu up`; changes are lost at the next one.\n"
-         "platform_socket: " + layout.Run("platform.sock") + "\n"
-         "resolver_socket: " + layout.Run("resolver.sock") + "\n"
-         "guest_image: " + BinFolder() + "/../guest\n"
-         "events_dir: " + layout.state + "/pods\n"
-         "cdi_dirs: [" + layout.state + "/cdi]\n"
+         "platform_socket: " +
+         layout.Run("platform.sock") +
+         "\n"
+         "resolver_socket: " +
+         layout.Run("resolver.sock") +
+         "\n"
+         "guest_image: " +
+         BinFolder() +
+         "/../guest\n"
+         "events_dir: " +
+         layout.state +
+         "/pods\n"
+         "cdi_dirs: [" +
+         layout.state +
+         "/cdi]\n"
          "require_policy: true\n";
 }
 
@@ -124,13 +138,15 @@ Result<Addresses> ChooseAddresses(const Layout& layout) {
   ASSIGN_OR_RETURN(out.broker_port, FreePort());
   ASSIGN_OR_RETURN(out.emulator_port, FreePort());
   ASSIGN_OR_RETURN(out.plugin_port, FreePort());
-  const Json saved = {{"broker_port", out.broker_port}, {"emulator_port", out.emulator_port}, {"plugin_port", out.plugin_port}};
+  const Json saved = {
+      {"broker_port", out.broker_port}, {"emulator_port", out.emulator_port}, {"plugin_port", out.plugin_port}};
   RETURN_IF_ERROR(WriteFileAtomic(file, saved.dump(2) + "\n"));
   return out;
 }
 
 Status WriteNodeFiles(const Layout& layout, const Addresses& addresses) {
-  for (const char* folder : {"run", "run/device-plugins", "run/pod-resources", "run/plugins_registry", "logs", "broker", "emulator", "pods", "cdi", "images", "containerd/cni"}) {
+  for (const char* folder : {"run", "run/device-plugins", "run/pod-resources", "run/plugins_registry", "logs", "broker",
+                             "emulator", "pods", "cdi", "images", "containerd/cni"}) {
     RETURN_IF_ERROR(MakeDirs(layout.state + "/" + folder, 0711));
   }
   RETURN_IF_ERROR(WriteFileAtomic(layout.state + "/containerd/config.toml", ContainerdConfig(layout)));

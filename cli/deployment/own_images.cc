@@ -62,7 +62,8 @@ Result<images::ImageSpec> Busybox() {
   spec.reference = "localhost/ccgpu/busybox:latest";
   spec.cmd = {"sh"};
   spec.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
-  std::vector<images::FileSpec> files = {FromFile("/bin/busybox", "/bin/busybox", 0755), Text("/etc/passwd", kPasswd), Text("/etc/group", kGroup), Folder("/tmp", 01777), Folder("/root", 0700)};
+  std::vector<images::FileSpec> files = {FromFile("/bin/busybox", "/bin/busybox", 0755), Text("/etc/passwd", kPasswd),
+                                         Text("/etc/group", kGroup), Folder("/tmp", 01777), Folder("/root", 0700)};
   ASSIGN_OR_RETURN(std::string applets, Output("/bin/busybox --list"));
   std::istringstream lines(applets);
   for (std::string name; std::getline(lines, name);) {
@@ -83,7 +84,8 @@ Result<images::ImageSpec> Pause() {
 // The program, the libraries that ldd names for it, its data, and the sealed model.
 Result<images::ImageSpec> Digits(const std::string& folder) {
   const std::string bin = BinFolder(), share = bin + "/../share/digits";
-  Command seal{"digits-seal", {bin + "/digits-seal", share + "/model.txt", folder + "/model.key", folder + "/model.enc"}, {}};
+  Command seal{
+      "digits-seal", {bin + "/digits-seal", share + "/model.txt", folder + "/model.key", folder + "/model.enc"}, {}};
   if (!Exists(folder + "/model.enc")) RETURN_IF_ERROR(RunToEnd(seal, folder + "/seal.log"));
 
   images::ImageSpec spec;
@@ -99,15 +101,19 @@ Result<images::ImageSpec> Digits(const std::string& folder) {
     if (slash == std::string::npos) continue;
     const std::string path = line.substr(slash, line.find(' ', slash) - slash);
     // The loader finds them by the name that the program asks for, wherever Debian keeps them.
-    libraries.push_back(FromFile(path.starts_with("/lib64/") ? path : "/usr/lib/x86_64-linux-gnu/" + std::filesystem::path(path).filename().string(),
+    libraries.push_back(FromFile(path.starts_with("/lib64/")
+                                     ? path
+                                     : "/usr/lib/x86_64-linux-gnu/" + std::filesystem::path(path).filename().string(),
                                  std::filesystem::canonical(path), 0755));
   }
   libraries.push_back(Link("/lib", "usr/lib"));
   libraries.push_back(Text("/etc/passwd", kPasswd));
   libraries.push_back(Text("/etc/group", kGroup));
-  spec.layers = {libraries,
-                 {FromFile("/app/digits", bin + "/digits", 0755), FromFile("/app/digits.ptx", bin + "/digits.ptx", 0644),
-                  FromFile("/app/optdigits-test.csv", share + "/optdigits-test.csv", 0644), FromFile("/app/model.enc", folder + "/model.enc", 0644)}};
+  spec.layers = {
+      libraries,
+      {FromFile("/app/digits", bin + "/digits", 0755), FromFile("/app/digits.ptx", bin + "/digits.ptx", 0644),
+       FromFile("/app/optdigits-test.csv", share + "/optdigits-test.csv", 0644),
+       FromFile("/app/model.enc", folder + "/model.enc", 0644)}};
   return spec;
 }
 
@@ -118,7 +124,8 @@ bool UpToDate(const std::string& archive, const images::ImageSpec& spec) {
   for (const auto& layer : spec.layers) {
     for (const auto& file : layer) {
       struct stat source {};
-      if (!file.source.empty() && (::stat(file.source.c_str(), &source) != 0 || source.st_mtime > made.st_mtime)) return false;
+      if (!file.source.empty() && (::stat(file.source.c_str(), &source) != 0 || source.st_mtime > made.st_mtime))
+        return false;
     }
   }
   return true;
@@ -126,7 +133,8 @@ bool UpToDate(const std::string& archive, const images::ImageSpec& spec) {
 
 }  // namespace
 
-Result<std::vector<std::string>> MakeOwnImages(const Layout& layout, const std::function<void(const std::string&)>& progress) {
+Result<std::vector<std::string>> MakeOwnImages(const Layout& layout,
+                                               const std::function<void(const std::string&)>& progress) {
   const std::string folder = layout.state + "/images";
   RETURN_IF_ERROR(MakeDirs(folder + "/digits", 0700));
   std::vector<std::string> out;

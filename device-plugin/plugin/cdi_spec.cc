@@ -23,7 +23,8 @@ std::string CdiSpec(const Snapshot& devices) {
 Status WriteCdiSpec(const std::string& dir, const Snapshot& devices) {
   const std::string path = dir + "/ccgpu.dev-cc-gpu.json";
   if (devices.gpus.empty()) {
-    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return ErrnoError("plugin.cdi-write-failed", "cannot remove", path);
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+      return ErrnoError("plugin.cdi-write-failed", "cannot remove", path);
     return Ok();
   }
   RETURN_IF_ERROR(MakeDirs(dir));

@@ -1,7 +1,8 @@
 // The CDI spec file of the node's GPUs (Container Device Interface, version 0.5.0).
 //
-// The edits carry only a marker: what a container needs of a confidential GPU (driver socket, libraries) comes from inside the
-// sandbox, out of the measured image, and never from the host. The names are what counts: the shim resolves them to GPUs.
+// The edits carry only a marker: what a container needs of a confidential GPU (driver socket, libraries) comes from
+// inside the sandbox, out of the measured image, and never from the host. The names are what counts: the shim resolves
+// them to GPUs.
 #pragma once
 
 #include <string>
@@ -19,7 +20,8 @@ std::string CdiName(const std::string& device_id);
 std::string CdiAnnotationKey(const std::string& device_id);
 // The JSON text; every device is listed, healthy or not, so that a pod that holds one stays resolvable.
 std::string CdiSpec(const Snapshot& devices);
-// Writes <dir>/ccgpu.dev-cc-gpu.json at once or not at all; removes the file when there is no device (CDI wants at least one).
+// Writes <dir>/ccgpu.dev-cc-gpu.json at once or not at all; removes the file when there is no device (CDI wants at
+// least one).
 Status WriteCdiSpec(const std::string& dir, const Snapshot& devices);
 
 }  // namespace ccgpu::deviceplugin

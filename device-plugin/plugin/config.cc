@@ -61,11 +61,13 @@ Status CheckConfig(const Config& config) {
   const auto slash = config.resource.find('/');
   if (slash == std::string::npos || slash == 0 || slash + 1 == config.resource.size() ||
       config.resource.find("kubernetes.io/") != std::string::npos) {
-    return Err("plugin.bad-config", "resource", "\"" + config.resource + "\" is not an extended resource name (domain/name)");
+    return Err("plugin.bad-config", "resource",
+               "\"" + config.resource + "\" is not an extended resource name (domain/name)");
   }
   // sun_path holds 107 characters; our longest name is ccgpu-<8 hex>.sock.
   for (const auto& dir : {config.kubelet_dir, config.plugin_watcher_dir}) {
-    if (dir.size() > 87) return Err("plugin.bad-config", dir, "is too long for a unix socket path (87 characters at most)");
+    if (dir.size() > 87)
+      return Err("plugin.bad-config", dir, "is too long for a unix socket path (87 characters at most)");
   }
   return Ok();
 }

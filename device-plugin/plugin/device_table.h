@@ -1,5 +1,5 @@
-// What the plugin knows about the node's GPUs right now: one immutable snapshot, replaced whole. Readers never wait for a
-// writer, so Allocate cannot hang behind a sick device.
+// What the plugin knows about the node's GPUs right now: one immutable snapshot, replaced whole. Readers never wait for
+// a writer, so Allocate cannot hang behind a sick device.
 #pragma once
 
 #include <chrono>
@@ -26,7 +26,7 @@ struct GpuView {
 };
 
 struct Snapshot {
-  uint64_t version = 0;  // grows by one with every change
+  uint64_t version = 0;       // grows by one with every change
   std::vector<GpuView> gpus;  // in the order of index
 
   const GpuView* Find(const std::string& id) const;

@@ -1,6 +1,6 @@
-// Keeps a DeviceTable equal to what the emulator's control socket says, for ever: reconnects with a growing pause, and calls
-// every device unhealthy ("plugin.emulator-gone") while nobody answers. The CDI spec is written before the table changes, so
-// that no device is offered that cannot be resolved.
+// Keeps a DeviceTable equal to what the emulator's control socket says, for ever: reconnects with a growing pause, and
+// calls every device unhealthy ("plugin.emulator-gone") while nobody answers. The CDI spec is written before the table
+// changes, so that no device is offered that cannot be resolved.
 #pragma once
 
 #include <atomic>
@@ -21,16 +21,16 @@ class ClientContext;
 namespace ccgpu::deviceplugin {
 
 struct WatchOptions {
-  std::string socket;             // emulator.sock
-  std::string cdi_dir;            // empty: no spec file
-  std::set<std::string> modes;    // GPUs in another mode are unhealthy ("plugin.mode-not-allowed"); empty: any mode
+  std::string socket;           // emulator.sock
+  std::string cdi_dir;          // empty: no spec file
+  std::set<std::string> modes;  // GPUs in another mode are unhealthy ("plugin.mode-not-allowed"); empty: any mode
   std::chrono::milliseconds probe_interval{5000};  // a hung emulator is noticed after at most twice this time
 };
 
 class EmulatorWatch {
  public:
   EmulatorWatch(WatchOptions options, DeviceTable& table, Metrics& metrics);  // both must outlive it
-  ~EmulatorWatch();  // joins its threads
+  ~EmulatorWatch();                                                           // joins its threads
   void Start();
   void Stop();
 

@@ -43,7 +43,8 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address
   server.Get("/metrics", [&](const httplib::Request&, httplib::Response& response) {
     response.set_content(metrics.Text(*table.Get()), "text/plain; version=0.0.4");
   });
-  server.Get("/healthz", [](const httplib::Request&, httplib::Response& response) { response.set_content("ok\n", "text/plain"); });
+  server.Get("/healthz",
+             [](const httplib::Request&, httplib::Response& response) { response.set_content("ok\n", "text/plain"); });
   server.Get("/readyz", [&](const httplib::Request&, httplib::Response& response) {
     const std::string missing = metrics.NotReadyBecause();
     if (!missing.empty()) response.status = 503;
@@ -54,7 +55,8 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address
   } else if (server.bind_to_port(host.c_str(), port)) {
     impl->port = port;
   }
-  if (impl->port <= 0) return Err("plugin.http-bind-failed", address, "cannot listen there; is the port taken? (--http ADDRESS)");
+  if (impl->port <= 0)
+    return Err("plugin.http-bind-failed", address, "cannot listen there; is the port taken? (--http ADDRESS)");
   impl->thread = std::thread([&server] { server.listen_after_bind(); });
   // A stop before the accept loop runs would be lost and the join would never end.
   while (!server.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));

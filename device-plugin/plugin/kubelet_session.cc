@@ -146,7 +146,8 @@ bool KubeletSession::OwnSocketIsThere() const {
 bool KubeletSession::KubeletIsTheSame() const {
   uint64_t inode = 0;
   int64_t ctime_ns = 0;
-  if (!StatSocket(options_.dir + "/kubelet.sock", &inode, &ctime_ns)) return true;  // none now; the next one will differ
+  if (!StatSocket(options_.dir + "/kubelet.sock", &inode, &ctime_ns))
+    return true;  // none now; the next one will differ
   return inode == kubelet_inode_ && ctime_ns == kubelet_ctime_ns_;
 }
 
@@ -154,7 +155,8 @@ Status KubeletSession::Register() {
   const std::string kubelet = options_.dir + "/kubelet.sock";
   uint64_t inode = 0;
   int64_t ctime_ns = 0;
-  if (!StatSocket(kubelet, &inode, &ctime_ns)) return Err("plugin.no-kubelet", kubelet, "is not there; waiting for the kubelet");
+  if (!StatSocket(kubelet, &inode, &ctime_ns))
+    return Err("plugin.no-kubelet", kubelet, "is not there; waiting for the kubelet");
   grpc::ChannelArguments args;
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   auto stub = v1beta1::Registration::NewStub(
@@ -179,7 +181,8 @@ void KubeletSession::Run() {
   using std::chrono::milliseconds;
   bool registered = false;
   milliseconds pause{50};
-  if (auto made = MakeDirs(options_.dir); !made.ok()) log::Error("no folder to serve in", {{"why", made.error().ToString()}});
+  if (auto made = MakeDirs(options_.dir); !made.ok())
+    log::Error("no folder to serve in", {{"why", made.error().ToString()}});
   Watch();
   while (!stopping_) {
     if (!OwnSocketIsThere()) {

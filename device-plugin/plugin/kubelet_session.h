@@ -1,11 +1,12 @@
 // Being known to the kubelet, for ever.
 //
 // Register mode: serve on a socket with a name of our own in the kubelet's device-plugins folder, then call Register on
-// kubelet.sock. A kubelet that restarts deletes all sockets there and never asks again, so three things bring us back: a
-// removed socket of ours (serve again), a new kubelet.sock (register again), and the inode of kubelet.sock looked at from time to
-// time (a watch that was lost). Unique names let two instances overlap during an upgrade.
+// kubelet.sock. A kubelet that restarts deletes all sockets there and never asks again, so three things bring us back:
+// a removed socket of ours (serve again), a new kubelet.sock (register again), and the inode of kubelet.sock looked at
+// from time to time (a watch that was lost). Unique names let two instances overlap during an upgrade.
 //
-// Watcher mode: serve on a socket in plugins_registry that also answers pluginregistration.GetInfo; the kubelet comes by itself.
+// Watcher mode: serve on a socket in plugins_registry that also answers pluginregistration.GetInfo; the kubelet comes
+// by itself.
 #pragma once
 
 #include <atomic>

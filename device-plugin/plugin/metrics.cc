@@ -7,7 +7,9 @@ void Type(std::string& out, const char* name, const char* type, const char* help
   out += std::string("# HELP ") + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
 }
 
-void Line(std::string& out, const std::string& series, uint64_t value) { out += series + " " + std::to_string(value) + "\n"; }
+void Line(std::string& out, const std::string& series, uint64_t value) {
+  out += series + " " + std::to_string(value) + "\n";
+}
 
 }  // namespace
 
@@ -32,8 +34,8 @@ std::string Metrics::Text(const Snapshot& devices) const {
   for (const auto& gpu : devices.gpus) {
     healthy += gpu.healthy;
     Line(out,
-         "ccgpu_device_plugin_device_healthy{uuid=\"" + gpu.id + "\",index=\"" + std::to_string(gpu.index) + "\",mode=\"" +
-             gpu.mode + "\",reason=\"" + gpu.reason + "\"}",
+         "ccgpu_device_plugin_device_healthy{uuid=\"" + gpu.id + "\",index=\"" + std::to_string(gpu.index) +
+             "\",mode=\"" + gpu.mode + "\",reason=\"" + gpu.reason + "\"}",
          gpu.healthy);
   }
   Type(out, "ccgpu_device_plugin_devices", "gauge", "GPUs by health");
@@ -59,7 +61,8 @@ std::string Metrics::Text(const Snapshot& devices) const {
   Type(out, "ccgpu_device_plugin_registrations_total", "counter", "Register calls to the kubelet");
   Line(out, "ccgpu_device_plugin_registrations_total{result=\"ok\"}", registrations_ok);
   Line(out, "ccgpu_device_plugin_registrations_total{result=\"failed\"}", registrations_failed);
-  Type(out, "ccgpu_device_plugin_resolver_requests_total", "counter", "questions of shims: which GPUs does this pod hold");
+  Type(out, "ccgpu_device_plugin_resolver_requests_total", "counter",
+       "questions of shims: which GPUs does this pod hold");
   Line(out, "ccgpu_device_plugin_resolver_requests_total{result=\"ok\"}", resolver_ok);
   Line(out, "ccgpu_device_plugin_resolver_requests_total{result=\"failed\"}", resolver_failed);
   Type(out, "ccgpu_device_plugin_cdi_writes_total", "counter", "CDI spec files written");

@@ -23,8 +23,8 @@ v1beta1::ListAndWatchResponse DeviceList(const Snapshot& devices) {
 }
 
 Error Unhealthy(const GpuView& gpu) {
-  return Err("plugin.unhealthy-device", gpu.id, "is unhealthy" + (gpu.reason.empty() ? "" : " (" + gpu.reason + ")") +
-                                                    "; see ccgpu gpu list");
+  return Err("plugin.unhealthy-device", gpu.id,
+             "is unhealthy" + (gpu.reason.empty() ? "" : " (" + gpu.reason + ")") + "; see ccgpu gpu list");
 }
 
 }  // namespace
@@ -69,7 +69,8 @@ grpc::Status PluginService::ListAndWatch(grpc::ServerContext* context, const v1b
   return grpc::Status::OK;
 }
 
-grpc::Status PluginService::GetPreferredAllocation(grpc::ServerContext*, const v1beta1::PreferredAllocationRequest* request,
+grpc::Status PluginService::GetPreferredAllocation(grpc::ServerContext*,
+                                                   const v1beta1::PreferredAllocationRequest* request,
                                                    v1beta1::PreferredAllocationResponse* response) {
   const auto devices = table_.Get();
   for (const auto& one : request->container_requests()) {
@@ -95,7 +96,8 @@ grpc::Status PluginService::Allocate(grpc::ServerContext* context, const v1beta1
   for (const auto& one : request->container_requests()) {
     for (const auto& id : one.devices_ids()) {
       if (status.ok() && !seen.insert(id).second) {
-        status = Refuse(grpc::StatusCode::INVALID_ARGUMENT, Err("plugin.bad-request", id, "stands twice in one request"));
+        status =
+            Refuse(grpc::StatusCode::INVALID_ARGUMENT, Err("plugin.bad-request", id, "stands twice in one request"));
       }
     }
   }
@@ -124,14 +126,17 @@ grpc::Status PluginService::AllocateOne(grpc::ServerContext* context, const v1be
     for (;;) {
       const GpuView* gpu = devices->Find(id);
       if (gpu == nullptr) {
-        return Refuse(grpc::StatusCode::INVALID_ARGUMENT, Err("plugin.unknown-device", id, "is not a GPU of this node"));
+        return Refuse(grpc::StatusCode::INVALID_ARGUMENT,
+                      Err("plugin.unknown-device", id, "is not a GPU of this node"));
       }
       if (!gpu->healthy) return Refuse(grpc::StatusCode::FAILED_PRECONDITION, Unhealthy(*gpu));
       if (gpu->sandbox_id.empty()) break;
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+      const auto left =
+          std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
       if (left.count() <= 0 || stopping_ || context->IsCancelled()) {
-        return Refuse(grpc::StatusCode::FAILED_PRECONDITION,
-                      Err("plugin.device-held", id, "is still held by sandbox " + gpu->sandbox_id + "; remove that pod first"));
+        return Refuse(
+            grpc::StatusCode::FAILED_PRECONDITION,
+            Err("plugin.device-held", id, "is still held by sandbox " + gpu->sandbox_id + "; remove that pod first"));
       }
       devices = table_.WaitChange(devices->version, std::min(left, std::chrono::milliseconds(200)));
     }

@@ -1,7 +1,7 @@
 // The v1beta1.DevicePlugin service over a DeviceTable.
 //
-// Strict: an id that is not ours is INVALID_ARGUMENT; one that is unhealthy, or still held by another sandbox when our own
-// deadline ends, is FAILED_PRECONDITION. Allocate changes nothing, so the same call gives the same answer.
+// Strict: an id that is not ours is INVALID_ARGUMENT; one that is unhealthy, or still held by another sandbox when our
+// own deadline ends, is FAILED_PRECONDITION. Allocate changes nothing, so the same call gives the same answer.
 #pragma once
 
 #include <atomic>
@@ -14,8 +14,8 @@
 namespace ccgpu::deviceplugin {
 
 struct ServiceOptions {
-  // A GPU of a pod that just ended may still be scrubbed; Allocate waits for it at most this long. The kubelet itself has no
-  // limit, so ours must be far below what a person waits for.
+  // A GPU of a pod that just ended may still be scrubbed; Allocate waits for it at most this long. The kubelet itself
+  // has no limit, so ours must be far below what a person waits for.
   std::chrono::milliseconds allocate_deadline{5000};
 };
 
@@ -26,7 +26,8 @@ class PluginService final : public v1beta1::DevicePlugin::Service {
   // Ends every ListAndWatch stream; call before the gRPC server's Shutdown.
   void Stop();
 
-  grpc::Status GetDevicePluginOptions(grpc::ServerContext*, const v1beta1::Empty*, v1beta1::DevicePluginOptions*) override;
+  grpc::Status GetDevicePluginOptions(grpc::ServerContext*, const v1beta1::Empty*,
+                                      v1beta1::DevicePluginOptions*) override;
   grpc::Status ListAndWatch(grpc::ServerContext*, const v1beta1::Empty*,
                             grpc::ServerWriter<v1beta1::ListAndWatchResponse>*) override;
   grpc::Status GetPreferredAllocation(grpc::ServerContext*, const v1beta1::PreferredAllocationRequest*,

@@ -1,6 +1,7 @@
 // The plugin between a kubelet and an emulator, both played by the test.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <httplib.h>
 #include <poll.h>
 #include <sys/stat.h>
 
@@ -9,23 +10,21 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/ttrpc/client.h"
+#include "device-plugin/api/pluginregistration.grpc.pb.h"
 #include "device-plugin/plugin/cdi_spec.h"
 #include "device-plugin/plugin/config.h"
 #include "device-plugin/plugin/emulator_watch.h"
 #include "device-plugin/plugin/http.h"
 #include "device-plugin/plugin/kubelet_session.h"
 #include "device-plugin/plugin/resolver.h"
-#include "device-plugin/api/pluginregistration.grpc.pb.h"
 #include "device-plugin/testing/fake_kubelet.h"
 #include "device-plugin/testing/stub_emulator.h"
-
-#include <httplib.h>
 
 namespace ccgpu::deviceplugin {
 namespace {
 
-using ::testing::HasSubstr;
 using std::chrono::milliseconds;
+using ::testing::HasSubstr;
 
 bool Eventually(const std::function<bool()>& condition, milliseconds limit = milliseconds(10000)) {
   const auto end = std::chrono::steady_clock::now() + limit;
@@ -56,8 +55,10 @@ class PluginTest : public ::testing::Test {
     std::filesystem::remove_all(dir_);
   }
   void Start(RegistrationMode mode = RegistrationMode::kRegister, std::set<std::string> modes = {}) {
-    watch_ = std::make_unique<EmulatorWatch>(WatchOptions{dir_ + "/emulator.sock", dir_ + "/cdi", std::move(modes), milliseconds(100)}, table_, metrics_);
-    session_ = std::make_unique<KubeletSession>(SessionOptions{mode, dir_ + "/dp", kResourceName, {milliseconds(300)}, milliseconds(200)}, table_, metrics_);
+    watch_ = std::make_unique<EmulatorWatch>(
+        WatchOptions{dir_ + "/emulator.sock", dir_ + "/cdi", std::move(modes), milliseconds(100)}, table_, metrics_);
+    session_ = std::make_unique<KubeletSession>(
+        SessionOptions{mode, dir_ + "/dp", kResourceName, {milliseconds(300)}, milliseconds(200)}, table_, metrics_);
     watch_->Start();
     session_->Start();
   }
@@ -106,7 +107,8 @@ TEST_F(PluginTest, HealthGoesAndComesBackForOneDeviceAlone) {
   sick[1].set_healthy(false);
   sick[1].set_health_reason("gpu.link-down");
   emulator_->Set(sick);
-  EXPECT_TRUE(Eventually([&] { return kubelet_->Count("Unhealthy") == 1 && kubelet_->devices()[0].health() == "Healthy"; }));
+  EXPECT_TRUE(
+      Eventually([&] { return kubelet_->Count("Unhealthy") == 1 && kubelet_->devices()[0].health() == "Healthy"; }));
   v1beta1::AllocateResponse response;
   const auto refused = Allocate({{kGpu1}}, &response);
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
@@ -163,7 +165,8 @@ TEST_F(PluginTest, AllocateAnswersEachContainer) {
 TEST_F(PluginTest, AllocateIsStrict) {
   StartAndRegister();
   v1beta1::AllocateResponse response;
-  for (const auto& containers : std::vector<std::vector<std::vector<std::string>>>{{}, {{}}, {{"GPU-x"}}, {{kGpu0, kGpu0}}, {{kGpu0}, {kGpu0}}, {{kGpu0}, {"GPU-x"}}}) {
+  for (const auto& containers : std::vector<std::vector<std::vector<std::string>>>{
+           {}, {{}}, {{"GPU-x"}}, {{kGpu0, kGpu0}}, {{kGpu0}, {kGpu0}}, {{kGpu0}, {"GPU-x"}}}) {
     EXPECT_EQ(Allocate(containers, &response).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
     EXPECT_EQ(response.container_responses_size(), 0);
   }
@@ -251,7 +254,8 @@ TEST_F(PluginTest, WaitsForAKubeletThatStartsLater) {
 TEST_F(PluginTest, TwoInstancesOverlap) {
   StartAndRegister();
   const std::string old_socket = session_->socket();
-  KubeletSession second({RegistrationMode::kRegister, dir_ + "/dp", kResourceName, {}, milliseconds(200)}, table_, metrics_);
+  KubeletSession second({RegistrationMode::kRegister, dir_ + "/dp", kResourceName, {}, milliseconds(200)}, table_,
+                        metrics_);
   second.Start();
   EXPECT_TRUE(Eventually([&] { return kubelet_->registrations() == 2; }));
   EXPECT_TRUE(Exists(old_socket));
@@ -325,7 +329,8 @@ TEST_F(PluginTest, NoCdiSpecNoDevice) {
 TEST_F(PluginTest, ResolverTellsShimsWhichGpusAPodHolds) {
   StartAndRegister();
   FakePodResources pod_resources(dir_ + "/pr.sock");
-  pod_resources.pods = {PodHolding("one", kResourceName, kGpu1), PodHolding("other", "example.com/thing", "Dev-1"), PodHolding("odd", kResourceName, "GPU-x")};
+  pod_resources.pods = {PodHolding("one", kResourceName, kGpu1), PodHolding("other", "example.com/thing", "Dev-1"),
+                        PodHolding("odd", kResourceName, "GPU-x")};
   Resolver resolver(dir_ + "/pr.sock", kResourceName, table_, metrics_);
   ASSERT_TRUE(resolver.Serve(dir_ + "/resolver.sock").ok());
   auto client = ttrpc::Client::ConnectUnix(dir_ + "/resolver.sock");
@@ -334,7 +339,8 @@ TEST_F(PluginTest, ResolverTellsShimsWhichGpusAPodHolds) {
     deviceplugin::v1::PodGpusRequest request;
     request.set_pod_name(name);
     request.set_pod_namespace("default");
-    return client->Call<deviceplugin::v1::PodGpusResponse>("ccgpu.deviceplugin.v1.Resolver", "PodGpus", request, milliseconds(5000));
+    return client->Call<deviceplugin::v1::PodGpusResponse>("ccgpu.deviceplugin.v1.Resolver", "PodGpus", request,
+                                                           milliseconds(5000));
   };
   for (bool get : {true, false}) {
     pod_resources.get_enabled = get;
@@ -401,7 +407,10 @@ TEST_F(PluginTest, AllocateIsFast) {
 
 TEST(Config, FileThenChecks) {
   const std::string path = ::testing::TempDir() + "/plugin-config.yaml";
-  ASSERT_TRUE(WriteFileAtomic(path, "apiVersion: ccgpu.dev/v1alpha1\nkind: DevicePluginConfig\nspec:\n  mode: watcher\n  allowedModes: [hopper-cc]\n  http: ''\n").ok());
+  ASSERT_TRUE(WriteFileAtomic(path,
+                              "apiVersion: ccgpu.dev/v1alpha1\nkind: DevicePluginConfig\nspec:\n  mode: watcher\n  "
+                              "allowedModes: [hopper-cc]\n  http: ''\n")
+                  .ok());
   Config config;
   ASSERT_TRUE(LoadConfig(path, config).ok());
   EXPECT_EQ(config.mode, "watcher");
@@ -409,7 +418,9 @@ TEST(Config, FileThenChecks) {
   config.FillFrom("/s");
   EXPECT_EQ(config.resolver_socket, "/s/run/resolver.sock");
   EXPECT_TRUE(CheckConfig(config).ok());
-  ASSERT_TRUE(WriteFileAtomic(path, "apiVersion: ccgpu.dev/v1alpha1\nkind: DevicePluginConfig\nspec:\n  moode: watcher\n").ok());
+  ASSERT_TRUE(
+      WriteFileAtomic(path, "apiVersion: ccgpu.dev/v1alpha1\nkind: DevicePluginConfig\nspec:\n  moode: watcher\n")
+          .ok());
   auto bad = LoadConfig(path, config);
   ASSERT_FALSE(bad.ok());
   EXPECT_THAT(bad.error().subject, HasSubstr(":4:3: spec.moode"));

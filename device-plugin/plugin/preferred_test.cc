@@ -22,16 +22,25 @@ Snapshot Machine() {
   return out;
 }
 
-std::vector<std::string> Choose(const std::vector<std::string>& available, const std::vector<std::string>& must, int size) {
+std::vector<std::string> Choose(const std::vector<std::string>& available, const std::vector<std::string>& must,
+                                int size) {
   auto chosen = PreferredDevices(Machine(), available, must, size);
   return chosen.ok() ? *chosen : std::vector<std::string>{chosen.error().code};
 }
 
 TEST(Preferred, LowestIndexFirst) { EXPECT_THAT(Choose({"b2", "a1", "b0"}, {}, 1), ElementsAre("b0")); }
-TEST(Preferred, OneNumaNodeWhenItHoldsAll) { EXPECT_THAT(Choose({"a0", "b0", "b1", "b2"}, {}, 3), ElementsAre("b0", "b1", "b2")); }
-TEST(Preferred, LowestNodeAmongThoseThatFit) { EXPECT_THAT(Choose({"a0", "a1", "b0", "b1"}, {}, 2), ElementsAre("a0", "a1")); }
-TEST(Preferred, FollowsWhatMustBeIn) { EXPECT_THAT(Choose({"a0", "a1", "b0", "b1"}, {"b1"}, 2), ElementsAre("b1", "b0")); }
-TEST(Preferred, CrossesNodesOnlyForTheRest) { EXPECT_THAT(Choose({"a0", "a1", "b0", "b1", "b2"}, {}, 4), ElementsAre("b0", "b1", "b2", "a0")); }
+TEST(Preferred, OneNumaNodeWhenItHoldsAll) {
+  EXPECT_THAT(Choose({"a0", "b0", "b1", "b2"}, {}, 3), ElementsAre("b0", "b1", "b2"));
+}
+TEST(Preferred, LowestNodeAmongThoseThatFit) {
+  EXPECT_THAT(Choose({"a0", "a1", "b0", "b1"}, {}, 2), ElementsAre("a0", "a1"));
+}
+TEST(Preferred, FollowsWhatMustBeIn) {
+  EXPECT_THAT(Choose({"a0", "a1", "b0", "b1"}, {"b1"}, 2), ElementsAre("b1", "b0"));
+}
+TEST(Preferred, CrossesNodesOnlyForTheRest) {
+  EXPECT_THAT(Choose({"a0", "a1", "b0", "b1", "b2"}, {}, 4), ElementsAre("b0", "b1", "b2", "a0"));
+}
 TEST(Preferred, NoneIsAnAnswerToNone) { EXPECT_THAT(Choose({"a0"}, {}, 0), ElementsAre()); }
 TEST(Preferred, RefusesContradictions) {
   EXPECT_THAT(Choose({"a0"}, {}, 2), ElementsAre("plugin.bad-request"));

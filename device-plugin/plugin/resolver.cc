@@ -25,7 +25,10 @@ struct Resolver::Server {
 };
 
 Resolver::Resolver(std::string pod_resources, std::string resource_name, const DeviceTable& table, Metrics& metrics)
-    : pod_resources_(std::move(pod_resources)), resource_name_(std::move(resource_name)), table_(table), metrics_(metrics) {}
+    : pod_resources_(std::move(pod_resources)),
+      resource_name_(std::move(resource_name)),
+      table_(table),
+      metrics_(metrics) {}
 
 Resolver::~Resolver() = default;
 
@@ -50,8 +53,9 @@ Result<v1::PodGpusResponse> Resolver::PodGpus(const std::string& name, const std
     SetDeadline(list_context);
     const auto status = stub->List(&list_context, {}, &list);
     if (!status.ok()) {
-      return Err("plugin.pod-resources-unavailable", pod_resources_,
-                 "neither Get nor List answers (" + status.error_message() + "); is the kubelet or ccgpu-node running?");
+      return Err(
+          "plugin.pod-resources-unavailable", pod_resources_,
+          "neither Get nor List answers (" + status.error_message() + "); is the kubelet or ccgpu-node running?");
     }
     for (const auto& one : list.pod_resources()) {
       if (one.name() == name && one.namespace_() == pod_namespace) pod = one;
@@ -66,7 +70,9 @@ Result<v1::PodGpusResponse> Resolver::PodGpus(const std::string& name, const std
       for (const auto& id : held.device_ids()) {
         const GpuView* gpu = devices->Find(id);
         // A GPU that is held and not ours would be silently missing in the sandbox: refuse instead.
-        if (gpu == nullptr) return Err("plugin.unknown-device", id, "is held by pod " + pod_namespace + "/" + name + " but unknown to the emulator");
+        if (gpu == nullptr)
+          return Err("plugin.unknown-device", id,
+                     "is held by pod " + pod_namespace + "/" + name + " but unknown to the emulator");
         auto* bound = gpus.add_gpus();
         bound->set_device_id(id);
         bound->set_cdi_name(CdiName(id));
@@ -84,7 +90,8 @@ Status Resolver::Serve(const std::string& socket) {
   if (auto slash = socket.rfind('/'); slash != std::string::npos) RETURN_IF_ERROR(MakeDirs(socket.substr(0, slash)));
   server_ = std::make_unique<Server>();
   server_->ttrpc.On<v1::PodGpusRequest, v1::PodGpusResponse>(
-      kService, "PodGpus", [this](const v1::PodGpusRequest& request, const ttrpc::CallContext&) -> Result<v1::PodGpusResponse> {
+      kService, "PodGpus",
+      [this](const v1::PodGpusRequest& request, const ttrpc::CallContext&) -> Result<v1::PodGpusResponse> {
         auto answer = PodGpus(request.pod_name(), request.pod_namespace());
         (answer.ok() ? metrics_.resolver_ok : metrics_.resolver_failed)++;
         if (!answer.ok()) log::Warning("cannot tell a pod's GPUs", {{"why", answer.error().ToString()}});

@@ -1,4 +1,5 @@
-// Answers shims: which GPUs did the kubelet give to this pod? The truth is asked at PodResources each time and never kept here.
+// Answers shims: which GPUs did the kubelet give to this pod? The truth is asked at PodResources each time and never
+// kept here.
 //
 // ttrpc service ccgpu.deviceplugin.v1.Resolver (device-plugin/api/resolver.proto) on resolver.sock.
 #pragma once
@@ -19,8 +20,9 @@ class Resolver {
   // `pod_resources`: path of the kubelet's pod-resources socket. Table and metrics must outlive it.
   Resolver(std::string pod_resources, std::string resource_name, const DeviceTable& table, Metrics& metrics);
   ~Resolver();  // stops serving
-  // PodResources Get; any failure of it (old kubelet, switched off) falls back to List. A pod that is not known or holds no GPU
-  // gives an answer without containers. Fails with "plugin.pod-resources-unavailable" when nobody answers. Any thread.
+  // PodResources Get; any failure of it (old kubelet, switched off) falls back to List. A pod that is not known or
+  // holds no GPU gives an answer without containers. Fails with "plugin.pod-resources-unavailable" when nobody answers.
+  // Any thread.
   Result<v1::PodGpusResponse> PodGpus(const std::string& name, const std::string& pod_namespace) const;
   // Serves resolver.sock (0600, peers of the same user only).
   Status Serve(const std::string& socket);

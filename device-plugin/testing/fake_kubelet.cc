@@ -85,7 +85,8 @@ grpc::Status FakeKubelet::Register(grpc::ServerContext*, const v1beta1::Register
   grpc::ClientContext context;
   v1beta1::DevicePluginOptions options;
   const auto status = plugin->stub->GetDevicePluginOptions(&context, {}, &options);
-  if (!status.ok()) return {grpc::StatusCode::UNKNOWN, "failed to get device plugin options: " + status.error_message()};
+  if (!status.ok())
+    return {grpc::StatusCode::UNKNOWN, "failed to get device plugin options: " + status.error_message()};
   plugin->thread = std::thread([this, plugin] {
     auto reader = plugin->stub->ListAndWatch(&plugin->context, {});
     v1beta1::ListAndWatchResponse message;
@@ -112,17 +113,20 @@ FakePodResources::FakePodResources(const std::string& socket) {
 
 FakePodResources::~FakePodResources() { server_->Shutdown(std::chrono::system_clock::now()); }
 
-grpc::Status FakePodResources::List(grpc::ServerContext*, const ::v1::ListPodResourcesRequest*, ::v1::ListPodResourcesResponse* response) {
+grpc::Status FakePodResources::List(grpc::ServerContext*, const ::v1::ListPodResourcesRequest*,
+                                    ::v1::ListPodResourcesResponse* response) {
   lists++;
   for (const auto& pod : pods) *response->add_pod_resources() = pod;
   return grpc::Status::OK;
 }
 
-grpc::Status FakePodResources::Get(grpc::ServerContext*, const ::v1::GetPodResourcesRequest* request, ::v1::GetPodResourcesResponse* response) {
+grpc::Status FakePodResources::Get(grpc::ServerContext*, const ::v1::GetPodResourcesRequest* request,
+                                   ::v1::GetPodResourcesResponse* response) {
   gets++;
   if (!get_enabled) return {grpc::StatusCode::UNKNOWN, "PodResources API Get method disabled"};
   for (const auto& pod : pods) {
-    if (pod.name() == request->pod_name() && pod.namespace_() == request->pod_namespace()) *response->mutable_pod_resources() = pod;
+    if (pod.name() == request->pod_name() && pod.namespace_() == request->pod_namespace())
+      *response->mutable_pod_resources() = pod;
   }
   return response->has_pod_resources() ? grpc::Status::OK : grpc::Status(grpc::StatusCode::NOT_FOUND, "no such pod");
 }

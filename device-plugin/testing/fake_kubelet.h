@@ -1,5 +1,5 @@
-// A kubelet's device manager as far as a plugin sees it: wipes sockets at start, takes registrations, opens ListAndWatch once for
-// each, and answers PodResources from what a test says.
+// A kubelet's device manager as far as a plugin sees it: wipes sockets at start, takes registrations, opens
+// ListAndWatch once for each, and answers PodResources from what a test says.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -49,7 +49,8 @@ class FakePodResources final : public ::v1::PodResourcesLister::Service {
   bool get_enabled = true;
   int gets = 0, lists = 0;
   std::vector<::v1::PodResources> pods;
-  grpc::Status List(grpc::ServerContext*, const ::v1::ListPodResourcesRequest*, ::v1::ListPodResourcesResponse*) override;
+  grpc::Status List(grpc::ServerContext*, const ::v1::ListPodResourcesRequest*,
+                    ::v1::ListPodResourcesResponse*) override;
   grpc::Status Get(grpc::ServerContext*, const ::v1::GetPodResourcesRequest*, ::v1::GetPodResourcesResponse*) override;
 
  private:

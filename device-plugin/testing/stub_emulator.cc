@@ -68,7 +68,8 @@ emulator::v1::Gpu StubEmulator::MakeGpu(uint32_t index, int numa) {
 grpc::Status StubEmulator::ListGpus(grpc::ServerContext* context, const emulator::v1::ListGpusRequest*,
                                     emulator::v1::ListGpusResponse* response) {
   std::unique_lock lock(state_->mutex);
-  while (state_->hanging && !state_->stopping && !context->IsCancelled()) state_->changed.wait_for(lock, milliseconds(50));
+  while (state_->hanging && !state_->stopping && !context->IsCancelled())
+    state_->changed.wait_for(lock, milliseconds(50));
   *response = state_->list;
   return grpc::Status::OK;
 }

@@ -21,7 +21,8 @@ class StubEmulator final : public emulator::v1::Control::Service {
   // A stopped emulator: keeps its streams open and answers no question any more.
   void Hang(bool hang);
   static emulator::v1::Gpu MakeGpu(uint32_t index, int numa = 0);
-  grpc::Status ListGpus(grpc::ServerContext*, const emulator::v1::ListGpusRequest*, emulator::v1::ListGpusResponse*) override;
+  grpc::Status ListGpus(grpc::ServerContext*, const emulator::v1::ListGpusRequest*,
+                        emulator::v1::ListGpusResponse*) override;
   grpc::Status WatchGpus(grpc::ServerContext*, const emulator::v1::ListGpusRequest*,
                          grpc::ServerWriter<emulator::v1::ListGpusResponse>*) override;
 

@@ -86,13 +86,17 @@ uint64_t Cuda::Allocate(size_t bytes) {
   return address;
 }
 void Cuda::Free(uint64_t address) { Check(api.free(address), "cuMemFree"); }
-void Cuda::ToDevice(uint64_t to, const void* from, size_t bytes) { Check(api.to_device(to, from, bytes), "cuMemcpyHtoD"); }
+void Cuda::ToDevice(uint64_t to, const void* from, size_t bytes) {
+  Check(api.to_device(to, from, bytes), "cuMemcpyHtoD");
+}
 void Cuda::ToHost(void* to, uint64_t from, size_t bytes) { Check(api.to_host(to, from, bytes), "cuMemcpyDtoH"); }
 
 void Cuda::Launch(const char* kernel, int items, void** arguments) {
   void* function = nullptr;
   Check(api.module_function(&function, module_, kernel), "cuModuleGetFunction");
-  Check(api.launch(function, static_cast<unsigned>((items + 127) / 128), 1, 1, 128, 1, 1, 0, nullptr, arguments, nullptr), "cuLaunchKernel");
+  Check(
+      api.launch(function, static_cast<unsigned>((items + 127) / 128), 1, 1, 128, 1, 1, 0, nullptr, arguments, nullptr),
+      "cuLaunchKernel");
   ++launches_;
 }
 void Cuda::Synchronize() { Check(api.synchronize(), "cuCtxSynchronize"); }

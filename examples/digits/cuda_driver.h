@@ -1,5 +1,5 @@
-// The few calls of the CUDA driver API that the example needs, bound at run time as any program may: nothing here knows that
-// the GPU may be an emulated one.
+// The few calls of the CUDA driver API that the example needs, bound at run time as any program may: nothing here knows
+// that the GPU may be an emulated one.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,8 @@
 
 namespace digits {
 
-// One GPU with its primary context. A CUDA error ends the program: message with the error's name on standard error, exit 4.
+// One GPU with its primary context. A CUDA error ends the program: message with the error's name on standard error,
+// exit 4.
 class Cuda {
  public:
   Cuda();

@@ -1,4 +1,5 @@
-// The example's own parts: the model file is the one that train.py made of the data, sealing holds, the CPU path is right.
+// The example's own parts: the model file is the one that train.py made of the data, sealing holds, the CPU path is
+// right.
 #include <gtest/gtest.h>
 
 #include "base/file.h"

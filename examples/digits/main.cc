@@ -40,12 +40,9 @@ Options Parse(int argc, char** argv) {
       std::exit(0);
     }
     if (i + 1 == argc) Usage(2);
-    if (arg == "--data")
-      options.data = argv[++i];
-    else if (arg == "--repeat")
-      options.repeat = std::atoi(argv[++i]);
-    else
-      Usage(2);
+    if (arg == "--data") options.data = argv[++i];
+    else if (arg == "--repeat") options.repeat = std::atoi(argv[++i]);
+    else Usage(2);
   }
   if (options.repeat < 1) Usage(2);
   return options;

@@ -14,7 +14,8 @@ namespace {
   std::exit(1);
 }
 
-std::vector<float> Layer(const std::vector<float>& in, int images, int inputs, const std::vector<float>& weight, const std::vector<float>& bias, int units, bool relu) {
+std::vector<float> Layer(const std::vector<float>& in, int images, int inputs, const std::vector<float>& weight,
+                         const std::vector<float>& bias, int units, bool relu) {
   std::vector<float> out(static_cast<size_t>(images) * units);
   for (int image = 0; image < images; ++image) {
     for (int unit = 0; unit < units; ++unit) {
@@ -32,7 +33,8 @@ Model ParseModel(const std::string& text) {
   std::istringstream in(text);
   Model model;
   in >> model.inputs >> model.hidden >> model.classes;
-  if (!in || model.inputs != 64 || model.hidden < 1 || model.hidden > 4096 || model.classes != 10) Die("the decrypted model does not start with its sizes");
+  if (!in || model.inputs != 64 || model.hidden < 1 || model.hidden > 4096 || model.classes != 10)
+    Die("the decrypted model does not start with its sizes");
   auto read = [&](std::vector<float>& to, size_t count) {
     to.resize(count);
     for (float& value : to) in >> value;

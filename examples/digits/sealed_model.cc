@@ -15,9 +15,11 @@ Bytes Seal(ByteView key, std::string_view model) {
 }
 
 Result<std::string> Open(ByteView key, ByteView sealed) {
-  if (key.size() != crypto::kAeadKeySize) return Err("digits.key-size", "key", "has " + std::to_string(key.size()) + " bytes, not 32");
+  if (key.size() != crypto::kAeadKeySize)
+    return Err("digits.key-size", "key", "has " + std::to_string(key.size()) + " bytes, not 32");
   if (sealed.size() < crypto::kAeadNonceSize) return Err("digits.model-size", "model", "is too short");
-  ASSIGN_OR_RETURN(Bytes plain, crypto::AeadOpen(key, sealed.first(crypto::kAeadNonceSize), AsBytes(kModelAad), sealed.subspan(crypto::kAeadNonceSize)));
+  ASSIGN_OR_RETURN(Bytes plain, crypto::AeadOpen(key, sealed.first(crypto::kAeadNonceSize), AsBytes(kModelAad),
+                                                 sealed.subspan(crypto::kAeadNonceSize)));
   return ToText(plain);
 }
 
@@ -31,7 +33,9 @@ Result<Bytes> FetchResource(const std::string& path) {
     answer = agent.Get("/cdh/resource/" + path);
   }
   if (!answer) return Err("digits.no-agent", "127.0.0.1:8006", "no attestation agent answers in this pod");
-  if (answer->status != 200) return Err("digits.refused", "kbs:///" + path, "the agent answered " + std::to_string(answer->status) + ": " + answer->body);
+  if (answer->status != 200)
+    return Err("digits.refused", "kbs:///" + path,
+               "the agent answered " + std::to_string(answer->status) + ": " + answer->body);
   return ToBytes(AsBytes(answer->body));
 }
 

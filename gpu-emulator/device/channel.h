@@ -1,5 +1,5 @@
-// One channel of the device: a thread that takes commands out of the h2d ring in order and executes them. Whatever stands in the ring, it
-// answers, refuses or stops; it never believes it.
+// One channel of the device: a thread that takes commands out of the h2d ring in order and executes them. Whatever
+// stands in the ring, it answers, refuses or stops; it never believes it.
 #pragma once
 
 #include <atomic>

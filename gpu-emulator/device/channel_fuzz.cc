@@ -1,4 +1,5 @@
-// A hostile guest or host: commands of any shape in clear, and a ring whose control words and headers anyone may have written.
+// A hostile guest or host: commands of any shape in clear, and a ring whose control words and headers anyone may have
+// written.
 #include <cstring>
 
 #include "gpu-emulator/device/executor.h"
@@ -35,7 +36,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const uint8_t kind = in.U8();
     const ByteView payload = in.Take(std::min<size_t>(length, in.remaining()));
     uint8_t* slot = link.at(link::RingOffset(0, false)) + head * link::kSlotStride;
-    link::RecordHeader header{.length = (kind & 0x80) ? length * 0x10001u : static_cast<uint32_t>(payload.size()), .kind = kind & 0x7fu, .counter = head + 1, .tag = {}};
+    link::RecordHeader header{.length = (kind & 0x80) ? length * 0x10001u : static_cast<uint32_t>(payload.size()),
+                              .kind = kind & 0x7fu,
+                              .counter = head + 1,
+                              .tag = {}};
     std::memcpy(slot, &header, sizeof header);
     std::memcpy(slot + link::kSlotHeader, payload.data(), payload.size());
     ++head;
@@ -43,9 +47,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   link::Store(link.control(0)->h2d.head, head + (size > 0 && data[0] == 0xff ? 40 : 0));
   for (uint32_t i = 0; i < link::kSlots && reader.HasRecord(); ++i) {
     link::Store(link.control(0)->d2h.tail, link::Load(link.control(0)->d2h.head));  // the other end keeps reading
-    // Commands that are followed by data would wait for records that never come: those run on a channel that is being closed.
+    // Commands that are followed by data would wait for records that never come: those run on a channel that is being
+    // closed.
     const uint8_t op = link.at(link::RingOffset(0, false))[i % link::kSlots * link::kSlotStride + link::kSlotHeader];
-    stop = op == static_cast<uint8_t>(link::Command::kCopyIn) || op == static_cast<uint8_t>(link::Command::kModuleLoad) ||
+    stop = op == static_cast<uint8_t>(link::Command::kCopyIn) ||
+           op == static_cast<uint8_t>(link::Command::kModuleLoad) ||
            op == static_cast<uint8_t>(link::Command::kCopyOut);
     const Status ran = executor.RunOne();
     if (!ran.ok() && ran.error().code != "link.stopped") break;

@@ -25,11 +25,21 @@ constexpr std::optional<link::DeviceState> Next(link::DeviceState state, Event e
     link::DeviceState to;
   };
   constexpr Move kMoves[] = {
-      {kUnlocked, Event::kLock, kLocked},    {kUnlocked, Event::kFail, kError},   {kUnlocked, Event::kRelease, kUnlocked},
-      {kUnlocked, Event::kReset, kUnlocked}, {kLocked, Event::kStart, kRun},      {kLocked, Event::kStop, kLocked},
-      {kLocked, Event::kFail, kError},       {kLocked, Event::kRelease, kUnlocked}, {kLocked, Event::kReset, kUnlocked},
-      {kRun, Event::kStop, kLocked},         {kRun, Event::kFail, kError},        {kRun, Event::kRelease, kUnlocked},
-      {kRun, Event::kReset, kUnlocked},      {kError, Event::kFail, kError},      {kError, Event::kRelease, kUnlocked},
+      {kUnlocked, Event::kLock, kLocked},
+      {kUnlocked, Event::kFail, kError},
+      {kUnlocked, Event::kRelease, kUnlocked},
+      {kUnlocked, Event::kReset, kUnlocked},
+      {kLocked, Event::kStart, kRun},
+      {kLocked, Event::kStop, kLocked},
+      {kLocked, Event::kFail, kError},
+      {kLocked, Event::kRelease, kUnlocked},
+      {kLocked, Event::kReset, kUnlocked},
+      {kRun, Event::kStop, kLocked},
+      {kRun, Event::kFail, kError},
+      {kRun, Event::kRelease, kUnlocked},
+      {kRun, Event::kReset, kUnlocked},
+      {kError, Event::kFail, kError},
+      {kError, Event::kRelease, kUnlocked},
       {kError, Event::kReset, kUnlocked},
   };
   for (const Move& move : kMoves) {

@@ -12,7 +12,8 @@ namespace {
 using link::DeviceState;
 
 TEST(DeviceState, TheTable) {
-  constexpr DeviceState kStates[] = {DeviceState::kUnlocked, DeviceState::kLocked, DeviceState::kRun, DeviceState::kError};
+  constexpr DeviceState kStates[] = {DeviceState::kUnlocked, DeviceState::kLocked, DeviceState::kRun,
+                                     DeviceState::kError};
   for (const DeviceState state : kStates) {
     EXPECT_EQ(Next(state, Event::kRelease), DeviceState::kUnlocked);
     EXPECT_EQ(Next(state, Event::kReset), DeviceState::kUnlocked);

@@ -16,8 +16,8 @@ constexpr size_t kMaxCommand = 64 * 1024;
 
 Error BadAddress(uint64_t address, uint64_t size) {
   char text[80];
-  std::snprintf(text, sizeof text, "%llu bytes at 0x%llx are not inside one allocation", static_cast<unsigned long long>(size),
-                static_cast<unsigned long long>(address));
+  std::snprintf(text, sizeof text, "%llu bytes at 0x%llx are not inside one allocation",
+                static_cast<unsigned long long>(size), static_cast<unsigned long long>(address));
   return Err("cuda.invalid-address", "device address", text);
 }
 
@@ -31,8 +31,8 @@ Bytes Words(std::initializer_list<uint64_t> words) {
 
 }  // namespace
 
-Executor::Executor(DeviceMemory& memory, std::unique_ptr<ptx::Engine> engine, link::RingReader& reader, link::RingWriter& writer,
-                   const std::atomic<bool>& stop)
+Executor::Executor(DeviceMemory& memory, std::unique_ptr<ptx::Engine> engine, link::RingReader& reader,
+                   link::RingWriter& writer, const std::atomic<bool>& stop)
     : memory_(memory), engine_(std::move(engine)), reader_(reader), writer_(writer), stop_(stop) {}
 
 Status Executor::RunOne() {
@@ -52,7 +52,8 @@ Status Executor::RunOne() {
   Status fatal;
   const Result<Bytes> answer = Dispatch(op, in, fatal);
   RETURN_IF_ERROR(std::move(fatal));
-  if (Stopped()) return Err("link.stopped", "channel", "was closed during a command");  // a cancelled kernel has no result
+  if (Stopped())
+    return Err("link.stopped", "channel", "was closed during a command");  // a cancelled kernel has no result
   if (!answer.ok() && answer.error().code == "link.bad-command") return answer.error();
   RETURN_IF_ERROR(Complete(sequence, answer));
   if (!answer.ok()) return Ok();
@@ -101,7 +102,8 @@ Result<Bytes> Executor::Dispatch(Command op, Reader& in, Status& fatal) {
     case Command::kFunction: return Function(in);
     case Command::kGlobal: return Global(in);
     case Command::kLaunch: return Launch(in);
-    case Command::kMemInfo: return Words({memory_.device().total() - memory_.device().used(), memory_.device().total()});
+    case Command::kMemInfo:
+      return Words({memory_.device().total() - memory_.device().used(), memory_.device().total()});
     case Command::kFreeAll:
       modules_.clear();
       memory_.FreeAll();
@@ -114,7 +116,8 @@ Result<Bytes> Executor::MemSet(Reader& in) {
   const uint64_t address = in.U64(), count = in.U64();
   const uint32_t value = in.U32();
   const uint8_t width = in.U8();
-  if (!in.AtEnd() || (width != 1 && width != 2 && width != 4) || count > (1ull << 48)) return BadCommand("memset is malformed");
+  if (!in.AtEnd() || (width != 1 && width != 2 && width != 4) || count > (1ull << 48))
+    return BadCommand("memset is malformed");
   if (count == 0) return Bytes();
   uint8_t* at = memory_.Translate(address, count * width, true);
   if (!at) return BadAddress(address, count * width);
@@ -141,7 +144,8 @@ Result<Bytes> Executor::CopyDevice(Reader& in) {
 Status Executor::TakeRecord(RecordKind kind, size_t length, uint8_t* out) {
   RETURN_IF_ERROR(reader_.WaitRecord([this] { return Stopped(); }, kSliceMs));
   ASSIGN_OR_RETURN(const link::RecordHeader header, reader_.Peek());
-  if (header.kind != static_cast<uint32_t>(kind) || header.length != length) return BadCommand("is followed by another record than announced");
+  if (header.kind != static_cast<uint32_t>(kind) || header.length != length)
+    return BadCommand("is followed by another record than announced");
   if (!out) {
     scratch_.resize(link::kSlotPayload);
     out = scratch_.data();
@@ -206,7 +210,11 @@ Result<Bytes> Executor::Function(Reader& in) {
   const ptx::KernelInfo* kernel = module->Find(name);
   if (!kernel) return Err("cuda.not-found", name, "is not a kernel of this module");
   Writer out;
-  out.U32(kernel->params_size).U32(kernel->static_shared).U32(kernel->local_bytes).U32(kernel->max_threads).U32(kernel->params.size());
+  out.U32(kernel->params_size)
+      .U32(kernel->static_shared)
+      .U32(kernel->local_bytes)
+      .U32(kernel->max_threads)
+      .U32(kernel->params.size());
   for (const ptx::ParamInfo& param : kernel->params) out.U32(param.offset).U32(param.size);
   return std::move(out).Finish();
 }
@@ -225,21 +233,25 @@ Result<Bytes> Executor::Launch(Reader& in) {
   const uint32_t id = in.U32();
   const std::string name = link::TakeText(in);
   ptx::LaunchSpec spec;
-  for (uint32_t* part : {&spec.grid.x, &spec.grid.y, &spec.grid.z, &spec.block.x, &spec.block.y, &spec.block.z}) *part = in.U32();
+  for (uint32_t* part : {&spec.grid.x, &spec.grid.y, &spec.grid.z, &spec.block.x, &spec.block.y, &spec.block.z})
+    *part = in.U32();
   spec.dynamic_shared = in.U32();
   const uint32_t size = in.U32();
   const ByteView params = in.Take(size);
   if (!in.AtEnd() || size > link::kMaxParams) return BadCommand("launch is malformed");
   const uint64_t threads = uint64_t{spec.block.x} * spec.block.y * spec.block.z;
-  const bool grid_good = spec.grid.x && spec.grid.y && spec.grid.z && spec.grid.x <= 0x7fffffff && spec.grid.y <= 65535 && spec.grid.z <= 65535;
-  const bool block_good = spec.block.x <= 1024 && spec.block.y <= 1024 && spec.block.z <= 64 && threads >= 1 && threads <= 1024;
+  const bool grid_good = spec.grid.x && spec.grid.y && spec.grid.z && spec.grid.x <= 0x7fffffff &&
+                         spec.grid.y <= 65535 && spec.grid.z <= 65535;
+  const bool block_good =
+      spec.block.x <= 1024 && spec.block.y <= 1024 && spec.block.z <= 64 && threads >= 1 && threads <= 1024;
   if (!grid_good || !block_good || spec.dynamic_shared > 227 * 1024) {
     return Err("cuda.invalid-launch", name, "grid, block or shared memory exceed the device's limits");
   }
   ASSIGN_OR_RETURN(ptx::Module * module, FindModule(id));
   const ptx::KernelInfo* kernel = module->Find(name);
   if (!kernel) return Err("cuda.not-found", name, "is not a kernel of this module");
-  if (size != kernel->params_size) return Err("cuda.invalid-launch", name, "got parameters of another size than the kernel declares");
+  if (size != kernel->params_size)
+    return Err("cuda.invalid-launch", name, "got parameters of another size than the kernel declares");
   spec.params = params;
   spec.cancel = &stop_;
   RETURN_IF_ERROR(engine_->Launch(*module, name, spec, memory_));

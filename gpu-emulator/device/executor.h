@@ -1,4 +1,5 @@
-// Executes the commands of one channel (gpu-emulator/link/commands.h): memory, copies, modules, launches. For the channel's thread only.
+// Executes the commands of one channel (gpu-emulator/link/commands.h): memory, copies, modules, launches. For the
+// channel's thread only.
 #pragma once
 
 #include <atomic>
@@ -15,12 +16,13 @@ namespace ccgpu::device {
 
 class Executor {
  public:
-  Executor(DeviceMemory& memory, std::unique_ptr<ptx::Engine> engine, link::RingReader& reader, link::RingWriter& writer,
-           const std::atomic<bool>& stop);
+  Executor(DeviceMemory& memory, std::unique_ptr<ptx::Engine> engine, link::RingReader& reader,
+           link::RingWriter& writer, const std::atomic<bool>& stop);
 
-  // Takes one command out of the ring and answers it. Precondition: the ring has a record. An error is fatal to the channel:
-  // "link.integrity", "link.replayed", "link.bad-record", "link.bad-ring", "link.bad-command", "link.stopped".
-  // What is wrong with a command that the client meant (out of memory, bad address, bad PTX) goes into its completion instead.
+  // Takes one command out of the ring and answers it. Precondition: the ring has a record. An error is fatal to the
+  // channel: "link.integrity", "link.replayed", "link.bad-record", "link.bad-ring", "link.bad-command", "link.stopped".
+  // What is wrong with a command that the client meant (out of memory, bad address, bad PTX) goes into its completion
+  // instead.
   Status RunOne();
 
  private:

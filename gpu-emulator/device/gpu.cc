@@ -138,7 +138,8 @@ Gpu::Impl::~Impl() {
 }
 
 TimePoint Gpu::Impl::Now() const {
-  return TimePoint(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now().time_since_epoch()));
+  return TimePoint(
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now().time_since_epoch()));
 }
 
 void Gpu::Impl::SetIdentity(spdm::ResponderConfig identity) {
@@ -204,7 +205,8 @@ Result<LockInfo> Gpu::Impl::Lock(const std::string& sandbox_id) {
   const std::scoped_lock lock(mutex);
   if (held) return Err("gpu.already-locked", config.uuid, "is held by sandbox " + sandbox);
   if (link_down || gate.closed() || !Next(state, Event::kLock)) {
-    return Err("gpu.not-usable", config.uuid, "is in state " + std::string(link::StateName(state)) + ": reset it or clear the fault");
+    return Err("gpu.not-usable", config.uuid,
+               "is in state " + std::string(link::StateName(state)) + ": reset it or clear the fault");
   }
   held = true;
   sandbox = sandbox_id;

@@ -1,5 +1,6 @@
-// One emulated GPU: memory, engines, SPDM responder and the link, behind the calls that the platform and the control plane
-// may make. Nothing here gives its caller memory, keys or the ready state: a real host could not have them either.
+// One emulated GPU: memory, engines, SPDM responder and the link, behind the calls that the platform and the control
+// plane may make. Nothing here gives its caller memory, keys or the ready state: a real host could not have them
+// either.
 #pragma once
 
 #include <functional>
@@ -47,10 +48,10 @@ class Gpu {
   int link_fd() const;  // memfd of the link; stays the Gpu's
   DeviceState state() const;
   Mode mode() const;
-  bool held() const;                // between Lock and Release
-  std::string sandbox_id() const;   // who holds it; empty when free
-  bool ready() const;               // accepting client work
-  std::string error_reason() const; // reason code while state is ERROR or a fault is active, else empty
+  bool held() const;                 // between Lock and Release
+  std::string sandbox_id() const;    // who holds it; empty when free
+  bool ready() const;                // accepting client work
+  std::string error_reason() const;  // reason code while state is ERROR or a fault is active, else empty
 
   // UNLOCKED -> LOCKED (in mode off straight on to RUN: there is no session to start). "gpu.already-locked" when held,
   // "gpu.not-usable" in ERROR.

@@ -52,12 +52,14 @@ Bytes Gpu::Impl::Answer(ByteView object) {
     return link::EncodeRpcObject(link::EncodeAnswer(HandleRpc(*rpc, false)));
   }
   Result<Bytes> answer = spdm::HandleDoe(*responder, object, Now());
-  return answer.ok() ? std::move(*answer) : Bytes();  // not a DOE object: a real mailbox sets its error bit and answers nothing
+  return answer.ok() ? std::move(*answer)
+                     : Bytes();  // not a DOE object: a real mailbox sets its error bit and answers nothing
 }
 
 void Gpu::Impl::OnSession(const Bytes& export_master_secret) {
   const std::scoped_lock lock(mutex);
-  emk.assign(export_master_secret.begin(), export_master_secret.begin() + 32);  // 48 bytes come, the driver takes the first 32
+  emk.assign(export_master_secret.begin(),
+             export_master_secret.begin() + 32);  // 48 bytes come, the driver takes the first 32
   keys.clear();
   channel_counter = 0;
 }
@@ -80,7 +82,8 @@ Result<Bytes> Gpu::Impl::HandleRpc(ByteView request, bool in_session) {
   if (!in_session) {
     const std::scoped_lock lock(mutex);
     if (mode != Mode::kOff) {
-      return Err("gpu.session-required", config.uuid, "is in mode " + std::string(link::ModeName(mode)) + ": RPCs are taken only inside the session");
+      return Err("gpu.session-required", config.uuid,
+                 "is in mode " + std::string(link::ModeName(mode)) + ": RPCs are taken only inside the session");
     }
   }
   switch (op) {
@@ -98,8 +101,10 @@ Result<Bytes> Gpu::Impl::Start(Reader& in) {
   const std::scoped_lock lock(mutex);
   if (!in.AtEnd()) return Err("gpu.bad-rpc", config.uuid, "START takes the 32 bytes of the lock nonce");
   if (mode == Mode::kOff) return Err("gpu.mode-off", config.uuid, "has no confidential computing to start in mode off");
-  if (state != DeviceState::kLocked) return Err("gpu.not-locked", config.uuid, "is in state " + std::string(link::StateName(state)));
-  // One try per LOCK: guessing is pointless, and a session that ended cannot be followed by another one that nobody attested.
+  if (state != DeviceState::kLocked)
+    return Err("gpu.not-locked", config.uuid, "is in state " + std::string(link::StateName(state)));
+  // One try per LOCK: guessing is pointless, and a session that ended cannot be followed by another one that nobody
+  // attested.
   if (start_used) return Err("gpu.lock-nonce", config.uuid, "was started with this lock before; lock it again");
   start_used = true;
   if (!EqualConstantTime(nonce, lock_nonce)) return Err("gpu.lock-nonce", config.uuid, "is not locked with this nonce");
@@ -112,9 +117,11 @@ Result<Bytes> Gpu::Impl::SetReady(Reader& in) {
   {
     const std::scoped_lock lock(mutex);
     if (!in.AtEnd() || value > 1) return Err("gpu.bad-rpc", config.uuid, "SET_READY takes 0 or 1");
-    if (state != DeviceState::kRun) return Err("gpu.not-running", config.uuid, "is in state " + std::string(link::StateName(state)));
+    if (state != DeviceState::kRun)
+      return Err("gpu.not-running", config.uuid, "is in state " + std::string(link::StateName(state)));
     if (value == 1) {
-      if (ready_latched) return Err("gpu.ready-latched", config.uuid, "had its ready state taken back; only a new session can set it");
+      if (ready_latched)
+        return Err("gpu.ready-latched", config.uuid, "had its ready state taken back; only a new session can set it");
       ready = true;
       return Bytes();
     }
@@ -136,8 +143,10 @@ Result<Bytes> Gpu::Impl::OpenChannel() {
   ChannelConfig channel;
   {
     const std::scoped_lock lock(mutex);
-    if (state != DeviceState::kRun) return Err("gpu.not-running", config.uuid, "is in state " + std::string(link::StateName(state)));
-    if (mode != Mode::kOff && !ready) return Err("gpu.not-ready", config.uuid, "does not accept work before it is attested and set ready");
+    if (state != DeviceState::kRun)
+      return Err("gpu.not-running", config.uuid, "is in state " + std::string(link::StateName(state)));
+    if (mode != Mode::kOff && !ready)
+      return Err("gpu.not-ready", config.uuid, "does not accept work before it is attested and set ready");
     while (offer.channel < link::kChannels && channels.contains(offer.channel)) ++offer.channel;
     if (offer.channel == link::kChannels) return Err("gpu.no-channel", config.uuid, "has all its channels in use");
     offer.protection = link::ProtectionOf(mode);

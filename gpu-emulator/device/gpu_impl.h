@@ -1,5 +1,6 @@
-// The inside of Gpu. Two locks, taken in this order only: `responder_mutex` (around every call into the SPDM responder, and so around
-// its callbacks), then `mutex` (everything else). Channels are joined without `mutex`, since their threads report errors under it.
+// The inside of Gpu. Two locks, taken in this order only: `responder_mutex` (around every call into the SPDM responder,
+// and so around its callbacks), then `mutex` (everything else). Channels are joined without `mutex`, since their
+// threads report errors under it.
 #pragma once
 
 #include <array>
@@ -22,7 +23,8 @@ namespace ccgpu::device {
 
 // Keys of one channel number within one session.
 struct LinkKeys {
-  std::array<uint8_t, 12> h2d_mask{}, d2h_mask{};  // one mask per key line: with the rising channel counter no nonce comes twice
+  std::array<uint8_t, 12> h2d_mask{},
+      d2h_mask{};  // one mask per key line: with the rising channel counter no nonce comes twice
   uint32_t openings = 0;
 };
 
@@ -45,7 +47,8 @@ struct Gpu::Impl {
   Bytes Info();
 
   void SetIdentity(spdm::ResponderConfig identity);  // responder_mutex held
-  // Ends all work: channels, keys, memory. `lost`: their users are told so. responder_mutex held or no responder call possible.
+  // Ends all work: channels, keys, memory. `lost`: their users are told so. responder_mutex held or no responder call
+  // possible.
   void DropWork(bool lost);
   void ForgetSession();  // responder and its callbacks; responder_mutex held
   Result<LockInfo> Lock(const std::string& sandbox);

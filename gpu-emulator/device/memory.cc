@@ -28,10 +28,12 @@ Result<std::unique_ptr<DeviceMemory>> DeviceMemory::Create(uint64_t bytes) {
 DeviceMemory::~DeviceMemory() { ::munmap(base_, bytes_); }
 
 Result<uint64_t> DeviceMemory::Allocate(uint64_t size, uint64_t align) {
-  if (size == 0 || size > bytes_) return Err("cuda.out-of-memory", "allocation", std::to_string(size) + " bytes do not fit");
+  if (size == 0 || size > bytes_)
+    return Err("cuda.out-of-memory", "allocation", std::to_string(size) + " bytes do not fit");
   size = RoundUp(size, kGranule);
   align = std::max(align, kGranule);
-  if ((align & (align - 1)) != 0 || align > (1ull << 30)) return Err("cuda.out-of-memory", "allocation", "has a bad alignment");
+  if ((align & (align - 1)) != 0 || align > (1ull << 30))
+    return Err("cuda.out-of-memory", "allocation", "has a bad alignment");
   const std::scoped_lock lock(mutex_);
   for (auto it = free_.begin(); it != free_.end(); ++it) {
     const auto [begin, length] = *it;

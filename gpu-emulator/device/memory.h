@@ -54,8 +54,8 @@ class ContextMemory final : public ptx::Memory {
 
  private:
   DeviceMemory& memory_;
-  std::map<uint64_t, uint64_t> sizes_;            // address -> size as asked for
-  uint64_t cached_begin_ = 0, cached_end_ = 0;    // the allocation of the last hit
+  std::map<uint64_t, uint64_t> sizes_;          // address -> size as asked for
+  uint64_t cached_begin_ = 0, cached_end_ = 0;  // the allocation of the last hit
 };
 
 }  // namespace ccgpu::device

@@ -75,7 +75,8 @@ struct RecordCipher::Impl {
   }
 };
 
-RecordCipher::RecordCipher(Protection protection, CipherKey key) : impl_(std::make_unique<Impl>(protection, std::move(key))) {}
+RecordCipher::RecordCipher(Protection protection, CipherKey key)
+    : impl_(std::make_unique<Impl>(protection, std::move(key))) {}
 RecordCipher::~RecordCipher() = default;
 RecordCipher::RecordCipher(RecordCipher&&) noexcept = default;
 
@@ -112,15 +113,17 @@ Status RecordCipher::Open(const RecordHeader& header, const uint8_t* in, uint8_t
   s.Begin(false);
   if (sealed && header.counter != s.counter) {
     std::memset(out, 0, header.length);
-    return Err("link.replayed", "record " + std::to_string(s.counter),
-               "carries the counter " + std::to_string(header.counter) + ": replayed, dropped or reordered on the link");
+    return Err(
+        "link.replayed", "record " + std::to_string(s.counter),
+        "carries the counter " + std::to_string(header.counter) + ": replayed, dropped or reordered on the link");
   }
   if (!sealed && !ctr) {
     if (header.length) std::memcpy(out, in, header.length);
     return Ok();
   }
   uint8_t nonce[12];
-  // In apm the IV travels with the record and nobody checks it: what is replayed there is accepted, as on the real part.
+  // In apm the IV travels with the record and nobody checks it: what is replayed there is accepted, as on the real
+  // part.
   s.Nonce(ctr ? header.counter : s.counter, nonce);
   EVP_CIPHER_CTX* cipher = ctr ? s.Ctr(nonce) : s.Gcm(nonce);
   int size = 0;
@@ -137,7 +140,8 @@ Status RecordCipher::Open(const RecordHeader& header, const uint8_t* in, uint8_t
   Must(EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_SET_TAG, 16, tag) == 1);
   if (EVP_CipherFinal_ex(cipher, s.stage, &size) != 1) {
     std::memset(out, 0, header.length);
-    return Err("link.integrity", "record " + std::to_string(s.counter), "was changed on the link: its tag does not fit");
+    return Err("link.integrity", "record " + std::to_string(s.counter),
+               "was changed on the link: its tag does not fit");
   }
   return Ok();
 }

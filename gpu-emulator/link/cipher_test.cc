@@ -46,7 +46,8 @@ TEST(Keys, FollowTheDriversDerivation) {
   EXPECT_TRUE(Equal(KeyOf(offer, false, emk).key, next));
 }
 
-// The same record made with nothing but AES-256-GCM: IV = LE32 counter || LE64 channel counter, XOR mask; AAD = length, kind, counter.
+// The same record made with nothing but AES-256-GCM: IV = LE32 counter || LE64 channel counter, XOR mask; AAD = length,
+// kind, counter.
 TEST(RecordCipher, SealsAsTheFormatSays) {
   RecordCipher cipher(Protection::kSealed, TestKey());
   Bytes plain(50000, 7), sealed(plain.size());
@@ -66,7 +67,8 @@ TEST(RecordCipher, SealsAsTheFormatSays) {
 
 class RoundTrip : public testing::TestWithParam<std::tuple<Protection, size_t>> {};
 INSTANTIATE_TEST_SUITE_P(All, RoundTrip,
-                         testing::Combine(testing::Values(Protection::kClear, Protection::kDataCtr, Protection::kSealed),
+                         testing::Combine(testing::Values(Protection::kClear, Protection::kDataCtr,
+                                                          Protection::kSealed),
                                           testing::Values(0, 1, 15, 16, 17, 16384, 16385, kSlotPayload)));
 
 TEST_P(RoundTrip, GivesBackWhatWentIn) {
@@ -81,7 +83,8 @@ TEST_P(RoundTrip, GivesBackWhatWentIn) {
     back.pop_back();
     EXPECT_EQ(back, plain);
     if (size < 16) continue;
-    const bool clear = protection == Protection::kClear || (protection == Protection::kDataCtr && kind != RecordKind::kData);
+    const bool clear =
+        protection == Protection::kClear || (protection == Protection::kDataCtr && kind != RecordKind::kData);
     EXPECT_EQ(Equal(ByteView(wire).first(size), plain), clear);
   }
 }

@@ -46,7 +46,8 @@ Result<Bytes> MailboxClient::Exchange(ByteView object, int timeout_ms) {
   Store(mailbox_->status, kMailboxRequest);
   FutexWake(mailbox_->status);
 
-  Result<Bytes> answer = Err("link.timeout", "DOE mailbox", "the device did not answer in " + std::to_string(timeout_ms) + " ms");
+  Result<Bytes> answer =
+      Err("link.timeout", "DOE mailbox", "the device did not answer in " + std::to_string(timeout_ms) + " ms");
   while (SteadyClock::now() < deadline) {
     const uint32_t status = Load(mailbox_->status);
     if (status == kMailboxResponse && Load(mailbox_->answered) == sequence) {

@@ -38,8 +38,8 @@ class MailboxServer {
 // What the emulated GPU answers besides SPDM's two DOE types, outside any session: GSP RPCs in mode off.
 inline constexpr uint16_t kDoeVendor = 0x10DE;
 inline constexpr uint8_t kDoeRpcType = 0x01;
-Bytes EncodeRpcObject(ByteView rpc);                    // header, u32 length, rpc, padding
-bool IsRpcObject(ByteView object);                      // by vendor and type
+Bytes EncodeRpcObject(ByteView rpc);  // header, u32 length, rpc, padding
+bool IsRpcObject(ByteView object);    // by vendor and type
 Result<Bytes> DecodeRpcObject(ByteView object);
 
 }  // namespace ccgpu::link

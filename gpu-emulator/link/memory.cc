@@ -36,7 +36,8 @@ Result<LinkMemory> LinkMemory::Map(Fd fd) {
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return ErrnoError("link.memory", "cannot stat", "link memory");
   if (static_cast<size_t>(info.st_size) != kLinkBytes) {
-    return Err("link.memory", "link memory", "has " + std::to_string(info.st_size) + " bytes, expected " + std::to_string(kLinkBytes));
+    return Err("link.memory", "link memory",
+               "has " + std::to_string(info.st_size) + " bytes, expected " + std::to_string(kLinkBytes));
   }
   void* base = ::mmap(nullptr, kLinkBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (base == MAP_FAILED) return ErrnoError("link.memory", "cannot map", "link memory");
@@ -49,7 +50,8 @@ Result<LinkMemory> LinkMemory::Map(Fd fd) {
 LinkMemory::~LinkMemory() {
   if (base_) ::munmap(base_, kLinkBytes);
 }
-LinkMemory::LinkMemory(LinkMemory&& other) noexcept : fd_(std::move(other.fd_)), base_(std::exchange(other.base_, nullptr)) {}
+LinkMemory::LinkMemory(LinkMemory&& other) noexcept
+    : fd_(std::move(other.fd_)), base_(std::exchange(other.base_, nullptr)) {}
 LinkMemory& LinkMemory::operator=(LinkMemory&& other) noexcept {
   std::swap(fd_, other.fd_);
   std::swap(base_, other.base_);

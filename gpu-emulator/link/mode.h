@@ -9,9 +9,10 @@ namespace ccgpu::link {
 
 // Values are wire values (register window, GSP RPC, driver socket).
 enum class Mode : uint32_t {
-  kOff = 0,       // no session, everything crosses the link in clear
-  kDevtools = 1,  // session, attestation and ready state as in CC, but records in clear: for debugging, never for secrets
-  kApm = 2,       // A100: data copies AES-256-CTR without integrity; commands and kernels in clear
+  kOff = 0,  // no session, everything crosses the link in clear
+  kDevtools =
+      1,     // session, attestation and ready state as in CC, but records in clear: for debugging, never for secrets
+  kApm = 2,  // A100: data copies AES-256-CTR without integrity; commands and kernels in clear
   kHopperCc = 3,  // H100: every record AES-256-GCM
 };
 std::string_view ModeName(Mode mode);  // "off", "devtools", "apm", "hopper-cc"

@@ -50,16 +50,21 @@ void Ring(uint32_t& doorbell, uint32_t& waits) {
 }  // namespace
 
 RingWriter::RingWriter(const LinkMemory& memory, uint32_t channel, bool d2h, RecordCipher cipher)
-    : control_(ControlOf(memory, channel, d2h)), slots_(memory.at(RingOffset(channel, d2h))), cipher_(std::move(cipher)) {}
+    : control_(ControlOf(memory, channel, d2h)),
+      slots_(memory.at(RingOffset(channel, d2h))),
+      cipher_(std::move(cipher)) {}
 
 uint32_t RingWriter::Used() { return head_ - Load(control_->tail); }
 
-// A consumer's count that runs ahead of ours wraps to a huge number: no space, for ever. The wait ends by stop or timeout.
+// A consumer's count that runs ahead of ours wraps to a huge number: no space, for ever. The wait ends by stop or
+// timeout.
 bool RingWriter::HasSpace() { return Used() < kSlots; }
 
 Status RingWriter::WaitSpace(const StopCheck& stop, int slice_ms) {
-  RETURN_IF_ERROR(WaitOn(control_->space, control_->producer_waits, [&] { return Used() != kSlots; }, stop, slice_ms));
-  if (Used() > kSlots) return Err("link.bad-ring", "ring", "the consumer's count is not between the producer's last 16");
+  RETURN_IF_ERROR(WaitOn(
+      control_->space, control_->producer_waits, [&] { return Used() != kSlots; }, stop, slice_ms));
+  if (Used() > kSlots)
+    return Err("link.bad-ring", "ring", "the consumer's count is not between the producer's last 16");
   return Ok();
 }
 
@@ -81,12 +86,15 @@ void RingWriter::Kick() {
 }
 
 RingReader::RingReader(const LinkMemory& memory, uint32_t channel, bool d2h, RecordCipher cipher)
-    : control_(ControlOf(memory, channel, d2h)), slots_(memory.at(RingOffset(channel, d2h))), cipher_(std::move(cipher)) {}
+    : control_(ControlOf(memory, channel, d2h)),
+      slots_(memory.at(RingOffset(channel, d2h))),
+      cipher_(std::move(cipher)) {}
 
 bool RingReader::HasRecord() { return Load(control_->head) != tail_; }
 
 Status RingReader::WaitRecord(const StopCheck& stop, int slice_ms) {
-  return WaitOn(control_->data, control_->consumer_waits, [&] { return HasRecord(); }, stop, slice_ms);
+  return WaitOn(
+      control_->data, control_->consumer_waits, [&] { return HasRecord(); }, stop, slice_ms);
 }
 
 Result<RecordHeader> RingReader::Peek() {
@@ -96,10 +104,12 @@ Result<RecordHeader> RingReader::Peek() {
   RecordHeader header;
   std::memcpy(&header, slots_ + (tail_ % kSlots) * kSlotStride, sizeof header);
   std::atomic_signal_fence(std::memory_order_seq_cst);  // the copy is what is judged and used, never the slot again
-  const bool known = header.kind >= static_cast<uint32_t>(RecordKind::kCommand) && header.kind <= static_cast<uint32_t>(RecordKind::kData);
+  const bool known = header.kind >= static_cast<uint32_t>(RecordKind::kCommand) &&
+                     header.kind <= static_cast<uint32_t>(RecordKind::kData);
   if (header.length > kSlotPayload || !known) {
     return Err("link.bad-record", "record header",
-               "length " + std::to_string(header.length) + ", kind " + std::to_string(header.kind) + ": not a record of this link");
+               "length " + std::to_string(header.length) + ", kind " + std::to_string(header.kind) +
+                   ": not a record of this link");
   }
   return header;
 }

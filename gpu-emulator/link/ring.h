@@ -1,5 +1,5 @@
-// One direction of a channel: records through slots that both ends and the host can write. Each end keeps its own count and takes from
-// the other's only a number that it checks; a header is copied out once and judged as copied.
+// One direction of a channel: records through slots that both ends and the host can write. Each end keeps its own count
+// and takes from the other's only a number that it checks; a header is copied out once and judged as copied.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,8 @@ class RingReader {
   RingReader(const LinkMemory& memory, uint32_t channel, bool d2h, RecordCipher cipher);
   bool HasRecord();
   Status WaitRecord(const StopCheck& stop, int slice_ms);
-  // The next record's header, copied and bounds-checked. Precondition: HasRecord(). Errors: "link.bad-ring", "link.bad-record".
+  // The next record's header, copied and bounds-checked. Precondition: HasRecord(). Errors: "link.bad-ring",
+  // "link.bad-record".
   Result<RecordHeader> Peek();
   // Opens the record that Peek gave into `out` (header.length bytes) and frees its slot.
   [[nodiscard]] Status Take(const RecordHeader& header, uint8_t* out);

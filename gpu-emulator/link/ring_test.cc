@@ -63,7 +63,8 @@ TEST(Ring, IsFullAfterItsSlots) {
 TEST(Ring, WaitEndsByKick) {
   Pair pair;
   std::atomic<bool> stop = false;
-  std::thread waiter([&] { EXPECT_EQ(pair.reader.WaitRecord([&] { return stop.load(); }, 60000).error().code, "link.stopped"); });
+  std::thread waiter(
+      [&] { EXPECT_EQ(pair.reader.WaitRecord([&] { return stop.load(); }, 60000).error().code, "link.stopped"); });
   stop = true;
   pair.reader.Kick();
   waiter.join();
@@ -80,7 +81,8 @@ TEST(Ring, RefusesImpossibleCounts) {
 }
 
 TEST(Ring, RefusesLengthsAndKindsOutsideTheSlot) {
-  for (const auto& [length, kind] : {std::pair<uint32_t, uint32_t>{kSlotPayload + 1, 1}, {0xffffffff, 1}, {4, 0}, {4, 4}}) {
+  for (const auto& [length, kind] :
+       {std::pair<uint32_t, uint32_t>{kSlotPayload + 1, 1}, {0xffffffff, 1}, {4, 0}, {4, 4}}) {
     Pair pair;
     pair.writer.Write(RecordKind::kCommand, Bytes(4));
     RecordHeader header{.length = length, .kind = kind, .counter = 1, .tag = {}};

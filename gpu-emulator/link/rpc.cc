@@ -50,11 +50,14 @@ Result<Bytes> DecodeAnswer(ByteView message) {
 
 Bytes Encode(const GpuInfo& info) {
   Writer out;
-  for (const std::string* text : {&info.uuid, &info.model, &info.architecture, &info.serial, &info.driver_version, &info.vbios_version}) {
+  for (const std::string* text :
+       {&info.uuid, &info.model, &info.architecture, &info.serial, &info.driver_version, &info.vbios_version}) {
     PutText(out, *text);
   }
   out.U32(info.index).U32(info.board_id);
-  out.U32(static_cast<uint32_t>(info.compute_major)).U32(static_cast<uint32_t>(info.compute_minor)).U32(static_cast<uint32_t>(info.sm_count));
+  out.U32(static_cast<uint32_t>(info.compute_major))
+      .U32(static_cast<uint32_t>(info.compute_minor))
+      .U32(static_cast<uint32_t>(info.sm_count));
   out.U64(info.memory_bytes).U64(info.memory_used).U32(static_cast<uint32_t>(info.mode)).U8(info.ready).U8(info.lost);
   return std::move(out).Finish();
 }
@@ -62,7 +65,8 @@ Bytes Encode(const GpuInfo& info) {
 Result<GpuInfo> DecodeGpuInfo(ByteView bytes) {
   Reader in(bytes);
   GpuInfo info;
-  for (std::string* text : {&info.uuid, &info.model, &info.architecture, &info.serial, &info.driver_version, &info.vbios_version}) {
+  for (std::string* text :
+       {&info.uuid, &info.model, &info.architecture, &info.serial, &info.driver_version, &info.vbios_version}) {
     *text = TakeText(in);
   }
   info.index = in.U32();
@@ -96,7 +100,8 @@ Result<ChannelOffer> DecodeChannelOffer(ByteView bytes) {
   offer.channel_counter = in.U64();
   TakeArray(in, offer.h2d_mask);
   TakeArray(in, offer.d2h_mask);
-  if (!in.AtEnd() || offer.channel >= kChannels || protection > static_cast<uint32_t>(Protection::kSealed)) return Malformed("channel offer");
+  if (!in.AtEnd() || offer.channel >= kChannels || protection > static_cast<uint32_t>(Protection::kSealed))
+    return Malformed("channel offer");
   offer.protection = static_cast<Protection>(protection);
   return offer;
 }

@@ -1,5 +1,6 @@
-// RPCs of the guest to the device's firmware (what GSP RPCs are on the real part). They travel as VENDOR_DEFINED payloads inside the SPDM
-// session; in mode off, where there is no session, as DOE objects of our vendor type (mailbox.h).
+// RPCs of the guest to the device's firmware (what GSP RPCs are on the real part). They travel as VENDOR_DEFINED
+// payloads inside the SPDM session; in mode off, where there is no session, as DOE objects of our vendor type
+// (mailbox.h).
 //
 // Request: u8 op, arguments. Answer: u8 0, payload; or u8 1, then code, subject, text (each u16 length, bytes).
 #pragma once

@@ -14,7 +14,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     ccgpu::Fd peer(ends[1]);
     if (size > 0 && send(peer.get(), data, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return 0;
   }
-  while (stream.TryReceive().ok()) {
-  }
+  while (stream.TryReceive().ok()) {}
   return 0;
 }

@@ -66,8 +66,7 @@ int TsmTree::Write(uint64_t id, Attribute attribute, ByteView value) {
     case Attribute::kAuxblob:
     case Attribute::kProvider:
     case Attribute::kGeneration:
-    case Attribute::kPrivlevelFloor:
-      return -EACCES;
+    case Attribute::kPrivlevelFloor: return -EACCES;
   }
   // As the kernel does it: a writer may never bring the generation round to the one that a reader has seen.
   if (instance.write_generation == instance.read_generation - 1) return -EBUSY;
@@ -103,15 +102,11 @@ int TsmTree::Read(uint64_t id, Attribute attribute, Bytes& out) {
       if (rc == 0) out = attribute == Attribute::kOutblob ? instance.blobs.report : instance.blobs.auxiliary;
       return rc;
     }
-    case Attribute::kProvider:
-      return text("sev_guest");
-    case Attribute::kGeneration:
-      return text(std::to_string(instance.write_generation));
-    case Attribute::kPrivlevelFloor:
-      return text("0");
+    case Attribute::kProvider: return text("sev_guest");
+    case Attribute::kGeneration: return text(std::to_string(instance.write_generation));
+    case Attribute::kPrivlevelFloor: return text("0");
     case Attribute::kInblob:
-    case Attribute::kPrivlevel:
-      return -EACCES;
+    case Attribute::kPrivlevel: return -EACCES;
   }
   return -EACCES;
 }

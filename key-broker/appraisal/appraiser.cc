@@ -29,13 +29,15 @@ Result<Prepared> Prepare(const std::string& tee, const kbs::AttestRequest& reque
   ASSIGN_OR_RETURN(out.composite.cpu, evidence::SnpEvidenceFromJson(request.primary_evidence_json));
   ASSIGN_OR_RETURN(out.composite.gpus, evidence::GpusOfAdditionalEvidence(request.additional_evidence));
   if (out.composite.gpus.size() > kMaxGpus) {
-    return Err("attest.too-many-gpus", "additional_evidence", "holds " + std::to_string(out.composite.gpus.size()) + " GPUs; at most 16 are verified");
+    return Err("attest.too-many-gpus", "additional_evidence",
+               "holds " + std::to_string(out.composite.gpus.size()) + " GPUs; at most 16 are verified");
   }
   out.composite.tee = tee;
   out.composite.tee_pubkey = request.tee_pubkey.ToJson();
   out.composite.additional_evidence = request.additional_evidence;
   out.options.gpu.nonce = kbs::GpuNonce(kbs::DeviceReportData(request.nonce, request.tee_pubkey));
-  out.options.snp.report_data = kbs::SnpReportData(kbs::PrimaryReportData(request.nonce, request.tee_pubkey, request.additional_evidence));
+  out.options.snp.report_data =
+      kbs::SnpReportData(kbs::PrimaryReportData(request.nonce, request.tee_pubkey, request.additional_evidence));
   if (request.init_data) {
     ASSIGN_OR_RETURN(const kbs::InitData init, kbs::ParseInitData(*request.init_data));
     out.composite.init_data = *request.init_data;
@@ -44,23 +46,32 @@ Result<Prepared> Prepare(const std::string& tee, const kbs::AttestRequest& reque
   return out;
 }
 
-// AR4SI: what an accepted verdict establishes. Evidence of an emulator is genuine of its kind, but no hardware stands behind it.
+// AR4SI: what an accepted verdict establishes. Evidence of an emulator is genuine of its kind, but no hardware stands
+// behind it.
 kbs::TrustVector Vector(bool gpu, const std::string& environment) {
   const int hardware = environment == "hardware" ? 2 : 97;
-  // Firmware of GPUs was compared with signed reference values; the sandbox's measurement is compared by release policies only.
-  return {{"hardware", hardware}, {"configuration", 2}, {"executables", gpu ? 3 : 33}, {"instance-identity", gpu ? 2 : 0}};
+  // Firmware of GPUs was compared with signed reference values; the sandbox's measurement is compared by release
+  // policies only.
+  return {
+      {"hardware", hardware}, {"configuration", 2}, {"executables", gpu ? 3 : 33}, {"instance-identity", gpu ? 2 : 0}};
 }
 
 std::vector<kbs::EarSubmod> Submods(const kbs::AttestRequest& request, const verify::Verdict& verdict) {
-  const std::string runtime = R"("runtime_data_claims":{"nonce":)" + Json(request.nonce).dump() + R"(,"tee-pubkey":)" + request.tee_pubkey.ToJson() + "}";
+  const std::string runtime = R"("runtime_data_claims":{"nonce":)" + Json(request.nonce).dump() + R"(,"tee-pubkey":)" +
+                              request.tee_pubkey.ToJson() + "}";
   const verify::Claims& claims = **verdict.verified;
   Json snp = {{"measurement", claims.snp_measurement}, {"host_data", claims.host_data}};
   std::vector<kbs::EarSubmod> out;
   out.push_back({"cpu0", Vector(false, verdict.environment),
                  R"({"init_data":")" + claims.host_data + R"(","snp":)" + snp.dump() + "," + runtime + "}"});
   for (const auto& gpu : claims.gpus) {
-    const Json facts = {{"uuid", gpu.uuid}, {"ueid", gpu.ueid}, {"hwmodel", gpu.hwmodel}, {"driver_version", gpu.driver_version}, {"vbios_version", gpu.vbios_version}};
-    out.push_back({"gpu" + std::to_string(out.size() - 1), Vector(true, verdict.environment), R"({"nvidia":)" + facts.dump() + "}"});
+    const Json facts = {{"uuid", gpu.uuid},
+                        {"ueid", gpu.ueid},
+                        {"hwmodel", gpu.hwmodel},
+                        {"driver_version", gpu.driver_version},
+                        {"vbios_version", gpu.vbios_version}};
+    out.push_back({"gpu" + std::to_string(out.size() - 1), Vector(true, verdict.environment),
+                   R"({"nvidia":)" + facts.dump() + "}"});
   }
   return out;
 }
@@ -86,8 +97,8 @@ Appraisal EvidenceAppraiser::Appraise(const std::string& tee, const kbs::AttestR
   const evidence::Unverified<evidence::CompositeEvidence> composite(prepared->composite);
   FoundCollateral collateral = collateral_.For(prepared->composite.gpus, false, now);
   verify::Verdict verdict = verify::VerifyComposite(composite, collateral.documents, anchors_, prepared->options, now);
-  // Documents are fetched only for evidence that they can still save: so nobody makes the broker send requests with evidence
-  // that is worth nothing anyway.
+  // Documents are fetched only for evidence that they can still save: so nobody makes the broker send requests with
+  // evidence that is worth nothing anyway.
   if (!verdict.accepted && !FatalFailure(verdict)) {
     collateral = collateral_.For(prepared->composite.gpus, true, now);
     verdict = verify::VerifyComposite(composite, collateral.documents, anchors_, prepared->options, now);
@@ -95,7 +106,8 @@ Appraisal EvidenceAppraiser::Appraise(const std::string& tee, const kbs::AttestR
   Appraisal out;
   out.environment = verdict.environment;
   out.claims_json = verdict.claims_json;
-  if (auto whole = ParseJson(verdict.ToJson(), "verdict"); whole.ok() && whole->contains("checks")) out.checks_json = (*whole)["checks"].dump();
+  if (auto whole = ParseJson(verdict.ToJson(), "verdict"); whole.ok() && whole->contains("checks"))
+    out.checks_json = (*whole)["checks"].dump();
   if (!verdict.accepted || !verdict.verified) {
     const verify::Check* failure = FatalFailure(verdict);
     if (!failure) failure = verdict.FirstFailure();

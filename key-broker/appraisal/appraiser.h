@@ -1,5 +1,5 @@
-// From an attest message to "accepted" or "refused, because": binds the evidence to nonce, key and initdata, gets the collateral
-// that its verification needs, and lets trust/verify judge.
+// From an attest message to "accepted" or "refused, because": binds the evidence to nonce, key and initdata, gets the
+// collateral that its verification needs, and lets trust/verify judge.
 #pragma once
 
 #include <string>
@@ -16,10 +16,10 @@ namespace ccgpu::broker {
 // Starts as refused.
 struct Appraisal {
   bool accepted = false;
-  Error why;                      // when refused
-  std::string environment;        // hardware | emulated; may be empty when refused
-  std::string claims_json = "{}"; // trust/verify's claims
-  std::string checks_json = "[]"; // every named check with its result
+  Error why;                       // when refused
+  std::string environment;         // hardware | emulated; may be empty when refused
+  std::string claims_json = "{}";  // trust/verify's claims
+  std::string checks_json = "[]";  // every named check with its result
   std::vector<kbs::EarSubmod> submods;
 };
 
@@ -34,7 +34,8 @@ class Appraiser {
 class EvidenceAppraiser final : public Appraiser {
  public:
   // `collateral` must outlive it.
-  EvidenceAppraiser(verify::Anchors anchors, CollateralSource& collateral) : anchors_(std::move(anchors)), collateral_(collateral) {}
+  EvidenceAppraiser(verify::Anchors anchors, CollateralSource& collateral)
+      : anchors_(std::move(anchors)), collateral_(collateral) {}
   Appraisal Appraise(const std::string& tee, const kbs::AttestRequest& request, TimePoint now) override;
 
  private:

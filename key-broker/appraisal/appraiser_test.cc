@@ -15,8 +15,11 @@ using verify::kTestNow;
 const std::string kNonce = Base64Encode(Bytes(32, 0x11));
 
 struct World {
-  explicit World(size_t gpus = 1) : pod(gpus), vendor(pod), collateral({}, vendor), appraiser(pod.Anchors(), collateral) {}
-  Appraisal Run(const kbs::AttestRequest& request, TimePoint now = kTestNow) { return appraiser.Appraise("snp", request, now); }
+  explicit World(size_t gpus = 1)
+      : pod(gpus), vendor(pod), collateral({}, vendor), appraiser(pod.Anchors(), collateral) {}
+  Appraisal Run(const kbs::AttestRequest& request, TimePoint now = kTestNow) {
+    return appraiser.Appraise("snp", request, now);
+  }
   TestPod pod;
   TestVendor vendor;
   HttpCollateral collateral;
@@ -60,56 +63,56 @@ TEST_P(AppraiserRefusals, SaysWhy) {
 
 INSTANTIATE_TEST_SUITE_P(
     Evidence, AppraiserRefusals,
-    testing::Values(
-        Case{"old_evidence_with_a_new_nonce", "snp.report-data-mismatch",
-             [](World& s) {
-               auto request = s.pod.Answer(kNonce);
-               request.nonce = Base64Encode(Bytes(32, 0x22));
-               return request;
-             }},
-        Case{"evidence_of_another_key", "snp.report-data-mismatch",
-             [](World& s) { return s.pod.Answer(kNonce, kbs::TeeKey::Generate().jwk); }},
-        Case{"gpu_evidence_taken_away", "snp.report-data-mismatch",
-             [](World& s) {
-               auto request = s.pod.Answer(kNonce);
-               request.additional_evidence = "";
-               return request;
-             }},
-        Case{"gpu_bound_to_another_nonce", "gpu.nonce-mismatch",
-             [](World& s) {
-               // The CPU signs over the old GPU evidence: only the GPU's own nonce tells.
-               auto old = s.pod.Answer(Base64Encode(Bytes(32, 0x22)));
-               auto request = s.pod.Answer(kNonce);
-               request.additional_evidence = old.additional_evidence;
-               s.pod.cpu.report.report_data = kbs::SnpReportData(kbs::PrimaryReportData(kNonce, s.pod.key.jwk, old.additional_evidence));
-               s.pod.cpu.Sign();
-               request.primary_evidence_json = evidence::SnpEvidenceToJson(s.pod.cpu.evidence);
-               return request;
-             }},
-        Case{"initdata_replaced", "snp.host-data-mismatch",
-             [](World& s) {
-               auto request = s.pod.Answer(kNonce);
-               *request.init_data += "# one comment more\n";
-               return request;
-             }},
-        Case{"initdata_broken", "initdata.bad-toml",
-             [](World& s) {
-               auto request = s.pod.Answer(kNonce);
-               request.init_data = "version = ";
-               return request;
-             }},
-        Case{"no_report", "evidence.malformed",
-             [](World& s) {
-               auto request = s.pod.Answer(kNonce);
-               request.primary_evidence_json = "{}";
-               return request;
-             }},
-        Case{"nonce_no_base64", "input.bad-base64",
-             [](World& s) {
-               auto request = s.pod.Answer(kNonce);
-               request.nonce = "?";
-               return request;
-             }}),
+    testing::Values(Case{"old_evidence_with_a_new_nonce", "snp.report-data-mismatch",
+                         [](World& s) {
+                           auto request = s.pod.Answer(kNonce);
+                           request.nonce = Base64Encode(Bytes(32, 0x22));
+                           return request;
+                         }},
+                    Case{"evidence_of_another_key", "snp.report-data-mismatch",
+                         [](World& s) { return s.pod.Answer(kNonce, kbs::TeeKey::Generate().jwk); }},
+                    Case{"gpu_evidence_taken_away", "snp.report-data-mismatch",
+                         [](World& s) {
+                           auto request = s.pod.Answer(kNonce);
+                           request.additional_evidence = "";
+                           return request;
+                         }},
+                    Case{"gpu_bound_to_another_nonce", "gpu.nonce-mismatch",
+                         [](World& s) {
+                           // The CPU signs over the old GPU evidence: only the GPU's own nonce tells.
+                           auto old = s.pod.Answer(Base64Encode(Bytes(32, 0x22)));
+                           auto request = s.pod.Answer(kNonce);
+                           request.additional_evidence = old.additional_evidence;
+                           s.pod.cpu.report.report_data = kbs::SnpReportData(
+                               kbs::PrimaryReportData(kNonce, s.pod.key.jwk, old.additional_evidence));
+                           s.pod.cpu.Sign();
+                           request.primary_evidence_json = evidence::SnpEvidenceToJson(s.pod.cpu.evidence);
+                           return request;
+                         }},
+                    Case{"initdata_replaced", "snp.host-data-mismatch",
+                         [](World& s) {
+                           auto request = s.pod.Answer(kNonce);
+                           *request.init_data += "# one comment more\n";
+                           return request;
+                         }},
+                    Case{"initdata_broken", "initdata.bad-toml",
+                         [](World& s) {
+                           auto request = s.pod.Answer(kNonce);
+                           request.init_data = "version = ";
+                           return request;
+                         }},
+                    Case{"no_report", "evidence.malformed",
+                         [](World& s) {
+                           auto request = s.pod.Answer(kNonce);
+                           request.primary_evidence_json = "{}";
+                           return request;
+                         }},
+                    Case{"nonce_no_base64", "input.bad-base64",
+                         [](World& s) {
+                           auto request = s.pod.Answer(kNonce);
+                           request.nonce = "?";
+                           return request;
+                         }}),
     [](const auto& info) { return info.param.name; });
 
 TEST(AppraiserTest, OtherTees) {
@@ -123,8 +126,10 @@ TEST(AppraiserTest, EmulatedNeedsTheFlagAndTheRoots) {
   HttpCollateral collateral({}, vendor);
   verify::Anchors anchors = pod.Anchors();
   anchors.insecure_accept_emulated = false;
-  EXPECT_EQ(EvidenceAppraiser(anchors, collateral).Appraise("snp", pod.Answer(kNonce), kTestNow).why.code, "environment.emulated");
-  const Appraisal stranger = EvidenceAppraiser(verify::BuiltinAnchors(), collateral).Appraise("snp", pod.Answer(kNonce), kTestNow);
+  EXPECT_EQ(EvidenceAppraiser(anchors, collateral).Appraise("snp", pod.Answer(kNonce), kTestNow).why.code,
+            "environment.emulated");
+  const Appraisal stranger =
+      EvidenceAppraiser(verify::BuiltinAnchors(), collateral).Appraise("snp", pod.Answer(kNonce), kTestNow);
   EXPECT_FALSE(stranger.accepted);
   EXPECT_EQ(vendor.fetches, 0) << "evidence that is worth nothing makes the broker send nothing";
 }
@@ -133,7 +138,8 @@ TEST(AppraiserTest, RevocationIsNoticedWhenTheAnswerIsOld) {
   World world;
   ASSERT_TRUE(world.Run(world.pod.Answer(kNonce)).accepted);
   world.vendor.revoked_level = "device1";
-  EXPECT_TRUE(world.Run(world.pod.Answer(kNonce), kTestNow + std::chrono::seconds(9)).accepted) << "ocspLifetime is 10 s";
+  EXPECT_TRUE(world.Run(world.pod.Answer(kNonce), kTestNow + std::chrono::seconds(9)).accepted)
+      << "ocspLifetime is 10 s";
   EXPECT_EQ(world.Run(world.pod.Answer(kNonce), kTestNow + std::chrono::seconds(10)).why.code, "gpu.revoked");
 }
 

@@ -18,7 +18,9 @@ constexpr size_t kMaxRimId = 128;
 // RIM ids are made of evidence that nobody has checked yet, and become part of a URL.
 bool IsRimId(std::string_view id) {
   return !id.empty() && id.size() <= kMaxRimId && id.find("..") == std::string_view::npos &&
-         std::all_of(id.begin(), id.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.'; });
+         std::all_of(id.begin(), id.end(), [](char c) {
+           return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
+         });
 }
 
 // NVIDIA's answer: {"id","rim": base64 of the XML, "sha256", ...}.
@@ -52,7 +54,8 @@ void HttpCollateral::AddRim(const std::string& id, bool may_fetch, TimePoint now
   if (!rim) {
     if (!may_fetch) return;
     if (!IsRimId(id)) {
-      out.problems.push_back(Err("collateral.rim-unavailable", "RIM", "the evidence leads to a RIM id that cannot exist"));
+      out.problems.push_back(
+          Err("collateral.rim-unavailable", "RIM", "the evidence leads to a RIM id that cannot exist"));
       return;
     }
     auto answer = fetcher_.Fetch(urls_.rim + (urls_.rim.ends_with('/') ? "" : "/") + id, "", "");
@@ -61,20 +64,24 @@ void HttpCollateral::AddRim(const std::string& id, bool may_fetch, TimePoint now
       out.problems.push_back(Err("collateral.rim-unavailable", id, xml.error().text));
       return;
     }
-    auto parsed = evidence::ParseRim(*xml);  // one that is no RIM is handed on: the verification says what is wrong with it
-    rim = Kept{std::move(*xml), now + urls_.rim_lifetime, parsed.ok() ? std::move(parsed->chain) : std::vector<crypto::Certificate>()};
+    auto parsed =
+        evidence::ParseRim(*xml);  // one that is no RIM is handed on: the verification says what is wrong with it
+    rim = Kept{std::move(*xml), now + urls_.rim_lifetime,
+               parsed.ok() ? std::move(parsed->chain) : std::vector<crypto::Certificate>()};
     Keep(rims_, id, *rim, now);
   }
   out.documents.rims[id] = std::move(rim->document);
   AddChain(rim->chain, may_fetch, now, out);
 }
 
-void HttpCollateral::AddOcsp(const crypto::Certificate& subject, const crypto::Certificate& issuer, bool may_fetch, TimePoint now, FoundCollateral& out) {
+void HttpCollateral::AddOcsp(const crypto::Certificate& subject, const crypto::Certificate& issuer, bool may_fetch,
+                             TimePoint now, FoundCollateral& out) {
   const std::string key = HexEncode(crypto::Sha256(Concat({issuer.Der(), subject.Der()})));
   std::optional<Kept> response = Find(ocsp_, key, now);
   if (!response) {
     if (!may_fetch) return;
-    auto answer = fetcher_.Fetch(urls_.ocsp, ToText(evidence::MakeOcspRequest(subject, issuer, {})), "application/ocsp-request");
+    auto answer =
+        fetcher_.Fetch(urls_.ocsp, ToText(evidence::MakeOcspRequest(subject, issuer, {})), "application/ocsp-request");
     if (!answer.ok()) {
       out.problems.push_back(Err("collateral.ocsp-unavailable", subject.SubjectName(), answer.error().text));
       return;
@@ -85,7 +92,8 @@ void HttpCollateral::AddOcsp(const crypto::Certificate& subject, const crypto::C
   out.documents.ocsp_responses.push_back(ToBytes(AsBytes(response->document)));
 }
 
-void HttpCollateral::AddChain(const std::vector<crypto::Certificate>& leaf_first, bool may_fetch, TimePoint now, FoundCollateral& out) {
+void HttpCollateral::AddChain(const std::vector<crypto::Certificate>& leaf_first, bool may_fetch, TimePoint now,
+                              FoundCollateral& out) {
   for (size_t i = 0; i + 1 < leaf_first.size(); ++i) AddOcsp(leaf_first[i], leaf_first[i + 1], may_fetch, now, out);
 }
 
@@ -103,7 +111,9 @@ FoundCollateral HttpCollateral::For(const std::vector<evidence::GpuEvidence>& gp
   }
   // GPUs of one make share most of their documents.
   std::sort(out.documents.ocsp_responses.begin(), out.documents.ocsp_responses.end());
-  out.documents.ocsp_responses.erase(std::unique(out.documents.ocsp_responses.begin(), out.documents.ocsp_responses.end()), out.documents.ocsp_responses.end());
+  out.documents.ocsp_responses.erase(
+      std::unique(out.documents.ocsp_responses.begin(), out.documents.ocsp_responses.end()),
+      out.documents.ocsp_responses.end());
   return out;
 }
 

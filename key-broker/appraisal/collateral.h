@@ -1,7 +1,7 @@
 // Where the broker gets signed documents about GPUs from: reference manifests (RIM) and revocation answers (OCSP).
 //
-// Nothing here is trusted: trust/verify checks every signature and date. A document that cannot be had is simply absent, and the
-// verification that needs it refuses and says so.
+// Nothing here is trusted: trust/verify checks every signature and date. A document that cannot be had is simply
+// absent, and the verification that needs it refuses and says so.
 #pragma once
 
 #include <chrono>
@@ -33,7 +33,8 @@ class CollateralSource {
 class Fetcher {
  public:
   virtual ~Fetcher() = default;
-  virtual Result<std::string> Fetch(const std::string& url, const std::string& body, const std::string& content_type) = 0;
+  virtual Result<std::string> Fetch(const std::string& url, const std::string& body,
+                                    const std::string& content_type) = 0;
 };
 // http:// and https:// (with the system's certificate authorities), 3 s to connect, 10 s to answer, at most 4 MiB.
 std::unique_ptr<Fetcher> MakeHttpFetcher();
@@ -41,7 +42,7 @@ std::unique_ptr<Fetcher> MakeHttpFetcher();
 struct CollateralUrls {
   std::string rim = "https://rim.attestation.nvidia.com/v1/rim/";  // the RIM's id is appended
   std::string ocsp = "https://ocsp.ndis.nvidia.com/";
-  std::chrono::seconds rim_lifetime = std::chrono::hours(1);   // how long a fetched document is used again
+  std::chrono::seconds rim_lifetime = std::chrono::hours(1);      // how long a fetched document is used again
   std::chrono::seconds ocsp_lifetime = std::chrono::seconds(10);  // = how late a revocation may be noticed
 };
 
@@ -61,8 +62,10 @@ class HttpCollateral final : public CollateralSource {
   std::optional<Kept> Find(const Cache& cache, const std::string& key, TimePoint now);
   void Keep(Cache& cache, const std::string& key, Kept kept, TimePoint now);
   void AddRim(const std::string& id, bool may_fetch, TimePoint now, FoundCollateral& out);
-  void AddOcsp(const crypto::Certificate& subject, const crypto::Certificate& issuer, bool may_fetch, TimePoint now, FoundCollateral& out);
-  void AddChain(const std::vector<crypto::Certificate>& leaf_first, bool may_fetch, TimePoint now, FoundCollateral& out);
+  void AddOcsp(const crypto::Certificate& subject, const crypto::Certificate& issuer, bool may_fetch, TimePoint now,
+               FoundCollateral& out);
+  void AddChain(const std::vector<crypto::Certificate>& leaf_first, bool may_fetch, TimePoint now,
+                FoundCollateral& out);
 
   CollateralUrls urls_;
   Fetcher& fetcher_;

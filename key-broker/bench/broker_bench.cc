@@ -1,11 +1,12 @@
-// How many full RCARs (challenge, evidence of an SNP sandbox with one H100, token, resource) one core serves, beside what the
-// P-384 verifications in it cost by themselves. Prints rows as ./run bench wants them: a JSON list on standard output.
+// How many full RCARs (challenge, evidence of an SNP sandbox with one H100, token, resource) one core serves, beside
+// what the P-384 verifications in it cost by themselves. Prints rows as ./run bench wants them: a JSON list on standard
+// output.
 //
 //   ccgpu-bench-broker [ROUNDS]
 //
-// Measured is the CPU time of Broker::Handle on one thread: without TLS and without the client's part. Collateral is warm, as it is
-// for all but the first pod of a node. The P-384 operations are counted where they happen, by standing in for OpenSSL's
-// entry points, so the limit follows the code.
+// Measured is the CPU time of Broker::Handle on one thread: without TLS and without the client's part. Collateral is
+// warm, as it is for all but the first pod of a node. The P-384 operations are counted where they happen, by standing
+// in for OpenSSL's entry points, so the limit follows the code.
 #include <dlfcn.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -42,7 +43,8 @@ F* Next(const char* name) {
 }  // namespace
 
 extern "C" {
-int EVP_DigestVerify(EVP_MD_CTX* context, const unsigned char* signature, size_t signature_size, const unsigned char* data, size_t size) {
+int EVP_DigestVerify(EVP_MD_CTX* context, const unsigned char* signature, size_t signature_size,
+                     const unsigned char* data, size_t size) {
   static auto* next = Next<decltype(EVP_DigestVerify)>("EVP_DigestVerify");
   const Counted counted(EVP_PKEY_CTX_get0_pkey(EVP_MD_CTX_get_pkey_ctx(context)));
   return next(context, signature, signature_size, data, size);
@@ -52,7 +54,8 @@ int X509_verify(X509* certificate, EVP_PKEY* key) {
   const Counted counted(key);
   return next(certificate, key);
 }
-int ASN1_item_verify(const ASN1_ITEM* item, const X509_ALGOR* algorithm, const ASN1_BIT_STRING* signature, const void* data, EVP_PKEY* key) {
+int ASN1_item_verify(const ASN1_ITEM* item, const X509_ALGOR* algorithm, const ASN1_BIT_STRING* signature,
+                     const void* data, EVP_PKEY* key) {
   static auto* next = Next<decltype(ASN1_item_verify)>("ASN1_item_verify");
   const Counted counted(key);
   return next(item, algorithm, signature, data, key);
@@ -79,7 +82,8 @@ class Stopwatch {
     HttpResponse response = broker_.Handle(request);
     seconds += CpuSeconds() - start;
     if (response.status != 200) {
-      std::fprintf(stderr, "ccgpu-bench-broker: %s %s: %d %s\n", request.method.c_str(), request.path.c_str(), response.status, response.body.c_str());
+      std::fprintf(stderr, "ccgpu-bench-broker: %s %s: %d %s\n", request.method.c_str(), request.path.c_str(),
+                   response.status, response.body.c_str());
       ::exit(1);
     }
     return response;
@@ -100,7 +104,8 @@ HttpRequest Request(const char* method, const char* path, std::string body = "")
 
 void OneRcar(Stopwatch& broker, TestPod& pod) {
   const HttpResponse challenge = broker.Handle(Request("POST", "/kbs/v0/auth", kbs::AuthRequest().ToJson()));
-  HttpRequest attest = Request("POST", "/kbs/v0/attest", pod.Answer(kbs::ParseChallenge(challenge.body)->nonce).ToJson());
+  HttpRequest attest =
+      Request("POST", "/kbs/v0/attest", pod.Answer(kbs::ParseChallenge(challenge.body)->nonce).ToJson());
   attest.cookie = challenge.set_cookie.substr(0, challenge.set_cookie.find(';'));
   const HttpResponse attested = broker.Handle(attest);
   HttpRequest get = Request("GET", kResource);
@@ -138,13 +143,16 @@ int Main(int rounds) {
   crypto::SystemRandom random;
   BrokerOptions options;
   options.insecure_accept_emulated = true;
-  Broker broker({**db, keys, appraiser, roles, clock, random, crypto::PrivateKey::Generate(crypto::KeyType::kP256)}, options);
+  Broker broker({**db, keys, appraiser, roles, clock, random, crypto::PrivateKey::Generate(crypto::KeyType::kP256)},
+                options);
 
   Stopwatch setup(broker);
   for (const auto& [path, body] : {std::pair<const char*, std::string>{kResource, "secret"},
                                    {"/kbs/v0/ccgpu/release-policy/default/test/one",
-                                    "apiVersion: ccgpu.dev/v1alpha1\nkind: KeyReleasePolicy\nmetadata:\n  name: bench\nspec:\n  environment: [emulated]\n  sandbox:\n"
-                                    "    hostData: [\"" + pod.host_data + "\"]\n  gpus:\n    min: 1\n"}}) {
+                                    "apiVersion: ccgpu.dev/v1alpha1\nkind: KeyReleasePolicy\nmetadata:\n  name: "
+                                    "bench\nspec:\n  environment: [emulated]\n  sandbox:\n"
+                                    "    hostData: [\"" +
+                                        pod.host_data + "\"]\n  gpus:\n    min: 1\n"}}) {
     HttpRequest put = Request("POST", path, body);
     put.authorization = "Bearer " + admin;
     setup.Handle(put);
@@ -158,8 +166,15 @@ int Main(int rounds) {
   const double per_rcar = watch.seconds / rounds;
   const double limit = operations * SecondsPerVerification();
   const double ratio = limit / per_rcar;
-  const Json rows = Json::array({{{"name", "broker.rcar"}, {"value", 1 / per_rcar}, {"unit", "1/s per core"}, {"alternative", "its " + std::to_string(static_cast<int>(operations + 0.5)) + " P-384 verifications alone"},
-                                  {"alternative_value", 1 / limit}, {"ratio", ratio}, {"aim", kAim}, {"met", ratio >= kAim}}});
+  const Json rows = Json::array(
+      {{{"name", "broker.rcar"},
+        {"value", 1 / per_rcar},
+        {"unit", "1/s per core"},
+        {"alternative", "its " + std::to_string(static_cast<int>(operations + 0.5)) + " P-384 verifications alone"},
+        {"alternative_value", 1 / limit},
+        {"ratio", ratio},
+        {"aim", kAim},
+        {"met", ratio >= kAim}}});
   std::printf("%s\n", rows.dump(2).c_str());
   db->reset();
   std::filesystem::remove_all(folder);

@@ -18,7 +18,8 @@ std::string SessionCookie(std::string_view header) {
     header = end == std::string_view::npos ? "" : header.substr(end + 1);
     while (pair.starts_with(' ')) pair.remove_prefix(1);
     const size_t equals = pair.find('=');
-    if (equals != std::string_view::npos && pair.substr(0, equals) == kbs::kSessionCookie) return std::string(pair.substr(equals + 1));
+    if (equals != std::string_view::npos && pair.substr(0, equals) == kbs::kSessionCookie)
+      return std::string(pair.substr(equals + 1));
   }
   return "";
 }
@@ -78,9 +79,12 @@ const std::vector<Broker::Route>& Broker::Table() {
       {"DELETE", "/kbs/v0/resource/", "/kbs/v0/resource/default/test/one", Access::kAdmin, &Broker::DeleteResource},
       {"GET", "/kbs/v0/ccgpu/resources", "/kbs/v0/ccgpu/resources", Access::kAuditor, &Broker::ListResources},
       {"GET", "/kbs/v0/ccgpu/decisions", "/kbs/v0/ccgpu/decisions", Access::kAuditor, &Broker::ListDecisions},
-      {"GET", "/kbs/v0/ccgpu/release-policy/", "/kbs/v0/ccgpu/release-policy/default/test/one", Access::kAuditor, &Broker::GetPolicy},
-      {"POST", "/kbs/v0/ccgpu/release-policy/", "/kbs/v0/ccgpu/release-policy/default/test/one", Access::kAdmin, &Broker::PutPolicy},
-      {"DELETE", "/kbs/v0/ccgpu/release-policy/", "/kbs/v0/ccgpu/release-policy/default/test/one", Access::kAdmin, &Broker::DeletePolicy},
+      {"GET", "/kbs/v0/ccgpu/release-policy/", "/kbs/v0/ccgpu/release-policy/default/test/one", Access::kAuditor,
+       &Broker::GetPolicy},
+      {"POST", "/kbs/v0/ccgpu/release-policy/", "/kbs/v0/ccgpu/release-policy/default/test/one", Access::kAdmin,
+       &Broker::PutPolicy},
+      {"DELETE", "/kbs/v0/ccgpu/release-policy/", "/kbs/v0/ccgpu/release-policy/default/test/one", Access::kAdmin,
+       &Broker::DeletePolicy},
   };
   return table;
 }
@@ -105,7 +109,9 @@ HttpResponse Broker::Handle(const HttpRequest& request) {
     }
     call.rest = request.path.substr(path.size());
     if (auto refusal = Admit(route, call)) {
-      log::Info("refused", {{"route", route.path}, {"method", route.method}, {"code", refusal->why.code}, {"remote", request.remote}});
+      log::Info(
+          "refused",
+          {{"route", route.path}, {"method", route.method}, {"code", refusal->why.code}, {"remote", request.remote}});
       return Refuse(*refusal);
     }
     return (this->*route.handler)(call);
@@ -116,7 +122,8 @@ HttpResponse Broker::Handle(const HttpRequest& request) {
   } else {
     const std::string rest = request.path.substr(prefix.size());
     // As CoCo does: a built-in name with another method is looked up as a plugin and not found.
-    if (allowed.empty() || rest == "auth" || rest == "attest") return Refuse(PluginUnknown(rest.substr(0, rest.find('/'))));
+    if (allowed.empty() || rest == "auth" || rest == "attest")
+      return Refuse(PluginUnknown(rest.substr(0, rest.find('/'))));
   }
   HttpResponse out = Refuse(RouteUnknown(request.path));
   out.status = 405;
@@ -140,7 +147,8 @@ std::optional<Refusal> Broker::Admit(const Route& route, Call& call) {
     case Access::kAuditor:
     case Access::kAdmin:
       call.role = parts_.roles.Of(BearerToken(call.request.authorization));
-      if (call.role == Role::kAdmin || (call.role == Role::kAuditor && route.access == Access::kAuditor)) return std::nullopt;
+      if (call.role == Role::kAdmin || (call.role == Role::kAuditor && route.access == Access::kAuditor))
+        return std::nullopt;
       ++metrics_.admin_refusals;
       return call.role == Role::kAuditor ? WrongRole("auditor", call.request.path) : NoAdmin(call.request.path);
   }
@@ -150,24 +158,28 @@ std::optional<Refusal> Broker::Admit(const Route& route, Call& call) {
 // A session that attested counts first, then a token; both at once must be of the same attestation.
 Result<Attestation> Broker::AttestationOf(const Call& call) {
   std::string id;
-  Error no_session = Err("session.none", "request", "carries neither the cookie of an attested session nor an attestation token");
+  Error no_session =
+      Err("session.none", "request", "carries neither the cookie of an attested session nor an attestation token");
   if (const std::string cookie = SessionCookie(call.request.cookie); !cookie.empty()) {
     auto session = sessions_.Find(cookie, call.now);
     if (!session.ok()) no_session = session.error();
     else if (session->state == SessionState::kAttested) id = session->id;
-    else no_session = Err("session.not-attested", "session", "has not attested yet: send the evidence to /attest first");
+    else
+      no_session = Err("session.not-attested", "session", "has not attested yet: send the evidence to /attest first");
   }
   const std::string_view token = BearerToken(call.request.authorization);
   if (!token.empty()) {
     ASSIGN_OR_RETURN(const std::string claims_text, kbs::VerifyJwt(token_public_key_, token, call.now));
     ASSIGN_OR_RETURN(const Json claims, ParseJson(claims_text, "token"));
     ASSIGN_OR_RETURN(const std::string token_id, JsonString(claims, "jti", "token"));
-    if (!id.empty() && id != token_id) return Err("token.other-session", "token", "is not of the session whose cookie came with it");
+    if (!id.empty() && id != token_id)
+      return Err("token.other-session", "token", "is not of the session whose cookie came with it");
     id = token_id;
   }
   if (id.empty()) return no_session;
   ASSIGN_OR_RETURN(auto attestation, attestations_.Get(id, call.now));
-  if (!attestation) return Err("token.unknown", "token", "stands for no attestation that this broker (still) knows: attest again");
+  if (!attestation)
+    return Err("token.unknown", "token", "stands for no attestation that this broker (still) knows: attest again");
   if (attestation->environment != "hardware" && !options_.insecure_accept_emulated) {
     // A broker that was started with the flag before gave this token.
     return Err("environment.emulated", "token", "is of an emulator, which this broker does not accept (any more)");
@@ -202,7 +214,9 @@ HttpResponse Broker::Auth(const Call& call) {
     return refuse(Err("kbs.protocol-version", "request.version",
                       "KBS Client Protocol Version Mismatch: expect =0.4.0 while the request is " + request->version));
   }
-  if (request->tee != "snp") return refuse(Err("attest.unsupported-tee", request->tee, "is not verified by this broker; it takes snp, with nvidia devices"));
+  if (request->tee != "snp")
+    return refuse(Err("attest.unsupported-tee", request->tee,
+                      "is not verified by this broker; it takes snp, with nvidia devices"));
   auto session = sessions_.Start(request->tee, call.now);
   if (!session.ok()) {
     HttpResponse full = refuse(session.error());
@@ -218,7 +232,8 @@ HttpResponse Broker::Attest(const Call& call) {
   ++metrics_.attestation_requests;
   auto refuse = [&](Error why, std::string checks) {
     ++metrics_.attestation_failures;
-    log::Warning("attestation refused", {{"code", why.code}, {"subject", why.subject}, {"reason", why.text}, {"remote", call.request.remote}});
+    log::Warning("attestation refused",
+                 {{"code", why.code}, {"subject", why.subject}, {"reason", why.text}, {"remote", call.request.remote}});
     return Refuse(AttestFailed(std::move(why), std::move(checks)));
   };
   const std::string id = SessionCookie(call.request.cookie);
@@ -230,16 +245,26 @@ HttpResponse Broker::Attest(const Call& call) {
   if (auto key = kbs::JwkKey(request->tee_pubkey); !key.ok()) return refuse(key.error(), "");
 
   const Appraisal appraisal = parts_.appraiser.Appraise(session->tee, *request, call.now);
-  LedgerEntry entry{"attest", appraisal.accepted, appraisal.accepted ? "" : appraisal.why.code, session->id, "", "agent", appraisal.environment, ""};
+  LedgerEntry entry{"attest",
+                    appraisal.accepted,
+                    appraisal.accepted ? "" : appraisal.why.code,
+                    session->id,
+                    "",
+                    "agent",
+                    appraisal.environment,
+                    ""};
   if (!appraisal.accepted) {
     const std::string failed = FailedChecks(appraisal.checks_json);
-    entry.details_json = R"({"why":)" + Json{{"subject", appraisal.why.subject}, {"text", appraisal.why.text}}.dump(-1, ' ', false, Json::error_handler_t::replace) +
+    entry.details_json = R"({"why":)" +
+                         Json{{"subject", appraisal.why.subject}, {"text", appraisal.why.text}}.dump(
+                             -1, ' ', false, Json::error_handler_t::replace) +
                          R"(,"failed":)" + failed + "}";
     if (auto recorded = ledger_.Append(entry, call.now); !recorded.ok()) return Refuse(Broken(recorded.error()));
     return refuse(appraisal.why, failed);
   }
   if (Status first = sessions_.MarkAttested(session->id, call.now); !first.ok()) return refuse(first.error(), "");
-  const Attestation attestation{session->id, call.now + options_.token_lifetime, appraisal.environment, request->tee_pubkey, appraisal.claims_json};
+  const Attestation attestation{session->id, call.now + options_.token_lifetime, appraisal.environment,
+                                request->tee_pubkey, appraisal.claims_json};
   entry.details_json = R"({"claims":)" + appraisal.claims_json + "}";
   {
     Database::Transaction transaction(parts_.db);
@@ -251,9 +276,11 @@ HttpResponse Broker::Attest(const Call& call) {
     if (!kept.ok()) return Refuse(Broken(kept.error()));
   }
   ++metrics_.attestation_successes;
-  log::Info("attested", {{"session", session->id}, {"environment", appraisal.environment}, {"remote", call.request.remote}});
-  const std::string claims = kbs::MakeEarClaims({call.now, attestation.expires, options_.issuer, "ccgpu", "ccgpu-broker " + options_.version,
-                                                 appraisal.environment, session->id, appraisal.submods});
+  log::Info("attested",
+            {{"session", session->id}, {"environment", appraisal.environment}, {"remote", call.request.remote}});
+  const std::string claims =
+      kbs::MakeEarClaims({call.now, attestation.expires, options_.issuer, "ccgpu", "ccgpu-broker " + options_.version,
+                          appraisal.environment, session->id, appraisal.submods});
   HttpResponse out = JsonAnswer(kbs::MakeTokenResponse(kbs::SignJwt(parts_.token_key, claims)));
   out.set_cookie = CookieFor(*session);
   return out;
@@ -261,10 +288,17 @@ HttpResponse Broker::Attest(const Call& call) {
 
 HttpResponse Broker::DenyRelease(const Call& call, const std::string& resource, Error why, std::string checks_json) {
   ++metrics_.policy_violations;
-  log::Warning("release denied", {{"resource", resource}, {"session", call.attestation->id}, {"code", why.code}, {"subject", why.subject}, {"reason", why.text}});
-  LedgerEntry entry{"release", false, why.code, call.attestation->id, resource, "agent", call.attestation->environment, ""};
-  entry.details_json = R"({"why":)" + Json{{"subject", why.subject}, {"text", why.text}}.dump(-1, ' ', false, Json::error_handler_t::replace) +
-                       R"(,"reasons":)" + checks_json + "}";
+  log::Warning("release denied", {{"resource", resource},
+                                  {"session", call.attestation->id},
+                                  {"code", why.code},
+                                  {"subject", why.subject},
+                                  {"reason", why.text}});
+  LedgerEntry entry{"release", false, why.code, call.attestation->id, resource, "agent", call.attestation->environment,
+                    ""};
+  entry.details_json =
+      R"({"why":)" +
+      Json{{"subject", why.subject}, {"text", why.text}}.dump(-1, ' ', false, Json::error_handler_t::replace) +
+      R"(,"reasons":)" + checks_json + "}";
   if (auto recorded = ledger_.Append(entry, call.now); !recorded.ok()) return Refuse(Broken(recorded.error()));
   return Refuse(PolicyDenied(std::move(why), std::move(checks_json)));
 }
@@ -276,11 +310,15 @@ HttpResponse Broker::GetResource(const Call& call) {
   auto policy_text = objects_.Get(ObjectKind::kReleasePolicy, resource);
   if (!policy_text.ok()) return Refuse(Broken(policy_text.error()));
   // Nothing tells someone without the right whether the resource exists.
-  if (!*policy_text) return DenyRelease(call, resource, Err("release.no-policy", resource, "has no release policy, so nobody gets it"), "[]");
+  if (!*policy_text)
+    return DenyRelease(call, resource, Err("release.no-policy", resource, "has no release policy, so nobody gets it"),
+                       "[]");
   auto policy = policy::ParseKeyReleasePolicy(ToText(**policy_text), "release-policy");
   if (!policy.ok()) return Refuse(Broken(policy.error()));
   if (!policy::AppliesTo(*policy, resource)) {
-    return DenyRelease(call, resource, Err("release.other-resource", resource, "its release policy is meant for other resources"), "[]");
+    return DenyRelease(call, resource,
+                       Err("release.other-resource", resource, "its release policy is meant for other resources"),
+                       "[]");
   }
   const policy::Decision decision = policy::Decide(*policy, call.attestation->claims_json);
   const std::string reasons = ReasonsOf(decision);
@@ -298,12 +336,21 @@ HttpResponse Broker::GetResource(const Call& call) {
     return Refuse(refusal);
   }
   // No record, no release.
-  const LedgerEntry entry{"release", true, "", call.attestation->id, resource, "agent", call.attestation->environment,
-                          R"({"policy":)" + Json(policy->name).dump(-1, ' ', false, Json::error_handler_t::replace) + R"(,"reasons":)" + reasons + "}"};
+  const LedgerEntry entry{"release",
+                          true,
+                          "",
+                          call.attestation->id,
+                          resource,
+                          "agent",
+                          call.attestation->environment,
+                          R"({"policy":)" + Json(policy->name).dump(-1, ' ', false, Json::error_handler_t::replace) +
+                              R"(,"reasons":)" + reasons + "}"};
   if (auto recorded = ledger_.Append(entry, call.now); !recorded.ok()) return Refuse(Broken(recorded.error()));
   ++metrics_.policy_approvals;
   ++metrics_.resource_reads;
-  log::Info("released", {{"resource", resource}, {"session", call.attestation->id}, {"environment", call.attestation->environment}});
+  log::Info(
+      "released",
+      {{"resource", resource}, {"session", call.attestation->id}, {"environment", call.attestation->environment}});
   return JsonAnswer(std::move(*jwe));
 }
 

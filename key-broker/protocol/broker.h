@@ -1,7 +1,7 @@
 // The key broker: KBS 0.4.0 and its own admin routes, as one function from request to answer.
 //
-// One table says which route exists, who may call it, and which function does it; the access rule is applied in one place, before
-// the function runs. Evidence is the only way to a resource: no role, not even admin, reads one back.
+// One table says which route exists, who may call it, and which function does it; the access rule is applied in one
+// place, before the function runs. Evidence is the only way to a resource: no role, not even admin, reads one back.
 #pragma once
 
 #include <memory>
@@ -65,15 +65,15 @@ class Broker {
   // What the access rule established about a caller.
   struct Call {
     const HttpRequest& request;
-    std::string rest;                        // of the path, behind the route's own part
+    std::string rest;  // of the path, behind the route's own part
     TimePoint now;
     Role role = Role::kNone;
     std::optional<Attestation> attestation;  // with Access::kAttested
   };
   struct Route {
     const char* method;
-    const char* path;      // exact, or a prefix when it ends in '/'
-    const char* example;   // for Routes()
+    const char* path;     // exact, or a prefix when it ends in '/'
+    const char* example;  // for Routes()
     Access access;
     HttpResponse (Broker::*handler)(const Call&);
   };
@@ -99,7 +99,8 @@ class Broker {
   HttpResponse Put(ObjectKind kind, const Call& call, const std::string& resource);
   HttpResponse DenyRelease(const Call& call, const std::string& resource, Error why, std::string checks_json);
   // An admin's change and its ledger entry, in the transaction that the caller holds open.
-  Status RecordChange(const Call& call, const char* what, ObjectKind kind, const std::string& resource, int64_t version);
+  Status RecordChange(const Call& call, const char* what, ObjectKind kind, const std::string& resource,
+                      int64_t version);
 
   BrokerParts parts_;
   BrokerOptions options_;

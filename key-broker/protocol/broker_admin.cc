@@ -23,10 +23,12 @@ HttpResponse Tell(const Refusal& refusal) { return ToResponse(refusal, {.strict_
 
 const char* RoleName(Role role) { return role == Role::kAdmin ? "admin" : role == Role::kAuditor ? "auditor" : "none"; }
 
-Result<int64_t> Number(const std::map<std::string, std::string>& query, const char* key, int64_t fallback, int64_t limit) {
+Result<int64_t> Number(const std::map<std::string, std::string>& query, const char* key, int64_t fallback,
+                       int64_t limit) {
   const auto it = query.find(key);
   if (it == query.end()) return fallback;
-  if (it->second.empty() || it->second.size() > 15 || it->second.find_first_not_of("0123456789") != std::string::npos || std::stoll(it->second) > limit) {
+  if (it->second.empty() || it->second.size() > 15 || it->second.find_first_not_of("0123456789") != std::string::npos ||
+      std::stoll(it->second) > limit) {
     return Err("broker.bad-query", key, "must be a number up to " + std::to_string(limit));
   }
   return std::stoll(it->second);
@@ -34,9 +36,13 @@ Result<int64_t> Number(const std::map<std::string, std::string>& query, const ch
 
 }  // namespace
 
-Status Broker::RecordChange(const Call& call, const char* what, ObjectKind kind, const std::string& resource, int64_t version) {
+Status Broker::RecordChange(const Call& call, const char* what, ObjectKind kind, const std::string& resource,
+                            int64_t version) {
   LedgerEntry entry{"admin", true, "", "", resource, RoleName(call.role), "", ""};
-  entry.details_json = Json{{"action", what}, {"object", kind == ObjectKind::kResource ? "resource" : "release-policy"}, {"version", version}}.dump();
+  entry.details_json = Json{
+      {"action", what},
+      {"object", kind == ObjectKind::kResource ? "resource" : "release-policy"},
+      {"version", version}}.dump();
   auto recorded = ledger_.Append(entry, call.now);
   return recorded.ok() ? Ok() : Status(recorded.error());
 }
@@ -51,7 +57,9 @@ HttpResponse Broker::Put(ObjectKind kind, const Call& call, const std::string& r
   }
   if (Status synced = parts_.db.Sync(); !synced.ok()) return Tell(Broken(synced.error()));
   ++metrics_.resource_writes;
-  log::Info("put", {{"resource", resource}, {"what", kind == ObjectKind::kResource ? "resource" : "release-policy"}, {"role", RoleName(call.role)}});
+  log::Info("put", {{"resource", resource},
+                    {"what", kind == ObjectKind::kResource ? "resource" : "release-policy"},
+                    {"role", RoleName(call.role)}});
   return Answer("text/xml", "");
 }
 
@@ -65,11 +73,13 @@ HttpResponse Broker::PutPolicy(const Call& call) {
   auto path = kbs::ParseResourcePath(call.rest);
   if (!path.ok()) return Tell(BadRequest(path.error()));
   const auto file = call.request.query.find("file");  // how the caller calls the document, for error positions
-  const std::string name = file != call.request.query.end() && file->second.size() <= 256 ? file->second : "release-policy";
+  const std::string name =
+      file != call.request.query.end() && file->second.size() <= 256 ? file->second : "release-policy";
   auto policy = policy::ParseKeyReleasePolicy(call.request.body, name);
   if (!policy.ok()) return Tell(BadRequest(policy.error()));
   if (!policy::AppliesTo(*policy, path->ToString())) {
-    return Tell(BadRequest(Err("release.other-resource", path->ToString(), "is not among the resources that this policy names (spec.resources)")));
+    return Tell(BadRequest(Err("release.other-resource", path->ToString(),
+                               "is not among the resources that this policy names (spec.resources)")));
   }
   return Put(ObjectKind::kReleasePolicy, call, path->ToString());
 }
@@ -92,7 +102,8 @@ HttpResponse Broker::Delete(ObjectKind kind, const Call& call) {
     auto gone = objects_.Delete(kind, resource);
     // A policy was written for one secret: it must not silently hold for another one that gets the same name later.
     if (gone.ok() && kind == ObjectKind::kResource) {
-      if (auto policy_gone = objects_.Delete(ObjectKind::kReleasePolicy, resource); !policy_gone.ok()) gone = policy_gone.error();
+      if (auto policy_gone = objects_.Delete(ObjectKind::kReleasePolicy, resource); !policy_gone.ok())
+        gone = policy_gone.error();
     }
     if (!gone.ok()) return Tell(Broken(gone.error()));
     if (!*gone) return Tell(ResourceMissing(resource));
@@ -102,7 +113,9 @@ HttpResponse Broker::Delete(ObjectKind kind, const Call& call) {
   }
   if (Status synced = parts_.db.Sync(); !synced.ok()) return Tell(Broken(synced.error()));
   ++metrics_.resource_deletes;
-  log::Info("deleted", {{"resource", resource}, {"what", kind == ObjectKind::kResource ? "resource" : "release-policy"}, {"role", RoleName(call.role)}});
+  log::Info("deleted", {{"resource", resource},
+                        {"what", kind == ObjectKind::kResource ? "resource" : "release-policy"},
+                        {"role", RoleName(call.role)}});
   return Answer("text/xml", "");
 }
 
@@ -114,7 +127,11 @@ HttpResponse Broker::ListResources(const Call&) {
   if (!resources.ok()) return Tell(Broken(resources.error()));
   Json list = Json::array();
   for (const ObjectInfo& info : *resources) {
-    list.push_back({{"path", info.path}, {"version", info.version}, {"size", info.size}, {"updated", FormatTime(info.updated)}, {"release_policy", info.has_policy}});
+    list.push_back({{"path", info.path},
+                    {"version", info.version},
+                    {"size", info.size},
+                    {"updated", FormatTime(info.updated)},
+                    {"release_policy", info.has_policy}});
   }
   return Answer("application/json", Json{{"resources", list}}.dump());
 }
@@ -130,7 +147,10 @@ HttpResponse Broker::ListDecisions(const Call& call) {
   if (call.request.query.contains("verify")) {
     auto entries = ledger_.Verify();
     const Json chain = entries.ok() ? Json{{"ok", true}, {"entries", *entries}}
-                                    : Json{{"ok", false}, {"code", entries.error().code}, {"subject", entries.error().subject}, {"text", entries.error().text}};
+                                    : Json{{"ok", false},
+                                           {"code", entries.error().code},
+                                           {"subject", entries.error().subject},
+                                           {"text", entries.error().text}};
     body += R"(,"chain":)" + chain.dump();
   }
   return Answer("application/json", body + "}");

@@ -24,7 +24,9 @@ class BrokerTest : public testing::Test {
     ASSERT_EQ(policy.status, 200) << policy.body;
     ASSERT_EQ(broker.Admin("POST", kResourcePath, kSecret).status, 200);
   }
-  Json Decisions() { return Json::parse(broker.Admin("GET", "/kbs/v0/ccgpu/decisions", "", kAuditorToken).body)["decisions"]; }
+  Json Decisions() {
+    return Json::parse(broker.Admin("GET", "/kbs/v0/ccgpu/decisions", "", kAuditorToken).body)["decisions"];
+  }
 
   TempFolder folder;
   TestPod pod;
@@ -54,7 +56,8 @@ TEST_F(BrokerTest, TokenSaysWhatItIs) {
   EXPECT_EQ(claims["ccgpu.environment"], "emulated");
   EXPECT_TRUE(claims["submods"].contains("cpu0"));
   EXPECT_TRUE(claims["submods"].contains("gpu0"));
-  EXPECT_EQ(claims["submods"]["cpu0"]["ear.veraison.annotated-evidence"]["runtime_data_claims"]["tee-pubkey"], Json::parse(pod.key.jwk.ToJson()));
+  EXPECT_EQ(claims["submods"]["cpu0"]["ear.veraison.annotated-evidence"]["runtime_data_claims"]["tee-pubkey"],
+            Json::parse(pod.key.jwk.ToJson()));
   EXPECT_LT(client.token.size(), 6000u) << "HTTP libraries take header lines of 8 KiB";
 }
 
@@ -65,7 +68,8 @@ TEST_F(BrokerTest, NobodyGetsAResourceWithoutAPolicy) {
   EXPECT_EQ(response.status, 401);
   EXPECT_EQ(VariantOf(response), "PolicyDeny");
   EXPECT_EQ(CodeOf(response), "release.no-policy");
-  EXPECT_EQ(CodeOf(client.Get("/kbs/v0/resource/default/test/absent")), "release.no-policy") << "absent and closed look the same";
+  EXPECT_EQ(CodeOf(client.Get("/kbs/v0/resource/default/test/absent")), "release.no-policy")
+      << "absent and closed look the same";
 }
 
 TEST_F(BrokerTest, PolicyDecides) {
@@ -90,7 +94,9 @@ TEST_F(BrokerTest, DenialsAreSilentUnlessAsked) {
   silent_client.AuthAndAttest();
   const HttpResponse response = silent_client.Get();
   EXPECT_EQ(response.status, 401);
-  EXPECT_EQ(response.body, R"({"detail":"Access denied by policy","type":"https://github.com/confidential-containers/kbs/errors/PolicyDeny"})");
+  EXPECT_EQ(
+      response.body,
+      R"({"detail":"Access denied by policy","type":"https://github.com/confidential-containers/kbs/errors/PolicyDeny"})");
 }
 
 TEST_F(BrokerTest, StrictStatus) {
@@ -127,7 +133,8 @@ TEST_F(BrokerTest, FailedEvidenceMayBeRetriedAFewTimes) {
   ASSERT_EQ(client.Auth().status, 200);
   kbs::AttestRequest bad = pod.Answer(client.nonce);
   bad.primary_evidence_json = "{}";
-  for (uint32_t i = 1; i < Sessions::kMaxAttempts; ++i) EXPECT_NE(CodeOf(client.Attest(bad)), "session.too-many-attempts");
+  for (uint32_t i = 1; i < Sessions::kMaxAttempts; ++i)
+    EXPECT_NE(CodeOf(client.Attest(bad)), "session.too-many-attempts");
   EXPECT_EQ(client.Attest().status, 200) << "the last attempt allowed";
   ASSERT_EQ(client.Auth().status, 200);
   bad = pod.Answer(client.nonce);
@@ -168,7 +175,8 @@ TEST_F(BrokerTest, VersionsAndTees) {
   request.version = "0.1.1";
   HttpResponse response = broker.Send(Request("POST", "/kbs/v0/auth", request.ToJson()));
   EXPECT_EQ(response.status, 401);
-  EXPECT_NE(response.body.find("KBS Client Protocol Version Mismatch: expect =0.4.0 while the request is 0.1.1"), std::string::npos);
+  EXPECT_NE(response.body.find("KBS Client Protocol Version Mismatch: expect =0.4.0 while the request is 0.1.1"),
+            std::string::npos);
   request.version = "0.4.0";
   request.tee = "sample";
   EXPECT_EQ(CodeOf(broker.Send(Request("POST", "/kbs/v0/auth", request.ToJson()))), "attest.unsupported-tee");
@@ -198,8 +206,11 @@ TEST_F(BrokerTest, EveryDecisionIsInTheLedger) {
   (void)bad.Attest(pod.Answer(bad.nonce, kbs::TeeKey::Generate().jwk));
   const Json list = Decisions();
   std::vector<std::string> seen;
-  for (const Json& entry : list) seen.push_back(entry["kind"].get<std::string>() + ":" + (entry["allowed"] ? "yes" : entry["code"].get<std::string>()));
-  EXPECT_EQ(seen, (std::vector<std::string>{"admin:yes", "admin:yes", "attest:yes", "release:yes", "release:release.no-policy", "attest:snp.report-data-mismatch"}));
+  for (const Json& entry : list)
+    seen.push_back(entry["kind"].get<std::string>() + ":" +
+                   (entry["allowed"] ? "yes" : entry["code"].get<std::string>()));
+  EXPECT_EQ(seen, (std::vector<std::string>{"admin:yes", "admin:yes", "attest:yes", "release:yes",
+                                            "release:release.no-policy", "attest:snp.report-data-mismatch"}));
   EXPECT_EQ(list[2]["environment"], "emulated");
   EXPECT_FALSE(list[3]["details"]["reasons"].empty());
   EXPECT_FALSE(list[5]["details"]["failed"].empty());
@@ -213,7 +224,8 @@ TEST_F(BrokerTest, NoRecordNoRelease) {
   PutSecret(pod);
   client.AuthAndAttest();
   {
-    Database::Query query(*broker.store.db, "CREATE TRIGGER full BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'disk full'); END");
+    Database::Query query(*broker.store.db,
+                          "CREATE TRIGGER full BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'disk full'); END");
     ASSERT_TRUE(query.Run().ok());
   }
   const HttpResponse response = client.Get();
@@ -227,7 +239,8 @@ TEST_F(BrokerTest, TamperedRowsAreNotReleased) {
   ASSERT_EQ(client.Get().status, 200);
   {
     // An attacker with the file swaps in a policy of their own making.
-    Database::Query query(*broker.store.db, "UPDATE objects SET sealed = (SELECT sealed FROM objects WHERE kind = 1) WHERE kind = 2");
+    Database::Query query(*broker.store.db,
+                          "UPDATE objects SET sealed = (SELECT sealed FROM objects WHERE kind = 1) WHERE kind = 2");
     ASSERT_TRUE(query.Run().ok());
   }
   EXPECT_EQ(CodeOf(client.Get()), "store.tampered");
@@ -236,11 +249,15 @@ TEST_F(BrokerTest, TamperedRowsAreNotReleased) {
 TEST_F(BrokerTest, RestartKeepsTokensResourcesAndLedger) {
   PutSecret(pod);
   client.AuthAndAttest();
-  Broker again({*broker.store.db, broker.store.keys, broker.appraiser, broker.roles, broker.clock, broker.store.random, broker.token_key}, Emulated(Explaining()));
+  Broker again({*broker.store.db, broker.store.keys, broker.appraiser, broker.roles, broker.clock, broker.store.random,
+                broker.token_key},
+               Emulated(Explaining()));
   HttpRequest request = Request("GET", kResourcePath);
   request.authorization = "Bearer " + client.token;
   EXPECT_EQ(again.Handle(request).status, 200);
-  Broker careful({*broker.store.db, broker.store.keys, broker.appraiser, broker.roles, broker.clock, broker.store.random, broker.token_key}, Explaining());
+  Broker careful({*broker.store.db, broker.store.keys, broker.appraiser, broker.roles, broker.clock,
+                  broker.store.random, broker.token_key},
+                 Explaining());
   EXPECT_EQ(CodeOf(careful.Handle(request)), "environment.emulated") << "restarted without the flag";
   broker.clock.Advance(std::chrono::minutes(5));
   EXPECT_EQ(CodeOf(again.Handle(request)), "kbs.token-expired");
@@ -273,7 +290,8 @@ TEST_F(BrokerTest, TwoClientsAtOnce) {
   PutSecret(pod);
   auto work = [&](int rounds) {
     TestPod own(1);
-    // The broker knows the roots of `pod`; the shared test keys make `own` the same vendor's, but its roots are other certificates.
+    // The broker knows the roots of `pod`; the shared test keys make `own` the same vendor's, but its roots are other
+    // certificates.
     own.gpus = pod.gpus;
     own.cpu = pod.cpu;
     TestClient one(broker, own);
@@ -316,7 +334,8 @@ TEST_F(BrokerTest, OneNonceGivesOneTokenAlsoInARace) {
   TestClient two(racy, pod);
   two.cookie = one.cookie;
   std::string codes[2];
-  std::thread first([&] { codes[0] = CodeOf(one.Attest(evidence)); }), second([&] { codes[1] = CodeOf(two.Attest(evidence)); });
+  std::thread first([&] { codes[0] = CodeOf(one.Attest(evidence)); }),
+      second([&] { codes[1] = CodeOf(two.Attest(evidence)); });
   first.join();
   second.join();
   std::sort(codes, codes + 2);

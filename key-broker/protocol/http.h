@@ -7,21 +7,21 @@
 namespace ccgpu::broker {
 
 struct HttpRequest {
-  std::string method;                        // upper case
-  std::string path;                          // decoded, without query
+  std::string method;  // upper case
+  std::string path;    // decoded, without query
   std::map<std::string, std::string> query;
-  std::string cookie;                        // the Cookie header
-  std::string authorization;                 // the Authorization header
+  std::string cookie;         // the Cookie header
+  std::string authorization;  // the Authorization header
   std::string body;
-  std::string remote;                        // address, for the log
+  std::string remote;  // address, for the log
 };
 
 struct HttpResponse {
   int status = 500;
   std::string content_type;  // empty: no body to speak of
   std::string body;
-  std::string set_cookie;    // empty: none
-  std::string allow;         // with 405
+  std::string set_cookie;  // empty: none
+  std::string allow;       // with 405
 };
 
 }  // namespace ccgpu::broker

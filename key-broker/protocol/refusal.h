@@ -9,11 +9,11 @@
 namespace ccgpu::broker {
 
 struct Refusal {
-  int strict_status = 401;     // with --strict-status; otherwise 401, or 404 for unknown routes
-  std::string variant;         // CoCo's name of the error, which deployed clients know
+  int strict_status = 401;  // with --strict-status; otherwise 401, or 404 for unknown routes
+  std::string variant;      // CoCo's name of the error, which deployed clients know
   std::string detail;
   Error why;
-  std::string checks_json;     // may be empty
+  std::string checks_json;  // may be empty
 };
 
 struct RefusalStyle {
@@ -26,15 +26,15 @@ HttpResponse ToResponse(const Refusal& refusal, const RefusalStyle& style);
 // The refusals of the protocol, with CoCo's texts.
 Refusal RouteUnknown(const std::string& path);
 Refusal PluginUnknown(const std::string& plugin);
-Refusal AuthFailed(Error why);                     // shows the cause, as CoCo does
+Refusal AuthFailed(Error why);  // shows the cause, as CoCo does
 Refusal AttestFailed(Error why, std::string checks_json);
 Refusal TokenMissing(Error why);
 Refusal TokenRefused(Error why);
 Refusal PolicyDenied(Error why, std::string checks_json);
 Refusal ResourceMissing(const std::string& path);
 Refusal BadRequest(Error why);
-Refusal Broken(Error why);                         // our fault: storage, encryption
-Refusal NoAdmin(const std::string& path);          // no or unknown token
+Refusal Broken(Error why);                 // our fault: storage, encryption
+Refusal NoAdmin(const std::string& path);  // no or unknown token
 Refusal WrongRole(const std::string& role, const std::string& path);
 
 }  // namespace ccgpu::broker

@@ -36,7 +36,9 @@ Result<std::string> LoadOrMakeToken(const std::string& path) {
   }
   ASSIGN_OR_RETURN(std::string token, ReadFile(path, 4096));
   while (token.ends_with('\n') || token.ends_with('\r')) token.pop_back();
-  if (token.size() < kMinTokenText) return Err("admin.bad-token-file", path, "must hold one token of 32 characters or more; remove the file to get a new one");
+  if (token.size() < kMinTokenText)
+    return Err("admin.bad-token-file", path,
+               "must hold one token of 32 characters or more; remove the file to get a new one");
   return token;
 }
 

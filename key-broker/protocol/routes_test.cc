@@ -26,7 +26,14 @@ class RoutesTest : public testing::Test {
   }
 
   std::string Token(const crypto::PrivateKey& key, const std::string& id, std::chrono::seconds life) {
-    return kbs::SignJwt(key, kbs::MakeEarClaims({verify::kTestNow - std::chrono::hours(1), verify::kTestNow + life, "ccgpu-broker", "x", "x", "hardware", id, {}}));
+    return kbs::SignJwt(key, kbs::MakeEarClaims({verify::kTestNow - std::chrono::hours(1),
+                                                 verify::kTestNow + life,
+                                                 "ccgpu-broker",
+                                                 "x",
+                                                 "x",
+                                                 "hardware",
+                                                 id,
+                                                 {}}));
   }
 
   std::vector<Credential> Credentials() {
@@ -36,25 +43,29 @@ class RoutesTest : public testing::Test {
     TestClient challenged(*broker, pod);
     EXPECT_EQ(challenged.Auth().status, 200);
     const crypto::PrivateKey own = crypto::PrivateKey::Generate(crypto::KeyType::kP256);
-    std::string unsigned_token = Base64UrlEncode(AsBytes(R"({"alg":"none"})")) + token_of_a_pod.substr(token_of_a_pod.find('.'));
+    std::string unsigned_token =
+        Base64UrlEncode(AsBytes(R"({"alg":"none"})")) + token_of_a_pod.substr(token_of_a_pod.find('.'));
     unsigned_token = unsigned_token.substr(0, unsigned_token.rfind('.') + 1);
     const std::string admin = kAdminToken;
-    return {{"nothing", "", "", Access::kAnyone},
-            {"garbage", "Bearer garbage", "kbs-session-id=garbage", Access::kAnyone},
-            {"empty_bearer", "Bearer ", "kbs-session-id=", Access::kAnyone},
-            {"basic_auth", "Basic " + Base64Encode(AsBytes("admin:" + admin)), "", Access::kAnyone},
-            {"lower_case_scheme", "bearer " + admin, "", Access::kAnyone},
-            {"admin_token_cut", "Bearer " + admin.substr(0, admin.size() - 1), "", Access::kAnyone},
-            {"admin_token_with_more", "Bearer " + admin + " ", "", Access::kAnyone},
-            {"admin_token_as_cookie", "", "kbs-session-id=" + admin, Access::kAnyone},
-            {"challenged_session", "", challenged.cookie, Access::kAnyone},
-            {"token_of_another_broker", "Bearer " + Token(own, "s1", std::chrono::hours(1)), "", Access::kAnyone},
-            {"expired_token", "Bearer " + Token(broker->token_key, "s1", std::chrono::seconds(-1)), "", Access::kAnyone},
-            {"token_of_a_forgotten_session", "Bearer " + Token(broker->token_key, "00000000000040008000000000000000", std::chrono::hours(1)), "", Access::kAnyone},
-            {"token_without_signature", "Bearer " + unsigned_token, "", Access::kAnyone},
-            {"auditor", std::string("Bearer ") + kAuditorToken, "", Access::kAuditor},
-            {"admin", "Bearer " + admin, "", Access::kAdmin},
-            {"stolen_token", "Bearer " + token_of_a_pod, "", Access::kAttested}};
+    return {
+        {"nothing", "", "", Access::kAnyone},
+        {"garbage", "Bearer garbage", "kbs-session-id=garbage", Access::kAnyone},
+        {"empty_bearer", "Bearer ", "kbs-session-id=", Access::kAnyone},
+        {"basic_auth", "Basic " + Base64Encode(AsBytes("admin:" + admin)), "", Access::kAnyone},
+        {"lower_case_scheme", "bearer " + admin, "", Access::kAnyone},
+        {"admin_token_cut", "Bearer " + admin.substr(0, admin.size() - 1), "", Access::kAnyone},
+        {"admin_token_with_more", "Bearer " + admin + " ", "", Access::kAnyone},
+        {"admin_token_as_cookie", "", "kbs-session-id=" + admin, Access::kAnyone},
+        {"challenged_session", "", challenged.cookie, Access::kAnyone},
+        {"token_of_another_broker", "Bearer " + Token(own, "s1", std::chrono::hours(1)), "", Access::kAnyone},
+        {"expired_token", "Bearer " + Token(broker->token_key, "s1", std::chrono::seconds(-1)), "", Access::kAnyone},
+        {"token_of_a_forgotten_session",
+         "Bearer " + Token(broker->token_key, "00000000000040008000000000000000", std::chrono::hours(1)), "",
+         Access::kAnyone},
+        {"token_without_signature", "Bearer " + unsigned_token, "", Access::kAnyone},
+        {"auditor", std::string("Bearer ") + kAuditorToken, "", Access::kAuditor},
+        {"admin", "Bearer " + admin, "", Access::kAdmin},
+        {"stolen_token", "Bearer " + token_of_a_pod, "", Access::kAttested}};
   }
 
   TempFolder folder;
@@ -83,7 +94,8 @@ TEST_F(RoutesTest, NothingButEvidenceOpensAResource) {
         request.authorization = credential.authorization;
         request.cookie = credential.cookie;
         const HttpResponse response = broker->Send(request);
-        const std::string what = method + " " + route.example_path + " with " + credential.name + ": " + std::to_string(response.status) + " " + response.body;
+        const std::string what = method + " " + route.example_path + " with " + credential.name + ": " +
+                                 std::to_string(response.status) + " " + response.body;
         EXPECT_EQ(response.body.find(kSecret), std::string::npos) << what;
         EXPECT_FALSE(kbs::DecryptJwe(own, response.body).ok()) << what;
         if (method == route.method && !MayPass(credential.grants, route.access)) {
@@ -129,8 +141,9 @@ TEST_F(RoutesTest, TokenAndCookieMustBeOfOneSession) {
 TEST_F(RoutesTest, PathsAreTakenLiterally) {
   TestClient client(*broker, pod);
   client.AuthAndAttest();
-  for (const char* path : {"/kbs/v0/resource/default/test/../test/one", "/kbs/v0/resource//default/test/one", "/kbs/v0/resource/default/test/one/",
-                           "/kbs/v0/resource/default/test/one%00", "/kbs/v0/resource/default%2ftest/one", "//kbs/v0/resource/default/test/one"}) {
+  for (const char* path : {"/kbs/v0/resource/default/test/../test/one", "/kbs/v0/resource//default/test/one",
+                           "/kbs/v0/resource/default/test/one/", "/kbs/v0/resource/default/test/one%00",
+                           "/kbs/v0/resource/default%2ftest/one", "//kbs/v0/resource/default/test/one"}) {
     EXPECT_NE(client.Get(path).status, 200) << path;
   }
   EXPECT_EQ(client.Get().status, 200);

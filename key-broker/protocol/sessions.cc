@@ -33,7 +33,8 @@ Result<Session> Sessions::Start(const std::string& tee, TimePoint now) {
   session.expires = now + lifetime_;
   std::lock_guard lock(mutex_);
   Forget(now);
-  if (sessions_.size() >= limit_) return Err("session.too-many", "sessions", "all " + std::to_string(limit_) + " places are taken; try again later");
+  if (sessions_.size() >= limit_)
+    return Err("session.too-many", "sessions", "all " + std::to_string(limit_) + " places are taken; try again later");
   sessions_[session.id] = session;
   by_expiry_.emplace_back(session.expires, session.id);
   return session;
@@ -43,7 +44,9 @@ Result<Session> Sessions::Find(const std::string& id, TimePoint now) {
   std::lock_guard lock(mutex_);
   const auto it = sessions_.find(id);
   if (it == sessions_.end()) return Unknown();
-  if (it->second.expires <= now) return Err("session.expired", "session", "expired at " + FormatTime(it->second.expires) + ": start again with /auth");
+  if (it->second.expires <= now)
+    return Err("session.expired", "session",
+               "expired at " + FormatTime(it->second.expires) + ": start again with /auth");
   return it->second;
 }
 
@@ -52,14 +55,16 @@ Result<Session> Sessions::BeginAttempt(const std::string& id, const std::string&
   const auto it = sessions_.find(id);
   if (it == sessions_.end()) return Unknown();
   Session& session = it->second;
-  if (session.expires <= now) return Err("session.expired", "session", "expired at " + FormatTime(session.expires) + ": start again with /auth");
+  if (session.expires <= now)
+    return Err("session.expired", "session", "expired at " + FormatTime(session.expires) + ": start again with /auth");
   if (session.state == SessionState::kAttested) {
     return Err("session.nonce-used", "session", "has attested already; its nonce is used up: start again with /auth");
   }
   if (!EqualConstantTime(AsBytes(session.nonce), AsBytes(nonce))) {
     return Err("session.wrong-nonce", "runtime-data.nonce", "is not the nonce that this session was given");
   }
-  if (++session.attempts > kMaxAttempts) return Err("session.too-many-attempts", "session", "was tried too often with this nonce: start again with /auth");
+  if (++session.attempts > kMaxAttempts)
+    return Err("session.too-many-attempts", "session", "was tried too often with this nonce: start again with /auth");
   return session;
 }
 
@@ -68,7 +73,8 @@ Status Sessions::MarkAttested(const std::string& id, TimePoint now) {
   const auto it = sessions_.find(id);
   if (it == sessions_.end()) return Unknown();
   if (it->second.expires <= now) return Err("session.expired", "session", "expired while its evidence was verified");
-  if (it->second.state == SessionState::kAttested) return Err("session.nonce-used", "session", "has attested already, by another request at the same time");
+  if (it->second.state == SessionState::kAttested)
+    return Err("session.nonce-used", "session", "has attested already, by another request at the same time");
   it->second.state = SessionState::kAttested;
   return Ok();
 }

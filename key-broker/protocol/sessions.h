@@ -30,16 +30,18 @@ struct Session {
 class Sessions {
  public:
   static constexpr uint32_t kMaxAttempts = 8;
-  Sessions(crypto::Random& random, std::chrono::seconds lifetime, size_t limit) : random_(random), lifetime_(lifetime), limit_(limit) {}
+  Sessions(crypto::Random& random, std::chrono::seconds lifetime, size_t limit)
+      : random_(random), lifetime_(lifetime), limit_(limit) {}
 
   // "session.too-many" when the limit is reached with sessions that are still alive.
   Result<Session> Start(const std::string& tee, TimePoint now);
   // A copy; "session.unknown" or "session.expired".
   Result<Session> Find(const std::string& id, TimePoint now);
-  // Counts a try with this nonce; "session.nonce-used" when the session has attested already, "session.too-many-attempts",
-  // "session.wrong-nonce".
+  // Counts a try with this nonce; "session.nonce-used" when the session has attested already,
+  // "session.too-many-attempts", "session.wrong-nonce".
   Result<Session> BeginAttempt(const std::string& id, const std::string& nonce, TimePoint now);
-  // After the evidence was accepted. Of several attempts at once only the first succeeds; the others get "session.nonce-used".
+  // After the evidence was accepted. Of several attempts at once only the first succeeds; the others get
+  // "session.nonce-used".
   Status MarkAttested(const std::string& id, TimePoint now);
   size_t size();
 

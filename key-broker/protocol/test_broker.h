@@ -29,15 +29,19 @@ inline HttpRequest Request(const std::string& method, const std::string& path, c
 }
 
 struct TestBroker {
-  explicit TestBroker(const std::string& folder, TestPod& pod, BrokerOptions options = {}, Appraiser* other_appraiser = nullptr)
+  explicit TestBroker(const std::string& folder, TestPod& pod, BrokerOptions options = {},
+                      Appraiser* other_appraiser = nullptr)
       : store(folder + "/broker.db"),
         vendor(pod),
         collateral({}, vendor),
         appraiser(pod.Anchors(), collateral),
-        broker({*store.db, store.keys, other_appraiser ? *other_appraiser : appraiser, roles, clock, store.random, token_key}, Emulated(options)) {}
+        broker({*store.db, store.keys, other_appraiser ? *other_appraiser : appraiser, roles, clock, store.random,
+                token_key},
+               Emulated(options)) {}
 
   HttpResponse Send(HttpRequest request) { return broker.Handle(request); }
-  HttpResponse Admin(const std::string& method, const std::string& path, const std::string& body = "", const char* token = kAdminToken) {
+  HttpResponse Admin(const std::string& method, const std::string& path, const std::string& body = "",
+                     const char* token = kAdminToken) {
     HttpRequest request = Request(method, path, body);
     request.authorization = std::string("Bearer ") + token;
     return Send(request);
@@ -98,9 +102,11 @@ inline std::string VariantOf(const HttpResponse& response) {
   return body.ok() ? body->variant : "?";
 }
 
-inline std::string ReleasePolicy(const TestPod& pod, const std::string& gpus_min = "1", const std::string& environment = "emulated") {
-  return "apiVersion: ccgpu.dev/v1alpha1\nkind: KeyReleasePolicy\nmetadata:\n  name: test\nspec:\n  environment: [" + environment +
-         "]\n  sandbox:\n    hostData: [\"sha256:" + pod.host_data + "\"]\n  gpus:\n    min: " + gpus_min + "\n";
+inline std::string ReleasePolicy(const TestPod& pod, const std::string& gpus_min = "1",
+                                 const std::string& environment = "emulated") {
+  return "apiVersion: ccgpu.dev/v1alpha1\nkind: KeyReleasePolicy\nmetadata:\n  name: test\nspec:\n  environment: [" +
+         environment + "]\n  sandbox:\n    hostData: [\"sha256:" + pod.host_data +
+         "\"]\n  gpus:\n    min: " + gpus_min + "\n";
 }
 
 }  // namespace ccgpu::broker

@@ -20,23 +20,37 @@ struct Flags {
 void Describe(CLI::App& app, Flags& flags, const std::string& version) {
   app.set_version_flag("--version", "ccgpu-broker " + version);
   app.add_option("--config", flags.config, "YAML file; flags go before it")->type_name("FILE");
-  app.add_option("--listen", flags.listen, "address:port to serve HTTPS on; may be given several times, and need not exist yet (default 127.0.0.1:8080)")->type_name("ADDR");
-  app.add_option("--state", flags.state, "folder for database, certificates and tokens (default /var/lib/ccgpu/broker)")->type_name("DIR");
-  app.add_option("--master-key", flags.master_key, "64 hex digits; everything at rest is encrypted under it (default STATE/master.key)")->type_name("FILE");
-  app.add_option("--tls-cert", flags.tls_cert, "certificate chain (PEM) instead of the one the broker makes")->type_name("FILE");
+  app.add_option(
+         "--listen", flags.listen,
+         "address:port to serve HTTPS on; may be given several times, and need not exist yet (default 127.0.0.1:8080)")
+      ->type_name("ADDR");
+  app.add_option("--state", flags.state, "folder for database, certificates and tokens (default /var/lib/ccgpu/broker)")
+      ->type_name("DIR");
+  app.add_option("--master-key", flags.master_key,
+                 "64 hex digits; everything at rest is encrypted under it (default STATE/master.key)")
+      ->type_name("FILE");
+  app.add_option("--tls-cert", flags.tls_cert, "certificate chain (PEM) instead of the one the broker makes")
+      ->type_name("FILE");
   app.add_option("--tls-key", flags.tls_key, "its private key (PEM)")->type_name("FILE");
-  app.add_option("--tls-name", flags.tls_names, "one more name or address for the certificate the broker makes")->type_name("NAME");
+  app.add_option("--tls-name", flags.tls_names, "one more name or address for the certificate the broker makes")
+      ->type_name("NAME");
   app.add_option("--device-root", flags.device_roots, "one more root for GPU certificates (PEM)")->type_name("FILE");
   app.add_option("--rim-root", flags.rim_roots, "one more root for reference manifests (PEM)")->type_name("FILE");
   app.add_option("--amd-root", flags.amd_roots, "one more root for SNP reports (PEM)")->type_name("FILE");
-  app.add_option("--rim-url", flags.rim_url, "reference manifest service; the id is appended (default NVIDIA's)")->type_name("URL");
+  app.add_option("--rim-url", flags.rim_url, "reference manifest service; the id is appended (default NVIDIA's)")
+      ->type_name("URL");
   app.add_option("--ocsp-url", flags.ocsp_url, "revocation service (default NVIDIA's)")->type_name("URL");
-  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")->check(CLI::IsMember({"debug", "info", "warning", "error"}));
-  app.add_option("--ready-fd", flags.ready_fd, "write \"ready ADDR...\" and a line end there when serving")->type_name("N");
+  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.add_option("--ready-fd", flags.ready_fd, "write \"ready ADDR...\" and a line end there when serving")
+      ->type_name("N");
   app.add_flag("--strict-status", flags.strict_status, "answer 403, 404, 400 where CoCo's broker says 401");
   app.add_flag("--explain-denials", flags.explain_denials, "tell clients why they are refused");
-  app.add_flag("--insecure-accept-emulated", flags.insecure_accept_emulated, "believe evidence of emulators, behind which no hardware stands");
-  app.footer("Without --config and flags it serves 127.0.0.1:8080 out of /var/lib/ccgpu/broker. Exit codes: 0 ended by a signal, 1 could not run, 2 usage.");
+  app.add_flag("--insecure-accept-emulated", flags.insecure_accept_emulated,
+               "believe evidence of emulators, behind which no hardware stands");
+  app.footer(
+      "Without --config and flags it serves 127.0.0.1:8080 out of /var/lib/ccgpu/broker. Exit codes: 0 ended by a "
+      "signal, 1 could not run, 2 usage.");
 }
 
 Result<BrokerConfig> Merge(const Flags& flags) {
@@ -52,17 +66,22 @@ Result<BrokerConfig> Merge(const Flags& flags) {
   }
   if (out.listen.empty()) out.listen.push_back({"127.0.0.1", 8080});
   const std::pair<const std::string*, std::string*> texts[] = {
-      {&flags.state, &out.state},     {&flags.master_key, &out.master_key}, {&flags.tls_cert, &out.tls_cert},  {&flags.tls_key, &out.tls_key},
-      {&flags.rim_url, &out.rim_url}, {&flags.ocsp_url, &out.ocsp_url},     {&flags.log_level, &out.log_level}};
+      {&flags.state, &out.state},        {&flags.master_key, &out.master_key}, {&flags.tls_cert, &out.tls_cert},
+      {&flags.tls_key, &out.tls_key},    {&flags.rim_url, &out.rim_url},       {&flags.ocsp_url, &out.ocsp_url},
+      {&flags.log_level, &out.log_level}};
   for (const auto& [from, to] : texts) {
     if (!from->empty()) *to = *from;
   }
   const std::pair<const std::vector<std::string>*, std::vector<std::string>*> lists[] = {
-      {&flags.device_roots, &out.device_roots}, {&flags.rim_roots, &out.rim_roots}, {&flags.amd_roots, &out.amd_roots}, {&flags.tls_names, &out.tls_names}};
+      {&flags.device_roots, &out.device_roots},
+      {&flags.rim_roots, &out.rim_roots},
+      {&flags.amd_roots, &out.amd_roots},
+      {&flags.tls_names, &out.tls_names}};
   for (const auto& [from, to] : lists) {
     if (!from->empty()) *to = *from;
   }
-  if (out.tls_cert.empty() != out.tls_key.empty()) return Err("broker.bad-option", "--tls-cert", "goes together with --tls-key");
+  if (out.tls_cert.empty() != out.tls_key.empty())
+    return Err("broker.bad-option", "--tls-cert", "goes together with --tls-key");
   out.strict_status |= flags.strict_status;
   out.explain_denials |= flags.explain_denials;
   out.insecure_accept_emulated |= flags.insecure_accept_emulated;

@@ -14,7 +14,9 @@ bool IsAddress(const std::string& text) {
 
 void ReadSeconds(YamlMap& map, const std::string& key, int64_t low, int64_t high, std::chrono::seconds& to) {
   const int64_t value = map.Int(key, false, to.count());
-  if (value < low || value > high) map.Fail("input.bad-value", key, "must be from " + std::to_string(low) + " to " + std::to_string(high) + " seconds");
+  if (value < low || value > high)
+    map.Fail("input.bad-value", key,
+             "must be from " + std::to_string(low) + " to " + std::to_string(high) + " seconds");
   else to = std::chrono::seconds(value);
 }
 
@@ -32,7 +34,9 @@ Result<ListenAddress> ParseListenAddress(const std::string& text) {
   out.host = text.substr(0, colon);
   if (out.host.starts_with('[') && out.host.ends_with(']')) out.host = out.host.substr(1, out.host.size() - 2);
   const std::string port = text.substr(colon + 1);
-  if (!IsAddress(out.host) || port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos || std::stol(port) > 65535) return bad;
+  if (!IsAddress(out.host) || port.empty() || port.size() > 5 ||
+      port.find_first_not_of("0123456789") != std::string::npos || std::stol(port) > 65535)
+    return bad;
   out.port = static_cast<uint16_t>(std::stol(port));
   return out;
 }

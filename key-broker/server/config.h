@@ -1,4 +1,5 @@
-// What the broker is told at its start: a YAML file (broker.example.yaml documents each key), and flags that go before it.
+// What the broker is told at its start: a YAML file (broker.example.yaml documents each key), and flags that go before
+// it.
 #pragma once
 
 #include <chrono>
@@ -21,11 +22,11 @@ Result<ListenAddress> ParseListenAddress(const std::string& text);  // "127.0.0.
 struct BrokerConfig {
   std::vector<ListenAddress> listen;
   std::string state = "/var/lib/ccgpu/broker";
-  std::string master_key;             // file; empty: STATE/master.key
-  std::string tls_cert, tls_key;      // files; empty: made by the broker under its own CA in STATE/tls
-  std::vector<std::string> tls_names; // more names and addresses for the made certificate
+  std::string master_key;              // file; empty: STATE/master.key
+  std::string tls_cert, tls_key;       // files; empty: made by the broker under its own CA in STATE/tls
+  std::vector<std::string> tls_names;  // more names and addresses for the made certificate
   std::vector<std::string> device_roots, rim_roots, amd_roots;  // PEM files, added to the builtin hardware roots
-  std::string rim_url, ocsp_url;      // empty: NVIDIA's
+  std::string rim_url, ocsp_url;                                // empty: NVIDIA's
   std::chrono::seconds rim_lifetime{3600}, ocsp_lifetime{10};
   std::chrono::seconds session_lifetime{300}, token_lifetime{300};
   int threads = 32;
@@ -37,7 +38,8 @@ struct BrokerConfig {
 // Errors with file:line:column.
 Result<BrokerConfig> ParseBrokerConfig(const std::string& yaml, const std::string& file);
 
-// The whole command line. Nothing when the program is done (--help, --version, wrong usage): then *exit_code says with what.
+// The whole command line. Nothing when the program is done (--help, --version, wrong usage): then *exit_code says with
+// what.
 std::optional<BrokerConfig> ReadCommandLine(int argc, char** argv, const std::string& version, int* exit_code);
 
 }  // namespace ccgpu::broker

@@ -56,7 +56,8 @@ TEST(ConfigTest, ErrorsSayWhere) {
 TEST(ConfigTest, Addresses) {
   EXPECT_EQ(ParseListenAddress("[::1]:80")->ToString(), "[::1]:80");
   EXPECT_EQ(ParseListenAddress("0.0.0.0:0")->port, 0);
-  for (const char* bad : {"", "8080", "localhost:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "::1:80x"}) {
+  for (const char* bad :
+       {"", "8080", "localhost:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "::1:80x"}) {
     EXPECT_FALSE(ParseListenAddress(bad).ok()) << bad;
   }
 }

@@ -18,7 +18,9 @@ constexpr size_t kRequestsPerConnection = 1000;
 
 bool SetUpTls(SSL_CTX& context, const TlsIdentity& tls) {
   if (SSL_CTX_set_min_proto_version(&context, TLS1_2_VERSION) != 1) return false;
-  if (SSL_CTX_use_certificate(&context, tls.chain[0].raw()) != 1 || SSL_CTX_use_PrivateKey(&context, tls.key.raw()) != 1) return false;
+  if (SSL_CTX_use_certificate(&context, tls.chain[0].raw()) != 1 ||
+      SSL_CTX_use_PrivateKey(&context, tls.key.raw()) != 1)
+    return false;
   for (size_t i = 1; i < tls.chain.size(); ++i) {
     if (SSL_CTX_add1_chain_cert(&context, tls.chain[i].raw()) != 1) return false;
   }
@@ -56,15 +58,17 @@ void Answer(Broker& broker, const httplib::Request& in, std::string body, httpli
 void Route(httplib::Server& server, Broker& broker) {
   const auto plain = [&broker](const httplib::Request& in, httplib::Response& out) { Answer(broker, in, "", out); };
   // Bodies are read by hand: so forms are not taken apart, and unpacked bodies have the same limit.
-  const auto with_body = [&broker](const httplib::Request& in, httplib::Response& out, const httplib::ContentReader& reader) {
+  const auto with_body = [&broker](const httplib::Request& in, httplib::Response& out,
+                                   const httplib::ContentReader& reader) {
     std::string body;
-    // RFC 9112 6.3: a request that says nothing about a body has none (the library would wait for the connection's end).
+    // RFC 9112 6.3: a request that says nothing about a body has none (the library would wait for the connection's
+    // end).
     const bool none = !in.has_header("Content-Length") && !in.has_header("Transfer-Encoding");
     const bool whole = none || reader([&](const char* data, size_t size) {
-      if (body.size() + size > kbs::kMaxRequestBody) return false;
-      body.append(data, size);
-      return true;
-    });
+                         if (body.size() + size > kbs::kMaxRequestBody) return false;
+                         body.append(data, size);
+                         return true;
+                       });
     if (!whole) {
       if (out.status < 400) out.status = 413;
       return;
@@ -86,7 +90,10 @@ void Route(httplib::Server& server, Broker& broker) {
   server.set_socket_options([](int socket) { SetSocketOptions(socket); });
   server.set_error_handler([](const httplib::Request&, httplib::Response& out) {
     if (!out.body.empty()) return;
-    out.set_content(kbs::ErrorBody{"InvalidRequest", "the HTTP request was not accepted (status " + std::to_string(out.status) + ")", std::nullopt, ""}.ToJson(),
+    out.set_content(kbs::ErrorBody{"InvalidRequest",
+                                   "the HTTP request was not accepted (status " + std::to_string(out.status) + ")",
+                                   std::nullopt, ""}
+                        .ToJson(),
                     "application/json");
   });
   server.set_exception_handler([](const httplib::Request&, httplib::Response& out, std::exception_ptr) {
@@ -113,7 +120,8 @@ void HttpsServer::Stop() {
   }
 }
 
-Result<std::unique_ptr<HttpsServer>> HttpsServer::Start(Broker& broker, const TlsIdentity& tls, const std::vector<ListenAddress>& listen, int threads) {
+Result<std::unique_ptr<HttpsServer>> HttpsServer::Start(Broker& broker, const TlsIdentity& tls,
+                                                        const std::vector<ListenAddress>& listen, int threads) {
   std::unique_ptr<HttpsServer> out(new HttpsServer);
   for (const ListenAddress& wanted : listen) {
     auto listener = std::make_unique<Listener>(tls);

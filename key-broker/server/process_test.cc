@@ -20,7 +20,9 @@ class ProcessTest : public testing::Test {
     ::signal(SIGPIPE, SIG_IGN);  // the client writes to brokers that were killed
     WriteKey('a');
   }
-  void WriteKey(char digit) { ASSERT_TRUE(WriteFileAtomic(folder.path() + "/master.key", std::string(64, digit) + "\n", 0600).ok()); }
+  void WriteKey(char digit) {
+    ASSERT_TRUE(WriteFileAtomic(folder.path() + "/master.key", std::string(64, digit) + "\n", 0600).ok());
+  }
   std::string Log() { return *ReadFile(folder.path() + "/log"); }
   int RunToEnd(std::vector<std::string> args) {
     BrokerProcess broker(folder.path(), std::move(args));
@@ -40,7 +42,7 @@ TEST_F(ProcessTest, ServesAndEndsCleanly) {
   httplib::SSLClient stranger("127.0.0.1", broker.port());
   stranger.enable_server_certificate_verification(true);
   EXPECT_FALSE(stranger.Get("/healthz")) << "the CA is the broker's own";
-  struct stat info{};
+  struct stat info {};
   for (const char* name : {"broker.db", "admin-token", "auditor-token", "token.key", "tls/ca.key", "tls/server.key"}) {
     ASSERT_EQ(::stat((folder.path() + "/" + name).c_str(), &info), 0) << name;
     EXPECT_EQ(info.st_mode & 077, 0u) << name;
@@ -56,7 +58,9 @@ TEST_F(ProcessTest, CaAndTokensStayOverRestarts) {
   for (int i = 0; i < 2; ++i) {
     BrokerProcess broker(folder.path(), {});
     ASSERT_TRUE(broker.ready()) << Log();
-    const std::string now_ca = *ReadFile(folder.path() + "/tls/ca.crt"), now_token = *ReadFile(folder.path() + "/admin-token"), now_server = *ReadFile(folder.path() + "/tls/server.crt");
+    const std::string now_ca = *ReadFile(folder.path() + "/tls/ca.crt"),
+                      now_token = *ReadFile(folder.path() + "/admin-token"),
+                      now_server = *ReadFile(folder.path() + "/tls/server.crt");
     if (i == 1) {
       EXPECT_EQ(now_ca, ca);
       EXPECT_EQ(now_token, token);
@@ -75,7 +79,11 @@ TEST_F(ProcessTest, CaAndTokensStayOverRestarts) {
 }
 
 TEST_F(ProcessTest, RefusesToRun) {
-  { BrokerProcess broker(folder.path(), {}); ASSERT_TRUE(broker.ready()); broker.Kill(SIGTERM); }
+  {
+    BrokerProcess broker(folder.path(), {});
+    ASSERT_TRUE(broker.ready());
+    broker.Kill(SIGTERM);
+  }
   WriteKey('b');
   EXPECT_EQ(RunToEnd({}), 1);
   EXPECT_NE(Log().find("store.wrong-master-key"), std::string::npos);
@@ -95,7 +103,11 @@ TEST_F(ProcessTest, AddressesThatDoNotExistYetAreFine) {
 }
 
 TEST_F(ProcessTest, EmulatedEvidenceIsAnnouncedLoudly) {
-  { BrokerProcess broker(folder.path(), {}); ASSERT_TRUE(broker.ready()); EXPECT_EQ(Log().find("insecure"), std::string::npos); }
+  {
+    BrokerProcess broker(folder.path(), {});
+    ASSERT_TRUE(broker.ready());
+    EXPECT_EQ(Log().find("insecure"), std::string::npos);
+  }
   BrokerProcess broker(folder.path(), {"--insecure-accept-emulated"});
   ASSERT_TRUE(broker.ready());
   EXPECT_NE(Log().find("level=warning component=ccgpu-broker msg=\"--insecure-accept-emulated"), std::string::npos);
@@ -141,7 +153,9 @@ TEST_F(ProcessTest, Bodies) {
   auto too_much = client->Post(kResource, admin, std::string((2u << 20) + 1, 'x'), "application/octet-stream");
   EXPECT_TRUE(!too_much || too_much->status == 413);
   // curl's default type: must not be taken apart as a form.
-  EXPECT_EQ(broker.Client()->Post(kResource, admin, std::string(100000, '&'), "application/x-www-form-urlencoded")->status, 200);
+  EXPECT_EQ(
+      broker.Client()->Post(kResource, admin, std::string(100000, '&'), "application/x-www-form-urlencoded")->status,
+      200);
   const auto list = Json::parse(broker.Client()->Get("/kbs/v0/ccgpu/resources", admin)->body);
   EXPECT_EQ(list["resources"][0]["size"], 100000);
   EXPECT_EQ(broker.Client()->Delete(kResource, admin)->status, 200);

@@ -27,7 +27,8 @@ Result<Fd> LockState(const std::string& state) {
   const std::string path = state + "/lock";
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd.valid()) return ErrnoError("broker.state", "cannot open", path);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return Err("broker.state-in-use", state, "another broker runs on this state folder");
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+    return Err("broker.state-in-use", state, "another broker runs on this state folder");
   return fd;
 }
 
@@ -48,7 +49,8 @@ Result<verify::Anchors> AnchorsOf(const BrokerConfig& config) {
   RETURN_IF_ERROR(AddRoots(config.amd_roots, anchors.amd_roots));
   anchors.insecure_accept_emulated = config.insecure_accept_emulated;
   if (config.insecure_accept_emulated) {
-    log::Warning("--insecure-accept-emulated: keys will be released to emulated devices, which protect nothing from their host");
+    log::Warning(
+        "--insecure-accept-emulated: keys will be released to emulated devices, which protect nothing from their host");
   }
   return anchors;
 }
@@ -79,7 +81,8 @@ Status SayReady(const BrokerConfig& config, const HttpsServer& server) {
   RETURN_IF_ERROR(WriteFileAtomic(config.state + "/ready", line));
   if (config.ready_fd < 0) return Ok();
   const ssize_t written = ::write(config.ready_fd, line.data(), line.size());
-  if (written != static_cast<ssize_t>(line.size())) return ErrnoError("broker.state", "cannot write to", "--ready-fd " + std::to_string(config.ready_fd));
+  if (written != static_cast<ssize_t>(line.size()))
+    return ErrnoError("broker.state", "cannot write to", "--ready-fd " + std::to_string(config.ready_fd));
   ::close(config.ready_fd);
   return Ok();
 }
@@ -97,10 +100,12 @@ Status RunBroker(const BrokerConfig& config, const std::string& version) {
   RETURN_IF_ERROR(MakeDirs(config.state, 0700));
   ASSIGN_OR_RETURN(const Fd lock, LockState(config.state));
   ::unlink((config.state + "/ready").c_str());
-  ASSIGN_OR_RETURN(const StoreKeys keys, LoadMasterKey(config.master_key.empty() ? config.state + "/master.key" : config.master_key));
+  ASSIGN_OR_RETURN(const StoreKeys keys,
+                   LoadMasterKey(config.master_key.empty() ? config.state + "/master.key" : config.master_key));
   ASSIGN_OR_RETURN(const auto db, Database::Open(config.state + "/broker.db"));
   RETURN_IF_ERROR(CheckMasterKey(*db, keys));
-  ASSIGN_OR_RETURN(const crypto::PrivateKey token_key, LoadOrMakeKey(config.state + "/token.key", crypto::KeyType::kP256));
+  ASSIGN_OR_RETURN(const crypto::PrivateKey token_key,
+                   LoadOrMakeKey(config.state + "/token.key", crypto::KeyType::kP256));
   ASSIGN_OR_RETURN(const std::string admin, LoadOrMakeToken(config.state + "/admin-token"));
   ASSIGN_OR_RETURN(const std::string auditor, LoadOrMakeToken(config.state + "/auditor-token"));
   const Roles roles(admin, auditor);

@@ -18,8 +18,12 @@ constexpr char kPolicy[] = "/kbs/v0/ccgpu/release-policy/default/test/one";
 class VendorServer {
  public:
   explicit VendorServer(TestVendor& vendor) {
-    server_.Get("/v1/rim/(.*)", [&vendor](const httplib::Request& request, httplib::Response& response) { Answer(vendor.Fetch(request.path, "", ""), response); });
-    server_.Post("/ocsp", [&vendor](const httplib::Request& request, httplib::Response& response) { Answer(vendor.Fetch(request.path, request.body, ""), response); });
+    server_.Get("/v1/rim/(.*)", [&vendor](const httplib::Request& request, httplib::Response& response) {
+      Answer(vendor.Fetch(request.path, "", ""), response);
+    });
+    server_.Post("/ocsp", [&vendor](const httplib::Request& request, httplib::Response& response) {
+      Answer(vendor.Fetch(request.path, request.body, ""), response);
+    });
     port_ = server_.bind_to_any_port("127.0.0.1");
     thread_ = std::thread([this] { server_.listen_after_bind(); });
     while (!server_.is_running()) std::this_thread::yield();
@@ -52,17 +56,24 @@ class RcarTest : public testing::Test {
     Write("rim.pem", anchors.rim_roots[0].Pem());
     Write("amd.pem", anchors.amd_roots[0].Pem());
   }
-  void Write(const std::string& name, const std::string& text) { ASSERT_TRUE(WriteFileAtomic(File(name), text, 0600).ok()); }
+  void Write(const std::string& name, const std::string& text) {
+    ASSERT_TRUE(WriteFileAtomic(File(name), text, 0600).ok());
+  }
   std::string File(const std::string& name) const { return folder.path() + "/" + name; }
   std::vector<std::string> Flags(bool emulated = true) const {
-    std::vector<std::string> out = {"--device-root", File("device.pem"), "--rim-root", File("rim.pem"), "--amd-root", File("amd.pem"), "--rim-url",
-                                    services.Url("/v1/rim/"), "--ocsp-url", services.Url("/ocsp"), "--explain-denials"};
+    std::vector<std::string> out = {
+        "--device-root", File("device.pem"),    "--rim-root",       File("rim.pem"),
+        "--amd-root",    File("amd.pem"),       "--rim-url",        services.Url("/v1/rim/"),
+        "--ocsp-url",    services.Url("/ocsp"), "--explain-denials"};
     if (emulated) out.push_back("--insecure-accept-emulated");
     return out;
   }
   void PutSecret(const BrokerProcess& broker) {
-    const std::string policy = "apiVersion: ccgpu.dev/v1alpha1\nkind: KeyReleasePolicy\nmetadata:\n  name: test\nspec:\n  environment: [emulated]\n"
-                               "  sandbox:\n    hostData: [\"sha256:" + pod.host_data + "\"]\n  gpus:\n    min: 1\n";
+    const std::string policy =
+        "apiVersion: ccgpu.dev/v1alpha1\nkind: KeyReleasePolicy\nmetadata:\n  name: test\nspec:\n  environment: "
+        "[emulated]\n"
+        "  sandbox:\n    hostData: [\"sha256:" +
+        pod.host_data + "\"]\n  gpus:\n    min: 1\n";
     ASSERT_EQ(broker.Client()->Post(kPolicy, broker.Admin(), policy, "application/yaml")->status, 200);
     ASSERT_EQ(broker.Client()->Post(kResource, broker.Admin(), "the key", "application/octet-stream")->status, 200);
   }
@@ -73,7 +84,8 @@ class RcarTest : public testing::Test {
     auto challenge = client->Post("/kbs/v0/auth", kbs::AuthRequest().ToJson(), "application/json");
     const std::string cookie = challenge->get_header_value("Set-Cookie");
     const httplib::Headers session = {{"Cookie", cookie.substr(0, cookie.find(';'))}};
-    auto attested = client->Post("/kbs/v0/attest", session, pod.Answer(kbs::ParseChallenge(challenge->body)->nonce).ToJson(), "application/json");
+    auto attested = client->Post("/kbs/v0/attest", session,
+                                 pod.Answer(kbs::ParseChallenge(challenge->body)->nonce).ToJson(), "application/json");
     if (attested->status != 200) return CodeOf(attested->body);
     token = *kbs::ParseTokenResponse(attested->body);
     return FetchWithToken(broker);
@@ -111,7 +123,12 @@ TEST_F(RcarTest, FromChallengeToKeyAndOverARestart) {
 }
 
 TEST_F(RcarTest, EmulatedWithoutTheFlag) {
-  { BrokerProcess broker(folder.path(), Flags()); ASSERT_TRUE(broker.ready()); PutSecret(broker); EXPECT_EQ(Fetch(broker), "the key"); }
+  {
+    BrokerProcess broker(folder.path(), Flags());
+    ASSERT_TRUE(broker.ready());
+    PutSecret(broker);
+    EXPECT_EQ(Fetch(broker), "the key");
+  }
   BrokerProcess broker(folder.path(), Flags(false));
   ASSERT_TRUE(broker.ready());
   EXPECT_EQ(FetchWithToken(broker), "environment.emulated") << "the token of before";

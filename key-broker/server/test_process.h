@@ -20,7 +20,13 @@ class BrokerProcess {
   BrokerProcess(const std::string& state, std::vector<std::string> more) : state_(state) {
     int ready[2];
     EXPECT_EQ(::pipe(ready), 0);
-    std::vector<std::string> args = {std::string(CCGPU_BIN_DIR) + "/ccgpu-broker", "--state", state, "--listen", "127.0.0.1:0", "--ready-fd", std::to_string(ready[1])};
+    std::vector<std::string> args = {std::string(CCGPU_BIN_DIR) + "/ccgpu-broker",
+                                     "--state",
+                                     state,
+                                     "--listen",
+                                     "127.0.0.1:0",
+                                     "--ready-fd",
+                                     std::to_string(ready[1])};
     args.insert(args.end(), more.begin(), more.end());
     pid_ = ::fork();
     if (pid_ == 0) {

@@ -33,7 +33,9 @@ Result<crypto::Certificate> LoadOrMakeCa(const std::string& folder, const crypto
   const std::string path = folder + "/ca.crt";
   if (Exists(path)) {
     ASSIGN_OR_RETURN(crypto::Certificate ca, LoadCertificate(path));
-    if (!(ca.key() == key.public_key())) return Err("broker.tls-damaged", path, "does not fit ca.key; restore both, or remove the folder and give agents the new CA");
+    if (!(ca.key() == key.public_key()))
+      return Err("broker.tls-damaged", path,
+                 "does not fit ca.key; restore both, or remove the folder and give agents the new CA");
     return ca;
   }
   crypto::CertificateSpec spec;
@@ -68,7 +70,8 @@ Result<TlsIdentity> LoadOrMakeTls(const std::string& folder, const std::vector<s
   const std::string path = folder + "/server.crt";
   if (Exists(path)) {
     auto old = LoadCertificate(path);
-    bool fits = old.ok() && old->key() == out.key.public_key() && old->IsSignedBy(ca) && old->NotAfter() > now + kRenewBefore;
+    bool fits =
+        old.ok() && old->key() == out.key.public_key() && old->IsSignedBy(ca) && old->NotAfter() > now + kRenewBefore;
     for (const std::string& name : names) fits = fits && Covers(*old, name);
     if (fits) {
       out.chain = {*old, ca};
@@ -96,7 +99,8 @@ Result<TlsIdentity> LoadTls(const std::string& cert_file, const std::string& key
   ASSIGN_OR_RETURN(out.chain, crypto::Certificate::ListFromPem(pem));
   ASSIGN_OR_RETURN(const std::string key, ReadFile(key_file, 1u << 16));
   ASSIGN_OR_RETURN(out.key, crypto::PrivateKey::FromPem(key));
-  if (!(out.chain[0].key() == out.key.public_key())) return Err("broker.tls-damaged", key_file, "is not the key of the first certificate in " + cert_file);
+  if (!(out.chain[0].key() == out.key.public_key()))
+    return Err("broker.tls-damaged", key_file, "is not the key of the first certificate in " + cert_file);
   return out;
 }
 

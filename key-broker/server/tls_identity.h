@@ -1,5 +1,5 @@
-// The broker's TLS certificate. Agents pin its CA (through the measured initdata document), so the CA is made once and stays;
-// the server's certificate is made anew when its names or dates no longer fit.
+// The broker's TLS certificate. Agents pin its CA (through the measured initdata document), so the CA is made once and
+// stays; the server's certificate is made anew when its names or dates no longer fit.
 #pragma once
 
 #include <string>

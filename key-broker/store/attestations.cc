@@ -13,8 +13,10 @@ std::string Binding(const std::string& id, TimePoint expires) {
 }  // namespace
 
 Status Attestations::Put(const Attestation& attestation, TimePoint now) {
-  const std::string text =
-      Json{{"environment", attestation.environment}, {"key", attestation.key.ToJson()}, {"claims", attestation.claims_json}}.dump();
+  const std::string text = Json{{"environment", attestation.environment},
+                                {"key", attestation.key.ToJson()},
+                                {"claims", attestation.claims_json}}
+                               .dump();
   const Bytes nonce = random_.Take(crypto::kAeadNonceSize);
   const std::string binding = Binding(attestation.id, attestation.expires);
   const Bytes sealed = Concat({nonce, crypto::AeadSeal(keys_.attestations, nonce, AsBytes(binding), AsBytes(text))});
@@ -26,7 +28,8 @@ Status Attestations::Put(const Attestation& attestation, TimePoint now) {
   }
   {
     Database::Query query(db_, "INSERT INTO attestations (id, expires, sealed) VALUES (?, ?, ?)");
-    RETURN_IF_ERROR(query.Bind(attestation.id).Bind(attestation.expires.time_since_epoch().count()).BindBlob(sealed).Run());
+    RETURN_IF_ERROR(
+        query.Bind(attestation.id).Bind(attestation.expires.time_since_epoch().count()).BindBlob(sealed).Run());
   }
   return transaction.Commit();
 }
@@ -48,8 +51,8 @@ Result<std::optional<Attestation>> Attestations::Get(const std::string& id, Time
   const Error tampered = Err("store.tampered", "attestation " + id, "does not open with the master key; attest again");
   if (sealed.size() < crypto::kAeadNonceSize) return tampered;
   const ByteView view(sealed);
-  auto text = crypto::AeadOpen(keys_.attestations, view.first(crypto::kAeadNonceSize), AsBytes(Binding(id, out.expires)),
-                               view.subspan(crypto::kAeadNonceSize));
+  auto text = crypto::AeadOpen(keys_.attestations, view.first(crypto::kAeadNonceSize),
+                               AsBytes(Binding(id, out.expires)), view.subspan(crypto::kAeadNonceSize));
   if (!text.ok()) return tampered;
   ASSIGN_OR_RETURN(const Json record, ParseJson(AsText(*text), "attestation"));
   ASSIGN_OR_RETURN(out.environment, JsonString(record, "environment", "attestation"));

@@ -1,5 +1,5 @@
-// What accepted evidence said, kept as long as the token that was given for it. The token names the record; so tokens stay small,
-// and one that this broker does not know (of another broker, withdrawn, expired) opens nothing.
+// What accepted evidence said, kept as long as the token that was given for it. The token names the record; so tokens
+// stay small, and one that this broker does not know (of another broker, withdrawn, expired) opens nothing.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,7 @@
 namespace ccgpu::broker {
 
 struct Attestation {
-  std::string id;           // = the token's "jti" = the session's id
+  std::string id;  // = the token's "jti" = the session's id
   TimePoint expires{};
   std::string environment;  // hardware | emulated
   kbs::PublicJwk key;       // to which resources are encrypted

@@ -12,7 +12,8 @@ namespace {
 
 constexpr int64_t kSchema = 1;
 
-// The ledger's rows can be neither changed nor removed through SQL; the hash chain shows it when they are by other means.
+// The ledger's rows can be neither changed nor removed through SQL; the hash chain shows it when they are by other
+// means.
 constexpr char kTables[] = R"(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE objects (
@@ -39,8 +40,8 @@ Result<std::unique_ptr<Database>> Database::Open(const std::string& path) {
   if (rc != SQLITE_OK) return db->LastError("open").In(path);
   sqlite3_extended_result_codes(raw, 1);
   sqlite3_busy_timeout(raw, 5000);
-  for (const char* pragma : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", "PRAGMA foreign_keys = ON", "PRAGMA secure_delete = ON",
-                             "PRAGMA trusted_schema = OFF"}) {
+  for (const char* pragma : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", "PRAGMA foreign_keys = ON",
+                             "PRAGMA secure_delete = ON", "PRAGMA trusted_schema = OFF"}) {
     RETURN_IF_ERROR(db->Exec(pragma));
   }
   Transaction transaction(*db);
@@ -53,7 +54,8 @@ Result<std::unique_ptr<Database>> Database::Open(const std::string& path) {
   }
   if (version == 0) RETURN_IF_ERROR(db->Exec(kTables));
   else if (version != kSchema) {
-    return Err("store.unknown-schema", path, "has schema version " + std::to_string(version) + "; this program knows version 1");
+    return Err("store.unknown-schema", path,
+               "has schema version " + std::to_string(version) + "; this program knows version 1");
   }
   RETURN_IF_ERROR(transaction.Commit());
   return db;
@@ -77,7 +79,8 @@ int64_t Database::Changes() const { return sqlite3_changes64(db_); }
 
 Status Database::Sync() {
   std::lock_guard lock(mutex_);
-  if (sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr) != SQLITE_OK) return LastError("checkpoint");
+  if (sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr) != SQLITE_OK)
+    return LastError("checkpoint");
   return Ok();
 }
 
@@ -140,7 +143,9 @@ Status Database::Query::Run() {
 int64_t Database::Query::Int(int column) const { return sqlite3_column_int64(statement_, column); }
 std::string Database::Query::Text(int column) const {
   const auto* text = sqlite3_column_text(statement_, column);
-  return text ? std::string(reinterpret_cast<const char*>(text), static_cast<size_t>(sqlite3_column_bytes(statement_, column))) : "";
+  return text ? std::string(reinterpret_cast<const char*>(text),
+                            static_cast<size_t>(sqlite3_column_bytes(statement_, column)))
+              : "";
 }
 Bytes Database::Query::Blob(int column) const {
   const auto* data = static_cast<const uint8_t*>(sqlite3_column_blob(statement_, column));
@@ -156,7 +161,8 @@ Result<std::optional<Bytes>> Database::Meta(std::string_view key) {
 }
 
 Status Database::SetMeta(std::string_view key, ByteView value) {
-  Query query(*this, "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value");
+  Query query(*this,
+              "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value");
   return query.Bind(key).BindBlob(value).Run();
 }
 

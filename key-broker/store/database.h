@@ -21,8 +21,8 @@ class Database {
   ~Database();
   Database(const Database&) = delete;
 
-  // Holds the database's mutex from construction to destruction, and rolls back unless Commit was called. May nest: then only
-  // the outermost one begins and commits.
+  // Holds the database's mutex from construction to destruction, and rolls back unless Commit was called. May nest:
+  // then only the outermost one begins and commits.
   class Transaction {
    public:
     explicit Transaction(Database& db);

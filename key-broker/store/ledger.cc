@@ -13,14 +13,22 @@ constexpr size_t kHashSize = 32;
 Bytes Chain(ByteView previous, std::string_view entry) { return crypto::Sha256(Concat({previous, AsBytes(entry)})); }
 
 Error Broken(int64_t sequence, std::string text) {
-  return Err("ledger.broken", "ledger entry " + std::to_string(sequence), std::move(text) + "; keep this file as evidence and look who wrote to it");
+  return Err("ledger.broken", "ledger entry " + std::to_string(sequence),
+             std::move(text) + "; keep this file as evidence and look who wrote to it");
 }
 
 std::string EntryText(int64_t sequence, const LedgerEntry& entry, TimePoint now) {
   auto details = ParseJson(entry.details_json, "details");
-  const Json json = {{"seq", sequence},         {"time", FormatTime(now)},     {"kind", entry.kind},   {"allowed", entry.allowed},
-                     {"code", entry.code},      {"session", entry.session},    {"resource", entry.resource}, {"actor", entry.actor},
-                     {"environment", entry.environment}, {"details", details.ok() ? std::move(*details) : Json::object()}};
+  const Json json = {{"seq", sequence},
+                     {"time", FormatTime(now)},
+                     {"kind", entry.kind},
+                     {"allowed", entry.allowed},
+                     {"code", entry.code},
+                     {"session", entry.session},
+                     {"resource", entry.resource},
+                     {"actor", entry.actor},
+                     {"environment", entry.environment},
+                     {"details", details.ok() ? std::move(*details) : Json::object()}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -68,7 +76,8 @@ Result<int64_t> Ledger::Verify() {
       if (!row) break;
       if (query.Int(0) != count + 1) return Broken(count + 1, "is missing");
       Bytes hash = Chain(previous, query.Text(1));
-      if (hash != query.Blob(2)) return Broken(count + 1, "does not have the hash that its content and the entry before it give");
+      if (hash != query.Blob(2))
+        return Broken(count + 1, "does not have the hash that its content and the entry before it give");
       previous = std::move(hash);
       ++count;
     }
@@ -76,7 +85,8 @@ Result<int64_t> Ledger::Verify() {
   ASSIGN_OR_RETURN(const auto head, db_.Meta("ledger-head"));
   if (count == 0 && !head) return count;
   if (!head || !EqualConstantTime(*head, HeadMac(count, previous))) {
-    return Broken(count, "is not the newest that this broker wrote: entries were cut off, or rewritten without the master key");
+    return Broken(
+        count, "is not the newest that this broker wrote: entries were cut off, or rewritten without the master key");
   }
   return count;
 }
@@ -101,7 +111,8 @@ Result<std::string> Ledger::ListJson(int64_t after, int64_t limit) {
     if (!entry.ends_with('}')) return Broken(after, "is not JSON");
     entry.pop_back();
     const Bytes hash = query.Blob(1);
-    out += (out.size() > 1 ? "," : "") + entry + R"(,"prev":")" + HexEncode(previous) + R"(","hash":")" + HexEncode(hash) + "\"}";
+    out += (out.size() > 1 ? "," : "") + entry + R"(,"prev":")" + HexEncode(previous) + R"(","hash":")" +
+           HexEncode(hash) + "\"}";
     previous = hash;
   }
 }

@@ -1,5 +1,6 @@
-// The record of decisions: append-only, each entry's hash covers the one before it, and the newest hash is authenticated with
-// a key out of the master key. So nobody without that key can change, insert, remove or cut off entries unseen.
+// The record of decisions: append-only, each entry's hash covers the one before it, and the newest hash is
+// authenticated with a key out of the master key. So nobody without that key can change, insert, remove or cut off
+// entries unseen.
 #pragma once
 
 #include <string>
@@ -12,13 +13,13 @@
 namespace ccgpu::broker {
 
 struct LedgerEntry {
-  std::string kind;         // "attest", "release", "admin"
+  std::string kind;  // "attest", "release", "admin"
   bool allowed = false;
-  std::string code;         // why not; empty when allowed
-  std::string session;      // the attestation's id
-  std::string resource;     // "repository/type/tag"
-  std::string actor;        // "agent", "admin", "auditor"
-  std::string environment;  // "hardware" or "emulated"; empty when unknown
+  std::string code;                 // why not; empty when allowed
+  std::string session;              // the attestation's id
+  std::string resource;             // "repository/type/tag"
+  std::string actor;                // "agent", "admin", "auditor"
+  std::string environment;          // "hardware" or "emulated"; empty when unknown
   std::string details_json = "{}";  // checks, reasons: the whole explanation
 };
 

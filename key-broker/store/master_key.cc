@@ -24,7 +24,9 @@ StoreKeys::~StoreKeys() {
 
 StoreKeys DeriveStoreKeys(ByteView master_key) {
   const Bytes secret = crypto::HkdfExtract(crypto::Hash::kSha256, AsBytes("ccgpu-broker"), master_key);
-  auto derive = [&](std::string_view purpose) { return crypto::HkdfExpand(crypto::Hash::kSha256, secret, AsBytes(purpose), crypto::kAeadKeySize); };
+  auto derive = [&](std::string_view purpose) {
+    return crypto::HkdfExpand(crypto::Hash::kSha256, secret, AsBytes(purpose), crypto::kAeadKeySize);
+  };
   StoreKeys keys;
   keys.wrap = derive("object keys 1");
   keys.attestations = derive("attestations 1");
@@ -34,7 +36,7 @@ StoreKeys DeriveStoreKeys(ByteView master_key) {
 
 Result<StoreKeys> LoadMasterKey(const std::string& path) {
   ASSIGN_OR_RETURN(std::string text, ReadFile(path, 4096));
-  struct stat info{};
+  struct stat info {};
   if (::stat(path.c_str(), &info) == 0 && (info.st_mode & 077) != 0) {
     return Err("store.bad-master-key", path, "may be read by others; chmod 600 it");
   }
@@ -59,7 +61,8 @@ Status CheckMasterKey(Database& db, const StoreKeys& keys) {
     return transaction.Commit();
   }
   if (!EqualConstantTime(*known, check)) {
-    return Err("store.wrong-master-key", "master key", "is not the key that this database was made with; nothing in it can be read with it");
+    return Err("store.wrong-master-key", "master key",
+               "is not the key that this database was made with; nothing in it can be read with it");
   }
   return Ok();
 }

@@ -7,7 +7,12 @@ namespace {
 
 Bytes Binding(std::string_view what, ObjectKind kind, std::string_view path, int64_t version) {
   Writer out;
-  out.Text("ccgpu-object/1 ").Text(what).U8(0).U8(static_cast<uint8_t>(kind)).U64(static_cast<uint64_t>(version)).Text(path);
+  out.Text("ccgpu-object/1 ")
+      .Text(what)
+      .U8(0)
+      .U8(static_cast<uint8_t>(kind))
+      .U64(static_cast<uint64_t>(version))
+      .Text(path);
   return std::move(out).Finish();
 }
 
@@ -18,12 +23,15 @@ Bytes Seal(ByteView key, ByteView binding, ByteView content, crypto::Random& ran
 }
 
 Result<Bytes> Open(ByteView key, ByteView binding, ByteView sealed) {
-  if (sealed.size() < crypto::kAeadNonceSize) return Err("crypto.truncated", "sealed object", "is shorter than its nonce");
+  if (sealed.size() < crypto::kAeadNonceSize)
+    return Err("crypto.truncated", "sealed object", "is shorter than its nonce");
   return crypto::AeadOpen(key, sealed.first(crypto::kAeadNonceSize), binding, sealed.subspan(crypto::kAeadNonceSize));
 }
 
 Error Tampered(const std::string& path) {
-  return Err("store.tampered", path, "does not open with the master key: the database was changed by other means than this broker; restore it from a backup");
+  return Err("store.tampered", path,
+             "does not open with the master key: the database was changed by other means than this broker; restore it "
+             "from a backup");
 }
 
 Result<int64_t> NextVersion(Database& db) {
@@ -46,11 +54,17 @@ Result<int64_t> ObjectStore::Put(ObjectKind kind, const std::string& path, ByteV
   const Bytes sealed = Seal(key, Binding("content", kind, path, version), content, random_);
   Wipe(key);
   {
-    Database::Query query(db_,
-                          "INSERT INTO objects (kind, path, version, updated, size, wrapped_key, sealed) VALUES (?, ?, ?, ?, ?, ?, ?) "
-                          "ON CONFLICT (kind, path) DO UPDATE SET version = excluded.version, updated = excluded.updated, size = excluded.size, "
-                          "wrapped_key = excluded.wrapped_key, sealed = excluded.sealed");
-    query.Bind(static_cast<int64_t>(kind)).Bind(path).Bind(version).Bind(now.time_since_epoch().count()).Bind(static_cast<int64_t>(content.size()));
+    Database::Query query(
+        db_,
+        "INSERT INTO objects (kind, path, version, updated, size, wrapped_key, sealed) VALUES (?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (kind, path) DO UPDATE SET version = excluded.version, updated = excluded.updated, size = "
+        "excluded.size, "
+        "wrapped_key = excluded.wrapped_key, sealed = excluded.sealed");
+    query.Bind(static_cast<int64_t>(kind))
+        .Bind(path)
+        .Bind(version)
+        .Bind(now.time_since_epoch().count())
+        .Bind(static_cast<int64_t>(content.size()));
     RETURN_IF_ERROR(query.BindBlob(wrapped).BindBlob(sealed).Run());
   }
   RETURN_IF_ERROR(transaction.Commit());
@@ -88,14 +102,16 @@ Result<bool> ObjectStore::Delete(ObjectKind kind, const std::string& path) {
 Result<std::vector<ObjectInfo>> ObjectStore::ListResources() {
   Database::Transaction transaction(db_);
   RETURN_IF_ERROR(transaction.status());
-  Database::Query query(db_,
-                        "SELECT path, version, size, updated, EXISTS (SELECT 1 FROM objects p WHERE p.kind = 2 AND p.path = o.path) "
-                        "FROM objects o WHERE kind = 1 ORDER BY path");
+  Database::Query query(
+      db_,
+      "SELECT path, version, size, updated, EXISTS (SELECT 1 FROM objects p WHERE p.kind = 2 AND p.path = o.path) "
+      "FROM objects o WHERE kind = 1 ORDER BY path");
   std::vector<ObjectInfo> out;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, query.Step());
     if (!row) return out;
-    out.push_back({query.Text(0), query.Int(1), query.Int(2), TimePoint(std::chrono::seconds(query.Int(3))), query.Int(4) != 0});
+    out.push_back(
+        {query.Text(0), query.Int(1), query.Int(2), TimePoint(std::chrono::seconds(query.Int(3))), query.Int(4) != 0});
   }
 }
 

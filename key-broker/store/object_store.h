@@ -1,7 +1,8 @@
 // Resources and their release policies, each sealed under a key of its own that the master key wraps.
 //
-// What is bound into each seal: kind, path and version; so a row copied to another place, or an old key beside a new content,
-// does not open. A whole older row put back by someone who can write the file is not noticed here (docs/formats/kbs.md).
+// What is bound into each seal: kind, path and version; so a row copied to another place, or an old key beside a new
+// content, does not open. A whole older row put back by someone who can write the file is not noticed here
+// (docs/formats/kbs.md).
 #pragma once
 
 #include <optional>

@@ -19,7 +19,8 @@ void Sql(const std::string& path, const std::string& sql) {
   sqlite3* db = nullptr;
   ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
   char* message = nullptr;
-  EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, &message), SQLITE_OK) << sql << ": " << (message ? message : "");
+  EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, &message), SQLITE_OK)
+      << sql << ": " << (message ? message : "");
   sqlite3_close(db);
 }
 
@@ -62,7 +63,7 @@ TEST_F(StoreTest, NothingReadableLiesInTheFiles) {
     auto content = ReadFile(File() + suffix);
     ASSERT_TRUE(content.ok());
     EXPECT_EQ(content->find(secret), std::string::npos) << suffix;
-    struct stat info{};
+    struct stat info {};
     ASSERT_EQ(::stat((File() + suffix).c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 077, 0u) << suffix;
   }
@@ -84,15 +85,19 @@ TEST_F(StoreTest, WrongMasterKeyOpensNothing) {
 TEST_F(StoreTest, RowsCannotBeMovedOrMixed) {
   {
     TestStore store(File());
-    for (const char* path : {"a/b/c", "a/b/d"}) ASSERT_TRUE(store.objects->Put(ObjectKind::kResource, path, AsBytes(path), kNow).ok());
+    for (const char* path : {"a/b/c", "a/b/d"})
+      ASSERT_TRUE(store.objects->Put(ObjectKind::kResource, path, AsBytes(path), kNow).ok());
     ASSERT_TRUE(store.objects->Put(ObjectKind::kReleasePolicy, "a/b/c", AsBytes("policy"), kNow).ok());
   }
   const std::string keep = folder.path() + "/keep.db";
   const char* attacks[] = {
       "UPDATE objects SET sealed = (SELECT sealed FROM objects WHERE path = 'a/b/d') WHERE path = 'a/b/c' AND kind = 1",
-      "UPDATE objects SET wrapped_key = (SELECT wrapped_key FROM objects WHERE path = 'a/b/d') WHERE path = 'a/b/c' AND kind = 1",
-      "UPDATE objects SET (wrapped_key, sealed, version) = (SELECT wrapped_key, sealed, version FROM objects WHERE path = 'a/b/d') WHERE path = 'a/b/c' AND kind = 1",
-      "UPDATE objects SET (wrapped_key, sealed, version) = (SELECT wrapped_key, sealed, version FROM objects WHERE kind = 2) WHERE path = 'a/b/c' AND kind = 1",
+      "UPDATE objects SET wrapped_key = (SELECT wrapped_key FROM objects WHERE path = 'a/b/d') WHERE path = 'a/b/c' "
+      "AND kind = 1",
+      "UPDATE objects SET (wrapped_key, sealed, version) = (SELECT wrapped_key, sealed, version FROM objects WHERE "
+      "path = 'a/b/d') WHERE path = 'a/b/c' AND kind = 1",
+      "UPDATE objects SET (wrapped_key, sealed, version) = (SELECT wrapped_key, sealed, version FROM objects WHERE "
+      "kind = 2) WHERE path = 'a/b/c' AND kind = 1",
       "UPDATE objects SET version = version + 1 WHERE path = 'a/b/c' AND kind = 1",
       "UPDATE objects SET sealed = x'00' WHERE path = 'a/b/c' AND kind = 1",
       "UPDATE objects SET wrapped_key = x'' WHERE path = 'a/b/c' AND kind = 1"};
@@ -165,7 +170,8 @@ class LedgerTest : public StoreTest {
   void SetUp() override {
     TestStore store(File());
     for (int i = 1; i <= 5; ++i) {
-      LedgerEntry entry{"release", i % 2 == 0, "code-" + std::to_string(i), "s", "a/b/c", "agent", "emulated", R"({"n":)" + std::to_string(i) + "}"};
+      LedgerEntry entry{"release", i % 2 == 0, "code-" + std::to_string(i),         "s", "a/b/c",
+                        "agent",   "emulated", R"({"n":)" + std::to_string(i) + "}"};
       ASSERT_EQ(*store.ledger->Append(entry, kNow), i);
     }
     ASSERT_EQ(*store.ledger->Verify(), 5);
@@ -197,14 +203,16 @@ TEST_F(LedgerTest, SqlCannotChangeIt) {
   TestStore store(File());
   sqlite3* db = nullptr;
   ASSERT_EQ(sqlite3_open(File().c_str(), &db), SQLITE_OK);
-  EXPECT_NE(sqlite3_exec(db, "UPDATE ledger SET entry = '{}' WHERE sequence = 3", nullptr, nullptr, nullptr), SQLITE_OK);
+  EXPECT_NE(sqlite3_exec(db, "UPDATE ledger SET entry = '{}' WHERE sequence = 3", nullptr, nullptr, nullptr),
+            SQLITE_OK);
   EXPECT_NE(sqlite3_exec(db, "DELETE FROM ledger", nullptr, nullptr, nullptr), SQLITE_OK);
   sqlite3_close(db);
 }
 
 TEST_F(LedgerTest, ChangesAreSeen) {
   EXPECT_EQ(Code(), "whole");
-  Sql(File(), "DROP TRIGGER ledger_stays; UPDATE ledger SET entry = replace(entry, 'code-3', 'code-9') WHERE sequence = 3");
+  Sql(File(),
+      "DROP TRIGGER ledger_stays; UPDATE ledger SET entry = replace(entry, 'code-3', 'code-9') WHERE sequence = 3");
   EXPECT_EQ(Code(), "ledger.broken ledger entry 3");
 }
 
@@ -238,7 +246,8 @@ TEST_F(StoreTest, Attestations) {
   const kbs::PublicJwk key{"EC", "P-256", std::string(kbs::kEcdhEsA256Kw), "AQ", "Ag", "", ""};
   {
     TestStore store(File());
-    ASSERT_TRUE(store.attestations->Put({"s1", kNow + std::chrono::seconds(60), "emulated", key, R"({"a":1})"}, kNow).ok());
+    ASSERT_TRUE(
+        store.attestations->Put({"s1", kNow + std::chrono::seconds(60), "emulated", key, R"({"a":1})"}, kNow).ok());
     auto got = store.attestations->Get("s1", kNow);
     ASSERT_TRUE(got.ok() && got->has_value());
     EXPECT_EQ((*got)->claims_json, R"({"a":1})");

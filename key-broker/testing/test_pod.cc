@@ -13,7 +13,10 @@ using crypto::CertificateSpec;
 TestPod::TestPod(size_t gpu_count) {
   for (size_t i = 0; i < gpu_count; ++i) {
     const auto serial = static_cast<uint8_t>(i + 1);
-    gpus.emplace_back(verify::SpecEdits{{"device1", [serial](CertificateSpec& s) { s.serial = {0x41, 1, 2, 3, 4, 5, 6, 7, serial}; }}}, i == 0 ? "" : "board" + std::to_string(i));
+    gpus.emplace_back(
+        verify::SpecEdits{
+            {"device1", [serial](CertificateSpec& s) { s.serial = {0x41, 1, 2, 3, 4, 5, 6, 7, serial}; }}},
+        i == 0 ? "" : "board" + std::to_string(i));
     gpus.back().report.responder_nonce = Bytes(32, serial);
   }
   kbs::InitData init;
@@ -69,18 +72,18 @@ Result<std::string> TestVendor::Fetch(const std::string& url, const std::string&
       const auto& chain = device ? gpu.device : gpu.rim;
       const auto& signer = device ? gpu.ocsp : gpu.rim_ocsp;
       bool known = false;
-      auto answer = evidence::MakeOcspResponse(
-          AsBytes(body),
-          [&](ByteView serial) {
-            evidence::OcspAnswer out;
-            for (size_t i = 0; i < chain.size(); ++i) {
-              if (!Equal(chain[i].certificate.SerialNumber(), serial)) continue;
-              known = true;
-              if (revoked_level == (device ? "device" : "rim") + std::to_string(i)) out = {evidence::CertStatus::kRevoked, 1, now};
-            }
-            return out;
-          },
-          {signer.certificate, signer.key, now, now + std::chrono::hours(1)});
+      auto answer = evidence::MakeOcspResponse(AsBytes(body),
+                                               [&](ByteView serial) {
+                                                 evidence::OcspAnswer out;
+                                                 for (size_t i = 0; i < chain.size(); ++i) {
+                                                   if (!Equal(chain[i].certificate.SerialNumber(), serial)) continue;
+                                                   known = true;
+                                                   if (revoked_level == (device ? "device" : "rim") + std::to_string(i))
+                                                     out = {evidence::CertStatus::kRevoked, 1, now};
+                                                 }
+                                                 return out;
+                                               },
+                                               {signer.certificate, signer.key, now, now + std::chrono::hours(1)});
       if (!answer.ok()) return answer.error();
       if (known) return ToText(*answer);
     }

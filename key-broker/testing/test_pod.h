@@ -35,7 +35,7 @@ class TestVendor final : public Fetcher {
 
   std::atomic<bool> down{false};
   std::atomic<int> fetches{0};
-  std::string revoked_level;  // "device1": answered as revoked
+  std::string revoked_level;         // "device1": answered as revoked
   TimePoint now = verify::kTestNow;  // of the OCSP answers
 
  private:

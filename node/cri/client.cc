@@ -50,8 +50,8 @@ struct CriClient::Stubs {
 
 namespace {
 
-constexpr seconds kQuick{10};   // questions
-constexpr seconds kLong{240};   // kubelet's two minutes, and as much again for attestation on a slow machine
+constexpr seconds kQuick{10};  // questions
+constexpr seconds kLong{240};  // kubelet's two minutes, and as much again for attestation on a slow machine
 
 Status ToStatus(const char* call, const grpc::Status& status) {
   if (status.ok()) return Ok();
@@ -211,7 +211,8 @@ Result<std::vector<Container>> CriClient::ListContainers(const std::string& sand
   return std::vector<Container>(response.containers().begin(), response.containers().end());
 }
 
-Result<ExecSyncResponse> CriClient::Exec(const std::string& container, const std::vector<std::string>& command, seconds timeout) {
+Result<ExecSyncResponse> CriClient::Exec(const std::string& container, const std::vector<std::string>& command,
+                                         seconds timeout) {
   GatedCall call(nullptr, (timeout.count() == 0 ? seconds(3600) : timeout) + kQuick);
   ExecSyncRequest request;
   request.set_container_id(container);
@@ -236,7 +237,8 @@ Result<ImageStatusResponse> CriClient::ImageStatus(const std::string& reference)
   request.set_verbose(true);
   ImageStatusResponse response;
   RETURN_IF_ERROR(ToStatus("ImageStatus", stubs_->images->ImageStatus(&call.context, request, &response)));
-  if (!response.has_image()) return Err("cri.not-found", reference, "is not on this node; import it with ccgpu up --image FILE");
+  if (!response.has_image())
+    return Err("cri.not-found", reference, "is not on this node; import it with ccgpu up --image FILE");
   return response;
 }
 

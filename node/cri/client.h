@@ -1,7 +1,8 @@
 // A client of a container runtime's CRI socket (runtime.v1).
 //
-// Errors: what a ccgpu program behind the runtime (shim, guestd) refused comes back as that program's own Error, code and
-// subject included (see refusal.h); everything else is "cri.call-failed" or "cri.not-found" with the runtime's words.
+// Errors: what a ccgpu program behind the runtime (shim, guestd) refused comes back as that program's own Error, code
+// and subject included (see refusal.h); everything else is "cri.call-failed" or "cri.not-found" with the runtime's
+// words.
 #pragma once
 
 #include <chrono>
@@ -46,11 +47,13 @@ class CriClient {
   explicit CriClient(const std::string& socket);
   ~CriClient();
 
-  // Ok when the runtime can start pods; else "cri.not-ready" says which condition is missing. `need_network` asks for CNI too.
+  // Ok when the runtime can start pods; else "cri.not-ready" says which condition is missing. `need_network` asks for
+  // CNI too.
   Status Ready(bool need_network = true);
 
   // Long calls take a gate (may be null) that ends them early.
-  Result<std::string> RunSandbox(const runtime::v1::PodSandboxConfig& config, const std::string& handler, CallGate* gate);
+  Result<std::string> RunSandbox(const runtime::v1::PodSandboxConfig& config, const std::string& handler,
+                                 CallGate* gate);
   Result<std::string> CreateContainer(const std::string& sandbox, const runtime::v1::ContainerConfig& config,
                                       const runtime::v1::PodSandboxConfig& sandbox_config, CallGate* gate);
   Status StartContainer(const std::string& id, CallGate* gate);

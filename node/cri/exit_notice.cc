@@ -53,7 +53,8 @@ void ExitNotice::Run() {
     grpc::ChannelArguments args;
     args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     args.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
-    auto stub = events::Events::NewStub(grpc::CreateCustomChannel("unix:" + socket_, grpc::InsecureChannelCredentials(), args));
+    auto stub =
+        events::Events::NewStub(grpc::CreateCustomChannel("unix:" + socket_, grpc::InsecureChannelCredentials(), args));
     grpc::ClientContext context;
     {
       std::lock_guard lock(mutex_);

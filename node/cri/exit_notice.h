@@ -1,6 +1,6 @@
-// Tells at once that some task of the runtime ended, from containerd's event stream. CRI 1.6 has no events, so the status itself
-// is still asked by ContainerStatus; this only makes the question come at the right moment. When the stream is not there, waiters
-// fall back to their own timeouts.
+// Tells at once that some task of the runtime ended, from containerd's event stream. CRI 1.6 has no events, so the
+// status itself is still asked by ContainerStatus; this only makes the question come at the right moment. When the
+// stream is not there, waiters fall back to their own timeouts.
 #pragma once
 
 #include <chrono>

@@ -22,9 +22,13 @@ bool IsCode(std::string_view text) {
 }
 
 // What containerd 1.6 to 2.x and ttrpc put in front of a shim's words.
-constexpr std::array<std::string_view, 7> kWrappers = {
-    "failed to create containerd task: ", "failed to create shim task: ", "failed to start containerd task: ",
-    "failed to start sandbox container task: ", "failed to start shim: ", "failed to exec in container: ", "rpc error: code = "};
+constexpr std::array<std::string_view, 7> kWrappers = {"failed to create containerd task: ",
+                                                       "failed to create shim task: ",
+                                                       "failed to start containerd task: ",
+                                                       "failed to start sandbox container task: ",
+                                                       "failed to start shim: ",
+                                                       "failed to exec in container: ",
+                                                       "rpc error: code = "};
 
 std::string_view Unwrap(std::string_view text) {
   for (bool again = true; again;) {
@@ -35,8 +39,9 @@ std::string_view Unwrap(std::string_view text) {
       text.remove_prefix(at + wrapper.size());
       again = true;
     }
-    for (std::string_view wrapper : {"failed to create containerd container ", "failed to start sandbox container task \"",
-                                     "failed to start containerd task \"", "failed to start exec \""}) {
+    for (std::string_view wrapper :
+         {"failed to create containerd container ", "failed to start sandbox container task \"",
+          "failed to start containerd task \"", "failed to start exec \""}) {
       if (!text.starts_with(wrapper)) continue;
       const size_t end = text.find(": ", wrapper.size());
       if (end == std::string_view::npos) continue;
@@ -54,7 +59,8 @@ std::string_view Unwrap(std::string_view text) {
 }  // namespace
 
 std::optional<Error> FindReason(std::string_view message) {
-  for (size_t close = message.rfind(']'); close != std::string_view::npos && close > 0; close = message.rfind(']', close - 1)) {
+  for (size_t close = message.rfind(']'); close != std::string_view::npos && close > 0;
+       close = message.rfind(']', close - 1)) {
     const size_t open = message.rfind('[', close);
     if (open == std::string_view::npos) break;
     const std::string_view code = message.substr(open + 1, close - open - 1);
@@ -67,7 +73,8 @@ std::optional<Error> FindReason(std::string_view message) {
       text.remove_prefix(colon + 2);
       // "file:line:column: path: text" has its subject in two pieces.
       const size_t next = text.find(": ");
-      if (next != std::string_view::npos && subject.find(':') != std::string::npos && text.substr(0, next).find(' ') == std::string_view::npos) {
+      if (next != std::string_view::npos && subject.find(':') != std::string::npos &&
+          text.substr(0, next).find(' ') == std::string_view::npos) {
         subject += ": " + std::string(text.substr(0, next));
         text.remove_prefix(next + 2);
       }
@@ -80,8 +87,9 @@ std::optional<Error> FindReason(std::string_view message) {
 bool IsRefusal(std::string_view code) {
   if (code == "broker.refused") return true;
   // Areas that decide. Others (shim, platform, runc, cri, file, ...) report that something broke.
-  for (std::string_view area : {"policy.", "gpu.", "attest.", "initdata.", "kbs.", "release.", "session.", "token.", "evidence.", "composite.",
-                                "environment.", "collateral.", "spdm.", "snp.", "rim.", "ocsp.", "crl.", "chain."}) {
+  for (std::string_view area :
+       {"policy.", "gpu.", "attest.", "initdata.", "kbs.", "release.", "session.", "token.", "evidence.", "composite.",
+        "environment.", "collateral.", "spdm.", "snp.", "rim.", "ocsp.", "crl.", "chain."}) {
     if (code.starts_with(area)) return true;
   }
   return false;

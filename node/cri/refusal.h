@@ -9,7 +9,8 @@
 
 namespace ccgpu::node {
 
-// The last "[area.reason]" in the message with the subject and text before it; what containerd put around it is left out.
+// The last "[area.reason]" in the message with the subject and text before it; what containerd put around it is left
+// out.
 std::optional<Error> FindReason(std::string_view message);
 
 // Whether a code says "refused" (a policy, attestation or admission decision) and not "could not".

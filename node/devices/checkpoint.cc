@@ -74,7 +74,8 @@ Result<Checkpoint> ReadCheckpoint(std::string_view text, const std::string& path
     entry.alloc_response.assign(bytes.begin(), bytes.end());
     ASSIGN_OR_RETURN(const Json ids, JsonObject(item, "DeviceIDs", path));
     for (const auto& [numa, list] : ids.items()) {
-      if (numa.empty() || numa.size() > 4 || numa.find_first_not_of("-0123456789") != std::string::npos || numa == "-") {
+      if (numa.empty() || numa.size() > 4 || numa.find_first_not_of("-0123456789") != std::string::npos ||
+          numa == "-") {
         return Bad(path, "\"" + numa + "\" is not a NUMA node");
       }
       ASSIGN_OR_RETURN(entry.ids_by_numa[std::stoi(numa)], StringList(list, path));

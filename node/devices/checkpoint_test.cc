@@ -9,7 +9,8 @@ namespace {
 
 Checkpoint Example() {
   Checkpoint out;
-  out.entries = {{"uid-1", "app", "ccgpu.dev/cc-gpu", {{-1, {"GPU-a"}}, {1, {"GPU-b", "GPU-c"}}}, std::string("\x00\xff", 2)}};
+  out.entries = {
+      {"uid-1", "app", "ccgpu.dev/cc-gpu", {{-1, {"GPU-a"}}, {1, {"GPU-b", "GPU-c"}}}, std::string("\x00\xff", 2)}};
   out.registered = {{"ccgpu.dev/cc-gpu", {"GPU-a", "GPU-b", "GPU-c"}}, {"empty/x", {}}};
   return out;
 }
@@ -40,7 +41,8 @@ TEST(CheckpointFile, AnyDamageIsAnError) {
     bad[i] = bad[i] == 'x' ? 'y' : 'x';
     EXPECT_FALSE(ReadCheckpoint(bad, "c").ok()) << "a change at " << i << " went unnoticed: " << bad;
   }
-  for (const std::string& text : {std::string(), std::string("{}"), good.substr(0, good.size() / 2), std::string("[]"), std::string(R"({"Data":{},"Checksum":-1})")}) {
+  for (const std::string& text : {std::string(), std::string("{}"), good.substr(0, good.size() / 2), std::string("[]"),
+                                  std::string(R"({"Data":{},"Checksum":-1})")}) {
     auto read = ReadCheckpoint(text, "c");
     ASSERT_FALSE(read.ok());
     EXPECT_EQ(read.error().code, "node.bad-checkpoint");

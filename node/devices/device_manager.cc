@@ -20,7 +20,8 @@ Result<std::unique_ptr<DeviceManager>> DeviceManager::Open(const std::string& ch
   ASSIGN_OR_RETURN(const std::string text, ReadFile(checkpoint_path));
   ASSIGN_OR_RETURN(Checkpoint checkpoint, ReadCheckpoint(text, checkpoint_path));
   manager->entries_ = std::move(checkpoint.entries);
-  // Known but without a plugin: shown with capacity 0 until the plugin comes back, and refused as unhealthy, not as unknown.
+  // Known but without a plugin: shown with capacity 0 until the plugin comes back, and refused as unhealthy, not as
+  // unknown.
   for (const auto& [resource, ids] : checkpoint.registered) manager->resources_[resource];
   return manager;
 }
@@ -54,10 +55,11 @@ Status DeviceManager::SaveLocked() {
 }
 
 Status DeviceManager::Register(const std::string& version, const std::string& resource, const std::string& socket) {
-  if (version != "v1beta1") return Err("node.bad-registration", socket, "speaks \"" + version + "\"; this node speaks v1beta1");
+  if (version != "v1beta1")
+    return Err("node.bad-registration", socket, "speaks \"" + version + "\"; this node speaks v1beta1");
   const auto slash = resource.find('/');
-  if (slash == std::string::npos || slash == 0 || slash + 1 == resource.size() || resource.find("kubernetes.io/") != std::string::npos ||
-      resource.starts_with("requests.")) {
+  if (slash == std::string::npos || slash == 0 || slash + 1 == resource.size() ||
+      resource.find("kubernetes.io/") != std::string::npos || resource.starts_with("requests.")) {
     return Err("node.bad-registration", socket, "\"" + resource + "\" is not an extended resource name");
   }
   ASSIGN_OR_RETURN(auto endpoint, Endpoint::Connect(resource, socket));
@@ -82,9 +84,11 @@ Status DeviceManager::Register(const std::string& version, const std::string& re
     } else {
       instance->live = false;
       for (auto& device : instance->devices) device.healthy = false;
-      log::Warning("a device plugin is gone; its devices are unhealthy until it registers again", {{"resource", resource}});
+      log::Warning("a device plugin is gone; its devices are unhealthy until it registers again",
+                   {{"resource", resource}});
     }
-    if (auto saved = SaveLocked(); !saved.ok()) log::Error("cannot save the checkpoint", {{"why", saved.error().ToString()}});
+    if (auto saved = SaveLocked(); !saved.ok())
+      log::Error("cannot save the checkpoint", {{"why", saved.error().ToString()}});
   });
   return Ok();
 }
@@ -105,12 +109,13 @@ std::set<std::string> DeviceManager::InUseLocked(const std::string& resource) co
   return out;
 }
 
-Status DeviceManager::AllocateLocked(std::unique_lock<std::mutex>& lock, const std::string& uid, const ContainerDemand& demand,
-                                     const std::string& resource, int64_t count,
+Status DeviceManager::AllocateLocked(std::unique_lock<std::mutex>& lock, const std::string& uid,
+                                     const ContainerDemand& demand, const std::string& resource, int64_t count,
                                      std::map<std::string, std::set<std::string>>& reusable) {
   const auto found = resources_.find(resource);
   if (found == resources_.end()) {
-    return Err("node.unknown-resource", resource, "container " + demand.container + " asks for " + std::to_string(count) +
+    return Err("node.unknown-resource", resource,
+               "container " + demand.container + " asks for " + std::to_string(count) +
                    ", but no device plugin has registered this resource; is ccgpu-device-plugin running?");
   }
   const Instance* active = found->second.Active();
@@ -128,12 +133,13 @@ Status DeviceManager::AllocateLocked(std::unique_lock<std::mutex>& lock, const s
     }
   }
   if (healthy == 0) {
-    return Err("node.no-healthy-devices", resource, "no healthy devices present; cannot allocate unhealthy devices (container " +
-                   demand.container + ")");
+    return Err("node.no-healthy-devices", resource,
+               "no healthy devices present; cannot allocate unhealthy devices (container " + demand.container + ")");
   }
   if (available.size() < static_cast<size_t>(count)) {
-    return Err("node.insufficient-devices", resource, "container " + demand.container + " asks for too many: requested " +
-                   std::to_string(count) + ", available " + std::to_string(available.size()));
+    return Err("node.insufficient-devices", resource,
+               "container " + demand.container + " asks for too many: requested " + std::to_string(count) +
+                   ", available " + std::to_string(available.size()));
   }
   auto endpoint = active->endpoint;
   // Held back while the plugin is asked, so that nobody counts them as free.
@@ -142,12 +148,15 @@ Status DeviceManager::AllocateLocked(std::unique_lock<std::mutex>& lock, const s
   std::vector<std::string> ids;
   if (preferred.ok()) {
     for (const auto& id : *preferred) {
-      if (std::find(available.begin(), available.end(), id) != available.end() && ids.size() < static_cast<size_t>(count)) ids.push_back(id);
+      if (std::find(available.begin(), available.end(), id) != available.end() &&
+          ids.size() < static_cast<size_t>(count))
+        ids.push_back(id);
     }
   }
   for (const auto* list : {&must, &available}) {
     for (const auto& id : *list) {
-      if (ids.size() < static_cast<size_t>(count) && std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+      if (ids.size() < static_cast<size_t>(count) && std::find(ids.begin(), ids.end(), id) == ids.end())
+        ids.push_back(id);
     }
   }
   auto answer = endpoint->Allocate(ids);
@@ -172,7 +181,8 @@ Status DeviceManager::AllocateLocked(std::unique_lock<std::mutex>& lock, const s
   return Ok();
 }
 
-Status DeviceManager::Admit(const std::string& pod_uid, const PodName& name, const std::vector<ContainerDemand>& demands) {
+Status DeviceManager::Admit(const std::string& pod_uid, const PodName& name,
+                            const std::vector<ContainerDemand>& demands) {
   std::lock_guard admission(admission_);
   std::unique_lock lock(mutex_);
   names_[pod_uid] = name;
@@ -196,10 +206,12 @@ void DeviceManager::Release(const std::string& pod_uid) {
   const auto gone = std::erase_if(entries_, [&](const DeviceEntry& entry) { return entry.pod_uid == pod_uid; });
   names_.erase(pod_uid);
   if (gone == 0) return;
-  if (auto saved = SaveLocked(); !saved.ok()) log::Error("cannot save the checkpoint", {{"why", saved.error().ToString()}});
+  if (auto saved = SaveLocked(); !saved.ok())
+    log::Error("cannot save the checkpoint", {{"why", saved.error().ToString()}});
 }
 
-Result<v1beta1::ContainerAllocateResponse> DeviceManager::Answer(const std::string& pod_uid, const std::string& container) const {
+Result<v1beta1::ContainerAllocateResponse> DeviceManager::Answer(const std::string& pod_uid,
+                                                                 const std::string& container) const {
   std::lock_guard lock(mutex_);
   v1beta1::ContainerAllocateResponse out;
   for (const auto& entry : entries_) {
@@ -222,7 +234,8 @@ Status DeviceManager::PreStart(const std::string& pod_uid, const std::string& co
       const auto found = resources_.find(entry.resource);
       const Instance* active = found == resources_.end() ? nullptr : found->second.Active();
       if (active == nullptr || !active->live) {
-        return Err("node.no-healthy-devices", entry.resource, "the device plugin is gone; cannot start container " + container);
+        return Err("node.no-healthy-devices", entry.resource,
+                   "the device plugin is gone; cannot start container " + container);
       }
       calls.emplace_back(active->endpoint, entry.Ids());
     }

@@ -1,7 +1,7 @@
 // Kubelet's device manager for one node: who registered, which devices there are, who holds them.
 //
-// Differences on purpose: a pod that asks for a resource nobody has registered is refused (the kubelet lets it run without the
-// device), and Allocate has a time limit.
+// Differences on purpose: a pod that asks for a resource nobody has registered is refused (the kubelet lets it run
+// without the device), and Allocate has a time limit.
 #pragma once
 
 #include <condition_variable>
@@ -50,8 +50,8 @@ class DeviceManager {
   // After a restart: the pods that still exist, by uid. Devices of all others are given back.
   Status RestorePods(const std::map<std::string, PodName>& pods);
 
-  // All demands of a pod or none. Errors: node.unknown-resource, node.no-healthy-devices, node.insufficient-devices, or what the
-  // plugin says. Admissions run one after another.
+  // All demands of a pod or none. Errors: node.unknown-resource, node.no-healthy-devices, node.insufficient-devices, or
+  // what the plugin says. Admissions run one after another.
   Status Admit(const std::string& pod_uid, const PodName& name, const std::vector<ContainerDemand>& demands);
   void Release(const std::string& pod_uid);
   // What the plugins answered for this container, all resources together; empty when it holds nothing.
@@ -81,12 +81,13 @@ class DeviceManager {
   explicit DeviceManager(std::string path) : path_(std::move(path)) {}
   Status SaveLocked();
   Status AllocateLocked(std::unique_lock<std::mutex>& lock, const std::string& uid, const ContainerDemand& demand,
-                        const std::string& resource, int64_t count, std::map<std::string, std::set<std::string>>& reusable);
+                        const std::string& resource, int64_t count,
+                        std::map<std::string, std::set<std::string>>& reusable);
   std::set<std::string> InUseLocked(const std::string& resource) const;
 
   const std::string path_;
-  std::mutex admission_;       // one admission at a time, held over calls to plugins
-  mutable std::mutex mutex_;   // never held over such calls
+  std::mutex admission_;      // one admission at a time, held over calls to plugins
+  mutable std::mutex mutex_;  // never held over such calls
   std::map<std::string, Resource> resources_;
   std::vector<DeviceEntry> entries_;
   std::map<std::string, PodName> names_;

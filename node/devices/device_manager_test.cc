@@ -29,7 +29,8 @@ bool Eventually(const std::function<bool()>& condition) {
 
 class FakePlugin final : public v1beta1::DevicePlugin::Service {
  public:
-  FakePlugin(const std::string& socket, std::vector<std::pair<std::string, bool>> devices) : devices_(std::move(devices)) {
+  FakePlugin(const std::string& socket, std::vector<std::pair<std::string, bool>> devices)
+      : devices_(std::move(devices)) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("unix:" + socket, grpc::InsecureServerCredentials());
     builder.RegisterService(this);
@@ -44,12 +45,14 @@ class FakePlugin final : public v1beta1::DevicePlugin::Service {
     devices_ = std::move(devices);
     version_++;
   }
-  grpc::Status GetDevicePluginOptions(grpc::ServerContext*, const v1beta1::Empty*, v1beta1::DevicePluginOptions* options) override {
+  grpc::Status GetDevicePluginOptions(grpc::ServerContext*, const v1beta1::Empty*,
+                                      v1beta1::DevicePluginOptions* options) override {
     options->set_get_preferred_allocation_available(prefer_last);
     options->set_pre_start_required(true);
     return fail_options ? grpc::Status(grpc::StatusCode::INTERNAL, "broken") : grpc::Status::OK;
   }
-  grpc::Status ListAndWatch(grpc::ServerContext* context, const v1beta1::Empty*, grpc::ServerWriter<v1beta1::ListAndWatchResponse>* writer) override {
+  grpc::Status ListAndWatch(grpc::ServerContext* context, const v1beta1::Empty*,
+                            grpc::ServerWriter<v1beta1::ListAndWatchResponse>* writer) override {
     for (int sent = -1; !stopping_ && !context->IsCancelled(); ::poll(nullptr, 0, 5)) {
       std::lock_guard lock(mutex_);
       if (sent == version_) continue;
@@ -65,20 +68,24 @@ class FakePlugin final : public v1beta1::DevicePlugin::Service {
     }
     return grpc::Status::OK;
   }
-  grpc::Status GetPreferredAllocation(grpc::ServerContext*, const v1beta1::PreferredAllocationRequest* request, v1beta1::PreferredAllocationResponse* response) override {
+  grpc::Status GetPreferredAllocation(grpc::ServerContext*, const v1beta1::PreferredAllocationRequest* request,
+                                      v1beta1::PreferredAllocationResponse* response) override {
     const auto& ids = request->container_requests(0).available_deviceids();
     auto* answer = response->add_container_responses();
-    for (int i = 0; i < request->container_requests(0).allocation_size(); ++i) answer->add_deviceids(ids[ids.size() - 1 - i]);
+    for (int i = 0; i < request->container_requests(0).allocation_size(); ++i)
+      answer->add_deviceids(ids[ids.size() - 1 - i]);
     return grpc::Status::OK;
   }
-  grpc::Status Allocate(grpc::ServerContext*, const v1beta1::AllocateRequest* request, v1beta1::AllocateResponse* response) override {
+  grpc::Status Allocate(grpc::ServerContext*, const v1beta1::AllocateRequest* request,
+                        v1beta1::AllocateResponse* response) override {
     allocations++;
     if (refuse) return {grpc::StatusCode::FAILED_PRECONDITION, "GPU-9: is unhealthy [plugin.unhealthy-device]"};
     auto* answer = response->add_container_responses();
     for (const auto& id : request->container_requests(0).devices_ids()) (*answer->mutable_envs())[id] = "yes";
     return grpc::Status::OK;
   }
-  grpc::Status PreStartContainer(grpc::ServerContext*, const v1beta1::PreStartContainerRequest*, v1beta1::PreStartContainerResponse*) override {
+  grpc::Status PreStartContainer(grpc::ServerContext*, const v1beta1::PreStartContainerRequest*,
+                                 v1beta1::PreStartContainerResponse*) override {
     pre_starts++;
     return refuse ? grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "no") : grpc::Status::OK;
   }
@@ -120,8 +127,10 @@ class DeviceManagerTest : public ::testing::Test {
     ASSERT_TRUE(server.ok()) << server.error().ToString();
     server_ = std::move(*server);
   }
-  std::string Register(const std::string& endpoint, const std::string& resource = kResource, const std::string& version = "v1beta1") {
-    auto stub = v1beta1::Registration::NewStub(grpc::CreateChannel("unix:" + dir_ + "/dp/kubelet.sock", grpc::InsecureChannelCredentials()));
+  std::string Register(const std::string& endpoint, const std::string& resource = kResource,
+                       const std::string& version = "v1beta1") {
+    auto stub = v1beta1::Registration::NewStub(
+        grpc::CreateChannel("unix:" + dir_ + "/dp/kubelet.sock", grpc::InsecureChannelCredentials()));
     grpc::ClientContext context;
     v1beta1::RegisterRequest request;
     request.set_version(version);
@@ -140,7 +149,9 @@ class DeviceManagerTest : public ::testing::Test {
     auto status = manager_->Admit(uid, {"default", uid}, demands);
     return status.ok() ? "" : status.error().code;
   }
-  std::string AdmitOne(const std::string& uid, int64_t count) { return Admit(uid, {{"app", false, {{kResource, count}}}}); }
+  std::string AdmitOne(const std::string& uid, int64_t count) {
+    return Admit(uid, {{"app", false, {{kResource, count}}}});
+  }
   std::vector<std::string> Ids(const std::string& uid, const std::string& container = "app") {
     std::vector<std::string> out;
     for (const auto& held : manager_->Held()) {
@@ -169,14 +180,17 @@ TEST_F(DeviceManagerTest, GivesEachDeviceOnce) {
 
 TEST_F(DeviceManagerTest, AllOrNothing) {
   StartPlugin({{"a", true}, {"b", true}});
-  EXPECT_EQ(Admit("one", {{"x", false, {{kResource, 1}}}, {"y", false, {{kResource, 2}}}}), "node.insufficient-devices");
+  EXPECT_EQ(Admit("one", {{"x", false, {{kResource, 1}}}, {"y", false, {{kResource, 2}}}}),
+            "node.insufficient-devices");
   EXPECT_TRUE(manager_->Held().empty());
   EXPECT_EQ(AdmitOne("two", 2), "");
 }
 
 TEST_F(DeviceManagerTest, InitContainersHandTheirDevicesOn) {
   StartPlugin({{"a", true}, {"b", true}});
-  EXPECT_EQ(Admit("one", {{"i", true, {{kResource, 2}}}, {"x", false, {{kResource, 1}}}, {"y", false, {{kResource, 1}}}}), "");
+  EXPECT_EQ(
+      Admit("one", {{"i", true, {{kResource, 2}}}, {"x", false, {{kResource, 1}}}, {"y", false, {{kResource, 1}}}}),
+      "");
   EXPECT_NE(Ids("one", "x"), Ids("one", "y"));
   EXPECT_EQ(AdmitOne("two", 1), "node.insufficient-devices");
 }
@@ -202,7 +216,8 @@ TEST_F(DeviceManagerTest, KeepsThePluginsOwnReason) {
 }
 
 TEST_F(DeviceManagerTest, FollowsThePluginsPreference) {
-  auto plugin = std::make_unique<FakePlugin>(dir_ + "/dp/q.sock", std::vector<std::pair<std::string, bool>>{{"a", true}, {"b", true}, {"c", true}});
+  auto plugin = std::make_unique<FakePlugin>(
+      dir_ + "/dp/q.sock", std::vector<std::pair<std::string, bool>>{{"a", true}, {"b", true}, {"c", true}});
   plugin->prefer_last = true;
   plugin_ = std::move(plugin);
   ASSERT_EQ(Register("q.sock"), "");
@@ -277,7 +292,8 @@ TEST_F(DeviceManagerTest, ADamagedCheckpointStopsTheNode) {
 TEST_F(DeviceManagerTest, RefusesBadRegistrations) {
   StartPlugin({{"a", true}});
   EXPECT_THAT(Register("p.sock", kResource, "v1alpha1"), HasSubstr("node.bad-registration"));
-  for (const char* resource : {"gpu", "/x", "x/", "a.kubernetes.io/x", "requests.x/y"}) EXPECT_THAT(Register("p.sock", resource), HasSubstr("node.bad-registration"));
+  for (const char* resource : {"gpu", "/x", "x/", "a.kubernetes.io/x", "requests.x/y"})
+    EXPECT_THAT(Register("p.sock", resource), HasSubstr("node.bad-registration"));
   EXPECT_THAT(Register("../p.sock"), HasSubstr("node.bad-registration"));
   EXPECT_THAT(Register(""), HasSubstr("node.bad-registration"));
   EXPECT_THAT(Register("nobody.sock"), HasSubstr("node.plugin-unreachable"));
@@ -288,7 +304,8 @@ TEST_F(DeviceManagerTest, RefusesBadRegistrations) {
 TEST_F(DeviceManagerTest, PodResourcesTellsWhoHoldsWhat) {
   StartPlugin({{"a", true}, {"b", true}, {"c", false}});
   ASSERT_EQ(Admit("one", {{"x", false, {{kResource, 1}}}, {"y", false, {{kResource, 1}}}}), "");
-  auto stub = ::v1::PodResourcesLister::NewStub(grpc::CreateChannel("unix:" + dir_ + "/pr/kubelet.sock", grpc::InsecureChannelCredentials()));
+  auto stub = ::v1::PodResourcesLister::NewStub(
+      grpc::CreateChannel("unix:" + dir_ + "/pr/kubelet.sock", grpc::InsecureChannelCredentials()));
   ::v1::ListPodResourcesResponse list;
   grpc::ClientContext c1;
   ASSERT_TRUE(stub->List(&c1, {}, &list).ok());
@@ -324,7 +341,8 @@ TEST_F(DeviceManagerTest, AdmissionsFromManyThreads) {
   StartPlugin(devices);
   std::vector<std::thread> threads;
   std::atomic<int> admitted{0};
-  for (int i = 0; i < 16; ++i) threads.emplace_back([&, i] { admitted += AdmitOne("p" + std::to_string(i), 1).empty(); });
+  for (int i = 0; i < 16; ++i)
+    threads.emplace_back([&, i] { admitted += AdmitOne("p" + std::to_string(i), 1).empty(); });
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(admitted, 8);
   std::set<std::string> all;

@@ -19,8 +19,9 @@ Error PluginError(Reason fallback, const std::string& subject, const grpc::Statu
   if (open != std::string::npos && close == message.size() - 1 && close > open + 1) {
     const size_t colon = message.find(": ");
     const bool has_subject = colon != std::string::npos && colon < open;
-    return Error::FromWire(message.substr(open + 1, close - open - 1), has_subject ? message.substr(0, colon) : subject,
-                           message.substr(has_subject ? colon + 2 : 0, open - (has_subject ? colon + 2 : 0) - (open > 0)));
+    return Error::FromWire(
+        message.substr(open + 1, close - open - 1), has_subject ? message.substr(0, colon) : subject,
+        message.substr(has_subject ? colon + 2 : 0, open - (has_subject ? colon + 2 : 0) - (open > 0)));
   }
   return Err(fallback, subject, "the device plugin says: " + message);
 }
@@ -105,8 +106,9 @@ Result<v1beta1::ContainerAllocateResponse> Endpoint::Allocate(const std::vector<
   const auto status = impl_->stub->Allocate(&context, request, &response);
   if (!status.ok()) return PluginError("node.allocate-failed", resource_, status);
   if (response.container_responses().size() != 1) {
-    return Err("node.allocate-failed", resource_, "the device plugin answered for " +
-                   std::to_string(response.container_responses().size()) + " containers instead of one");
+    return Err("node.allocate-failed", resource_,
+               "the device plugin answered for " + std::to_string(response.container_responses().size()) +
+                   " containers instead of one");
   }
   return response.container_responses(0);
 }

@@ -1,5 +1,5 @@
-// One registered device plugin: its ListAndWatch stream, and the calls to it. The stream is opened once; when it ends, the plugin
-// is gone until it registers again (the kubelet's rule).
+// One registered device plugin: its ListAndWatch stream, and the calls to it. The stream is opened once; when it ends,
+// the plugin is gone until it registers again (the kubelet's rule).
 #pragma once
 
 #include <chrono>
@@ -33,7 +33,8 @@ class Endpoint {
 
   const std::string& socket() const { return socket_; }
   // All with deadlines of their own. Errors keep the plugin's reason code where it gave one.
-  Result<std::vector<std::string>> Preferred(const std::vector<std::string>& available, const std::vector<std::string>& must,
+  Result<std::vector<std::string>> Preferred(const std::vector<std::string>& available,
+                                             const std::vector<std::string>& must,
                                              int size);  // empty when the plugin has no opinion
   Result<v1beta1::ContainerAllocateResponse> Allocate(const std::vector<std::string>& ids);
   Status PreStart(const std::vector<std::string>& ids);

@@ -21,9 +21,12 @@ class RegistrationService final : public v1beta1::Registration::Service {
 
   grpc::Status Register(grpc::ServerContext*, const v1beta1::RegisterRequest* request, v1beta1::Empty*) override {
     if (request->endpoint().empty() || request->endpoint().find('/') != std::string::npos) {
-      return {grpc::StatusCode::INVALID_ARGUMENT, Err("node.bad-registration", request->endpoint(), "the endpoint must be a file name in the folder of kubelet.sock").ToString()};
+      return {grpc::StatusCode::INVALID_ARGUMENT, Err("node.bad-registration", request->endpoint(),
+                                                      "the endpoint must be a file name in the folder of kubelet.sock")
+                                                      .ToString()};
     }
-    const auto status = manager_.Register(request->version(), request->resource_name(), dir_ + "/" + request->endpoint());
+    const auto status =
+        manager_.Register(request->version(), request->resource_name(), dir_ + "/" + request->endpoint());
     if (status.ok()) return grpc::Status::OK;
     return {grpc::StatusCode::INVALID_ARGUMENT, status.error().ToString()};
   }
@@ -46,7 +49,8 @@ class PodResourcesService final : public v1::PodResourcesLister::Service {
  public:
   explicit PodResourcesService(DeviceManager& manager) : manager_(manager) {}
 
-  grpc::Status List(grpc::ServerContext*, const v1::ListPodResourcesRequest*, v1::ListPodResourcesResponse* response) override {
+  grpc::Status List(grpc::ServerContext*, const v1::ListPodResourcesRequest*,
+                    v1::ListPodResourcesResponse* response) override {
     std::map<std::string, v1::PodResources*> pods;
     for (const auto& held : manager_.Held()) {
       auto*& pod = pods[held.pod_uid];
@@ -56,7 +60,8 @@ class PodResourcesService final : public v1::PodResourcesLister::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status Get(grpc::ServerContext*, const v1::GetPodResourcesRequest* request, v1::GetPodResourcesResponse* response) override {
+  grpc::Status Get(grpc::ServerContext*, const v1::GetPodResourcesRequest* request,
+                   v1::GetPodResourcesResponse* response) override {
     bool found = false;
     for (const auto& held : manager_.Held()) {
       if (held.pod != PodName{request->pod_namespace(), request->pod_name()}) continue;
@@ -64,7 +69,8 @@ class PodResourcesService final : public v1::PodResourcesLister::Service {
       found = true;
     }
     if (found) return grpc::Status::OK;
-    return {grpc::StatusCode::NOT_FOUND, "pod " + request->pod_namespace() + "/" + request->pod_name() + " holds no devices"};
+    return {grpc::StatusCode::NOT_FOUND,
+            "pod " + request->pod_namespace() + "/" + request->pod_name() + " holds no devices"};
   }
 
   grpc::Status GetAllocatableResources(grpc::ServerContext*, const v1::AllocatableResourcesRequest*,
@@ -108,7 +114,8 @@ bool SomeoneListens(const std::string& path) {
 }
 
 Result<std::unique_ptr<grpc::Server>> ServeOn(const std::string& path, grpc::Service& service) {
-  if (SomeoneListens(path)) return Err("node.socket", path, "is served by another process; is a kubelet or ccgpu-node running?");
+  if (SomeoneListens(path))
+    return Err("node.socket", path, "is served by another process; is a kubelet or ccgpu-node running?");
   ::unlink(path.c_str());
   grpc::ServerBuilder builder;
   builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials());
@@ -140,7 +147,8 @@ KubeletServer::~KubeletServer() {
   ::unlink(impl_->pod_resources_path.c_str());
 }
 
-Result<std::unique_ptr<KubeletServer>> KubeletServer::Start(const std::string& device_plugin_dir, const std::string& pod_resources_dir,
+Result<std::unique_ptr<KubeletServer>> KubeletServer::Start(const std::string& device_plugin_dir,
+                                                            const std::string& pod_resources_dir,
                                                             DeviceManager& manager) {
   RETURN_IF_ERROR(MakeDirs(device_plugin_dir, 0750));
   RETURN_IF_ERROR(MakeDirs(pod_resources_dir, 0750));
@@ -148,7 +156,8 @@ Result<std::unique_ptr<KubeletServer>> KubeletServer::Start(const std::string& d
   impl->registration_path = device_plugin_dir + "/kubelet.sock";
   impl->pod_resources_path = pod_resources_dir + "/kubelet.sock";
   if (SomeoneListens(impl->registration_path)) {
-    return Err("node.socket", impl->registration_path, "is served by another process; is a kubelet or ccgpu-node running?");
+    return Err("node.socket", impl->registration_path,
+               "is served by another process; is a kubelet or ccgpu-node running?");
   }
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(device_plugin_dir, ignored)) {

@@ -30,13 +30,17 @@ class Archive : public ::testing::Test {
   FileSpec File(const std::string& path, const std::string& content, uint32_t mode = 0644) {
     return {.path = path, .mode = mode, .content = content, .source = {}, .target = {}};
   }
-  FileSpec Link(const std::string& path, const std::string& target) { return {.path = path, .type = 'l', .content = {}, .source = {}, .target = target}; }
+  FileSpec Link(const std::string& path, const std::string& target) {
+    return {.path = path, .type = 'l', .content = {}, .source = {}, .target = target};
+  }
   ImageSpec Two() {
     ImageSpec spec;
     spec.reference = "localhost/t/two:latest";
-    spec.layers = {{File("/etc/passwd", "root:x:0:0::/:/bin/sh\n"), File("/etc/group", "root:x:0:\n"), File("/bin/tool", std::string(200000, 't'), 0755),
-                    File("/old/gone", "1"), File("/ünïcode/ f", "2")},
-                   {File("/etc/passwd", "web:x:1000:1000::/:/bin/sh\n"), File("/old/.wh.gone", ""), Link("/lib", "usr/lib"), File("/usr/lib/x.so", "so")}};
+    spec.layers = {
+        {File("/etc/passwd", "root:x:0:0::/:/bin/sh\n"), File("/etc/group", "root:x:0:\n"),
+         File("/bin/tool", std::string(200000, 't'), 0755), File("/old/gone", "1"), File("/ünïcode/ f", "2")},
+        {File("/etc/passwd", "web:x:1000:1000::/:/bin/sh\n"), File("/old/.wh.gone", ""), Link("/lib", "usr/lib"),
+         File("/usr/lib/x.so", "so")}};
     spec.entrypoint = {"/bin/tool"};
     spec.cmd = {"a", "b"};
     spec.env = {"PATH=/bin", "X=1"};
@@ -111,9 +115,12 @@ TEST_F(Archive, DockerArchives) {
   fs::create_directories(work);
   ASSERT_EQ(std::system(("tar -C " + work + " -xf " + dir_ + "/a.tar").c_str()), 0);
   const Json index = Json::parse(*ReadFile(work + "/index.json"));
-  const auto blob = [](const Json& descriptor) { return "blobs/sha256/" + descriptor["digest"].get<std::string>().substr(7); };
+  const auto blob = [](const Json& descriptor) {
+    return "blobs/sha256/" + descriptor["digest"].get<std::string>().substr(7);
+  };
   const Json manifest = Json::parse(*ReadFile(work + "/" + blob(index["manifests"][0])));
-  Json docker = {{"Config", "config.json"}, {"RepoTags", {"docker.io/x:1", "docker.io/x:2"}}, {"Layers", Json::array()}};
+  Json docker = {
+      {"Config", "config.json"}, {"RepoTags", {"docker.io/x:1", "docker.io/x:2"}}, {"Layers", Json::array()}};
   fs::copy(work + "/" + blob(manifest["config"]), work + "/config.json");
   for (const Json& layer : manifest["layers"]) {
     const std::string name = "layer" + std::to_string(docker["Layers"].size()) + ".tar";
@@ -158,7 +165,8 @@ TEST_F(Archive, WhatIsNoArchive) {
   auto images = ReadArchive(dir_ + "/t.tar");
   ASSERT_FALSE(images.ok());
   EXPECT_THAT(images.error().text, HasSubstr("neither"));
-  for (const char* index : {"[]", "{}", "{\"manifests\":[1]}", "{\"manifests\":[{\"digest\":\"sha256:x\"}]}", "{\"manifests\":[{\"digest\":5}]}", "{"}) {
+  for (const char* index : {"[]", "{}", "{\"manifests\":[1]}", "{\"manifests\":[{\"digest\":\"sha256:x\"}]}",
+                            "{\"manifests\":[{\"digest\":5}]}", "{"}) {
     ASSERT_TRUE(WriteFileAtomic(dir_ + "/index.json", index).ok());
     ASSERT_EQ(std::system(("tar -C " + dir_ + " -cf " + dir_ + "/t.tar index.json").c_str()), 0);
     EXPECT_FALSE(ReadArchive(dir_ + "/t.tar").ok()) << index;

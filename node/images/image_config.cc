@@ -42,8 +42,12 @@ Result<ImageConfig> ParseImageConfig(const std::string& config_json) {
 }
 
 std::string ImageInfoToJson(const ImageInfo& info) {
-  return Json{{"reference", info.reference},         {"manifest_digest", info.manifest_digest}, {"config_json", info.config_json},
-              {"rootfs_digest", info.rootfs_digest}, {"size", info.size},                       {"etc_passwd", info.etc_passwd},
+  return Json{{"reference", info.reference},
+              {"manifest_digest", info.manifest_digest},
+              {"config_json", info.config_json},
+              {"rootfs_digest", info.rootfs_digest},
+              {"size", info.size},
+              {"etc_passwd", info.etc_passwd},
               {"etc_group", info.etc_group}}
       .dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -50,19 +50,23 @@ Status LayerStack::Add(ByteSource blob, const std::string& diff_id) {
     if (rest.empty()) break;
   }
   const std::string found = "sha256:" + HexEncode(hasher.Finish());
-  if (found != diff_id) return Err("image.digest-mismatch", "layer", "the image's config says " + diff_id + ", the layer is " + found);
+  if (found != diff_id)
+    return Err("image.digest-mismatch", "layer", "the image's config says " + diff_id + ", the layer is " + found);
   return Ok();
 }
 
 Status LayerStack::AddEntry(TarReader& tar, archive_entry* entry) {
   const std::string path = PathOf(entry);
   if (path.empty()) return Err("image.bad-path", "layer", "holds an entry without a name");
-  if (archive_entry_hardlink(entry) != nullptr || archive_entry_hardlink_utf8(entry) != nullptr) return tree_.AddHardLink(path, HardLinkOf(entry));
+  if (archive_entry_hardlink(entry) != nullptr || archive_entry_hardlink_utf8(entry) != nullptr)
+    return tree_.AddHardLink(path, HardLinkOf(entry));
   policy::TreeEntry out{.type = '?',
                         .mode = static_cast<uint32_t>(archive_entry_perm(entry)) & 07777,
                         .uid = static_cast<uint32_t>(archive_entry_uid(entry)),
                         .gid = static_cast<uint32_t>(archive_entry_gid(entry)),
-                        .content_sha256 = {}, .target = {}, .capability = {}};
+                        .content_sha256 = {},
+                        .target = {},
+                        .capability = {}};
   switch (archive_entry_filetype(entry)) {
     case S_IFREG: {
       out.type = 'f';
@@ -76,7 +80,8 @@ Status LayerStack::AddEntry(TarReader& tar, archive_entry* entry) {
         out.size += piece.size();
         if (IsWanted(path) && content.size() <= kSmall) content.append(AsText(piece));
       }
-      if (out.size != static_cast<uint64_t>(archive_entry_size(entry))) return Err("image.bad-archive", path, "is a sparse file: not supported in layers");
+      if (out.size != static_cast<uint64_t>(archive_entry_size(entry)))
+        return Err("image.bad-archive", path, "is a sparse file: not supported in layers");
       out.content_sha256 = hasher.Finish();
       if (IsWanted(path) && content.size() <= kSmall) small_[HexEncode(out.content_sha256)] = std::move(content);
       break;

@@ -11,8 +11,8 @@ namespace ccgpu::images {
 
 class LayerStack {
  public:
-  // `blob`: the layer's bytes as they stand in the image, compressed or not. Fails with "image.digest-mismatch" when the plain
-  // bytes are not those of `diff_id` ("sha256:..").
+  // `blob`: the layer's bytes as they stand in the image, compressed or not. Fails with "image.digest-mismatch" when
+  // the plain bytes are not those of `diff_id` ("sha256:..").
   Status Add(ByteSource blob, const std::string& diff_id);
   std::string Digest() const { return policy::TreeDigest(tree_.tree()); }
   // A small file of the finished tree (/etc/passwd, /etc/group); "" when absent or larger than 1 MiB.

@@ -50,7 +50,8 @@ Result<Contents> ReadSmall(const std::string& path) {
 
 Result<std::string> BlobPath(const Json& descriptor, const std::string& where) {
   ASSIGN_OR_RETURN(const std::string digest, JsonString(descriptor, "digest", where));
-  if (!digest.starts_with("sha256:") || digest.size() != 71 || digest.find_first_not_of("0123456789abcdef", 7) != std::string::npos) {
+  if (!digest.starts_with("sha256:") || digest.size() != 71 ||
+      digest.find_first_not_of("0123456789abcdef", 7) != std::string::npos) {
     return Err("image.bad-archive", where, "digest " + digest + " is not sha256:<64 hex digits>");
   }
   return "blobs/sha256/" + digest.substr(7);
@@ -61,7 +62,8 @@ Result<Json> Document(const Contents& contents, const Json& descriptor, const st
   ASSIGN_OR_RETURN(const std::string path, BlobPath(descriptor, where));
   const auto it = contents.small.find(path);
   if (it == contents.small.end()) return Err("image.bad-archive", where, path + " is not in the archive");
-  if (HexEncode(crypto::Sha256(AsBytes(it->second))) != path.substr(13)) return Err("image.digest-mismatch", path, "its content has another digest");
+  if (HexEncode(crypto::Sha256(AsBytes(it->second))) != path.substr(13))
+    return Err("image.digest-mismatch", path, "its content has another digest");
   return ParseJson(it->second, path);
 }
 
@@ -74,10 +76,12 @@ std::string NameOf(const Json& descriptor) {
   return "";
 }
 
-Status PlanOciManifest(const Contents& contents, const Json& descriptor, const std::string& name, int depth, std::vector<Plan>& plans) {
+Status PlanOciManifest(const Contents& contents, const Json& descriptor, const std::string& name, int depth,
+                       std::vector<Plan>& plans) {
   ASSIGN_OR_RETURN(const Json document, Document(contents, descriptor, "index.json"));
   if (document.contains("manifests")) {  // an index of platforms
-    if (depth > 2 || !document["manifests"].is_array()) return Err("image.bad-archive", "index.json", "is nested too deep");
+    if (depth > 2 || !document["manifests"].is_array())
+      return Err("image.bad-archive", "index.json", "is nested too deep");
     for (const Json& one : document["manifests"]) {
       const Json platform = one.is_object() ? one.value("platform", Json::object()) : Json::object();
       if (platform.value("os", "linux") == "linux" && platform.value("architecture", "amd64") == "amd64") {
@@ -91,7 +95,8 @@ Status PlanOciManifest(const Contents& contents, const Json& descriptor, const s
   ASSIGN_OR_RETURN(plan.manifest_digest, JsonString(descriptor, "digest", "index.json"));
   ASSIGN_OR_RETURN(const Json config, JsonObject(document, "config", "manifest"));
   ASSIGN_OR_RETURN(plan.config_path, BlobPath(config, "manifest.config"));
-  if (!document.contains("layers") || !document["layers"].is_array()) return Err("image.bad-archive", "manifest.layers", "must be a list");
+  if (!document.contains("layers") || !document["layers"].is_array())
+    return Err("image.bad-archive", "manifest.layers", "must be a list");
   for (const Json& layer : document["layers"]) {
     ASSIGN_OR_RETURN(const std::string path, BlobPath(layer, "manifest.layers"));
     plan.layer_paths.push_back(path);
@@ -122,9 +127,11 @@ Result<std::vector<Plan>> PlanDocker(const Contents& contents) {
     ASSIGN_OR_RETURN(plan.config_path, JsonString(one, "Config", "manifest.json"));
     auto strings = [&](const char* key, std::vector<std::string>& out) -> Status {
       if (!one.contains(key) || one[key].is_null()) return Ok();
-      if (!one[key].is_array()) return Err("image.bad-archive", "manifest.json", std::string(key) + " must be a list of strings");
+      if (!one[key].is_array())
+        return Err("image.bad-archive", "manifest.json", std::string(key) + " must be a list of strings");
       for (const Json& text : one[key]) {
-        if (!text.is_string()) return Err("image.bad-archive", "manifest.json", std::string(key) + " must be a list of strings");
+        if (!text.is_string())
+          return Err("image.bad-archive", "manifest.json", std::string(key) + " must be a list of strings");
         out.push_back(text.get<std::string>());
       }
       return Ok();
@@ -137,7 +144,8 @@ Result<std::vector<Plan>> PlanDocker(const Contents& contents) {
   return plans;
 }
 
-Status AddLayer(const std::string& archive_path, const std::string& layer_path, const std::string& diff_id, LayerStack& stack) {
+Status AddLayer(const std::string& archive_path, const std::string& layer_path, const std::string& diff_id,
+                LayerStack& stack) {
   ASSIGN_OR_RETURN(TarReader tar, TarReader::OpenFile(archive_path));
   for (;;) {
     ASSIGN_OR_RETURN(archive_entry * entry, tar.Next());
@@ -163,19 +171,23 @@ Status AddLayer(const std::string& archive_path, const std::string& layer_path, 
 
 Result<ImageInfo> ReadImage(const std::string& path, const Contents& contents, const Plan& plan) {
   const auto config = contents.small.find(plan.config_path);
-  if (config == contents.small.end()) return Err("image.bad-archive", path, "the config " + plan.config_path + " is not in the archive");
+  if (config == contents.small.end())
+    return Err("image.bad-archive", path, "the config " + plan.config_path + " is not in the archive");
   ImageInfo info;
   info.manifest_digest = plan.manifest_digest;
   info.config_json = config->second;
   info.size = static_cast<int64_t>(config->second.size());
-  if (plan.config_path.starts_with("blobs/sha256/") && HexEncode(crypto::Sha256(AsBytes(info.config_json))) != plan.config_path.substr(13)) {
+  if (plan.config_path.starts_with("blobs/sha256/") &&
+      HexEncode(crypto::Sha256(AsBytes(info.config_json))) != plan.config_path.substr(13)) {
     return Err("image.digest-mismatch", plan.config_path, "its content has another digest");
   }
   ASSIGN_OR_RETURN(const Json parsed, ParseJson(info.config_json, "config"));
   ASSIGN_OR_RETURN(const Json rootfs, JsonObject(parsed, "rootfs", "config"));
   const Json diff_ids = rootfs.value("diff_ids", Json::array());
   if (!diff_ids.is_array() || diff_ids.size() != plan.layer_paths.size()) {
-    return Err("image.bad-archive", path, "the config names " + std::to_string(diff_ids.size()) + " layers, the manifest " + std::to_string(plan.layer_paths.size()));
+    return Err("image.bad-archive", path,
+               "the config names " + std::to_string(diff_ids.size()) + " layers, the manifest " +
+                   std::to_string(plan.layer_paths.size()));
   }
   LayerStack stack;
   for (size_t i = 0; i < plan.layer_paths.size(); ++i) {

@@ -15,7 +15,9 @@ struct TarReader::Feed {
 
 namespace {
 
-std::string Either(const char* bytes, const char* utf8) { return bytes != nullptr ? bytes : utf8 != nullptr ? utf8 : ""; }
+std::string Either(const char* bytes, const char* utf8) {
+  return bytes != nullptr ? bytes : utf8 != nullptr ? utf8 : "";
+}
 
 }  // namespace
 
@@ -24,7 +26,8 @@ void TarReader::Closer::operator()(archive* a) const { archive_read_free(a); }
 Error TarReader::Failure() const {
   if (feed_ && feed_->error) return *feed_->error;
   const char* text = archive_error_string(archive_.get());
-  return Err("image.bad-archive", name_, std::string("cannot be read as an archive: ") + (text ? text : "unknown error"));
+  return Err("image.bad-archive", name_,
+             std::string("cannot be read as an archive: ") + (text ? text : "unknown error"));
 }
 
 Result<TarReader> TarReader::OpenFile(const std::string& path) {
@@ -60,12 +63,17 @@ Result<TarReader> TarReader::Open(ByteSource source, const std::string& name, bo
     *buffer = piece->data();
     return static_cast<la_ssize_t>(piece->size());
   };
-  if (archive_read_open(reader.archive_.get(), reader.feed_.get(), nullptr, read, nullptr) != ARCHIVE_OK) return reader.Failure();
+  if (archive_read_open(reader.archive_.get(), reader.feed_.get(), nullptr, read, nullptr) != ARCHIVE_OK)
+    return reader.Failure();
   return reader;
 }
 
-Result<TarReader> TarReader::OpenTar(ByteSource source, const std::string& name) { return Open(std::move(source), name, false); }
-Result<TarReader> TarReader::OpenCompressed(ByteSource source, const std::string& name) { return Open(std::move(source), name, true); }
+Result<TarReader> TarReader::OpenTar(ByteSource source, const std::string& name) {
+  return Open(std::move(source), name, false);
+}
+Result<TarReader> TarReader::OpenCompressed(ByteSource source, const std::string& name) {
+  return Open(std::move(source), name, true);
+}
 
 Result<archive_entry*> TarReader::Next() {
   archive_entry* entry = nullptr;
@@ -79,7 +87,8 @@ Result<ByteView> TarReader::Data() {
   const void* buffer = nullptr;
   size_t size = 0;
   la_int64_t offset = 0;
-  // Sparse files of tar come with holes; layers do not hold such, and content with holes left out would be wrong content.
+  // Sparse files of tar come with holes; layers do not hold such, and content with holes left out would be wrong
+  // content.
   const int got = archive_read_data_block(archive_.get(), &buffer, &size, &offset);
   if (got == ARCHIVE_EOF) return ByteView();
   if (got != ARCHIVE_OK) return Failure();
@@ -92,13 +101,20 @@ Result<std::string> TarReader::Content(size_t limit) {
   for (;;) {
     ASSIGN_OR_RETURN(const ByteView piece, Data());
     if (piece.empty()) return out;
-    if (out.size() + piece.size() > limit) return Err("image.too-large", name_, "holds a document of more than " + std::to_string(limit) + " bytes");
+    if (out.size() + piece.size() > limit)
+      return Err("image.too-large", name_, "holds a document of more than " + std::to_string(limit) + " bytes");
     out.append(AsText(piece));
   }
 }
 
-std::string PathOf(archive_entry* entry) { return Either(archive_entry_pathname(entry), archive_entry_pathname_utf8(entry)); }
-std::string HardLinkOf(archive_entry* entry) { return Either(archive_entry_hardlink(entry), archive_entry_hardlink_utf8(entry)); }
-std::string SymlinkOf(archive_entry* entry) { return Either(archive_entry_symlink(entry), archive_entry_symlink_utf8(entry)); }
+std::string PathOf(archive_entry* entry) {
+  return Either(archive_entry_pathname(entry), archive_entry_pathname_utf8(entry));
+}
+std::string HardLinkOf(archive_entry* entry) {
+  return Either(archive_entry_hardlink(entry), archive_entry_hardlink_utf8(entry));
+}
+std::string SymlinkOf(archive_entry* entry) {
+  return Either(archive_entry_symlink(entry), archive_entry_symlink_utf8(entry));
+}
 
 }  // namespace ccgpu::images

@@ -47,7 +47,8 @@ class TarWriter {
     if (file.type == 'l') archive_entry_set_symlink(entry.get(), file.target.c_str());
     archive_entry_set_size(entry.get(), file.type == 'f' ? static_cast<la_int64_t>(content.size()) : 0);
     if (archive_write_header(archive_.get(), entry.get()) < ARCHIVE_WARN) return Failure(file.path);
-    if (file.type == 'f' && archive_write_data(archive_.get(), content.data(), content.size()) != static_cast<la_ssize_t>(content.size())) {
+    if (file.type == 'f' &&
+        archive_write_data(archive_.get(), content.data(), content.size()) != static_cast<la_ssize_t>(content.size())) {
       return Failure(file.path);
     }
     return Ok();
@@ -73,7 +74,9 @@ std::string Sha(const std::string& bytes) { return "sha256:" + HexEncode(crypto:
 Status AddParents(TarWriter& tar, const std::string& path, std::set<std::string>& made) {
   for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
     const std::string parent = path.substr(0, slash);
-    if (made.insert(parent).second) RETURN_IF_ERROR(tar.Add({.path = parent, .type = 'd', .mode = 0755, .content = {}, .source = {}, .target = {}}, ""));
+    if (made.insert(parent).second)
+      RETURN_IF_ERROR(
+          tar.Add({.path = parent, .type = 'd', .mode = 0755, .content = {}, .source = {}, .target = {}}, ""));
   }
   return Ok();
 }
@@ -89,7 +92,8 @@ Result<Layer> MakeLayer(const std::vector<FileSpec>& files, bool gzip) {
     if (!file.path.starts_with('/') || file.path.find_first_not_of('/') == std::string::npos) {
       return Err("image.bad-path", file.path, "must be an absolute path below /");
     }
-    if (file.type != 'f' && file.type != 'd' && file.type != 'l') return Err("image.bad-path", file.path, "must be a file, folder or link");
+    if (file.type != 'f' && file.type != 'd' && file.type != 'l')
+      return Err("image.bad-path", file.path, "must be a file, folder or link");
     std::string content = file.content;
     if (file.type == 'f' && !file.source.empty()) {
       ASSIGN_OR_RETURN(content, ReadFile(file.source, kMaxSource));
@@ -115,7 +119,9 @@ Result<Layer> MakeLayer(const std::vector<FileSpec>& files, bool gzip) {
   return layer;
 }
 
-Json Descriptor(const char* type, const std::string& blob) { return {{"mediaType", type}, {"digest", Sha(blob)}, {"size", blob.size()}}; }
+Json Descriptor(const char* type, const std::string& blob) {
+  return {{"mediaType", type}, {"digest", Sha(blob)}, {"size", blob.size()}};
+}
 
 Json Config(const ImageSpec& spec, const std::vector<Layer>& layers) {
   Json config = Json::object();
@@ -127,7 +133,10 @@ Json Config(const ImageSpec& spec, const std::vector<Layer>& layers) {
   if (!spec.labels.empty()) config["Labels"] = spec.labels;
   Json diff_ids = Json::array();
   for (const Layer& layer : layers) diff_ids.push_back(layer.diff_id);
-  return {{"architecture", "amd64"}, {"os", "linux"}, {"created", "1970-01-01T00:00:00Z"}, {"config", config},
+  return {{"architecture", "amd64"},
+          {"os", "linux"},
+          {"created", "1970-01-01T00:00:00Z"},
+          {"config", config},
           {"rootfs", {{"type", "layers"}, {"diff_ids", diff_ids}}}};
 }
 
@@ -144,14 +153,18 @@ Result<std::string> WriteOciArchive(const ImageSpec& spec, const std::string& pa
                    {"mediaType", "application/vnd.oci.image.manifest.v1+json"},
                    {"config", Descriptor("application/vnd.oci.image.config.v1+json", config)},
                    {"layers", Json::array()}};
-  const char* layer_type = spec.gzip ? "application/vnd.oci.image.layer.v1.tar+gzip" : "application/vnd.oci.image.layer.v1.tar";
+  const char* layer_type =
+      spec.gzip ? "application/vnd.oci.image.layer.v1.tar+gzip" : "application/vnd.oci.image.layer.v1.tar";
   for (const Layer& layer : layers) manifest["layers"].push_back(Descriptor(layer_type, layer.blob));
   const std::string manifest_text = manifest.dump();
   Json entry = Descriptor("application/vnd.oci.image.manifest.v1+json", manifest_text);
   const size_t colon = spec.reference.rfind(':');
   entry["annotations"] = {{"io.containerd.image.name", spec.reference},
-                          {"org.opencontainers.image.ref.name", colon == std::string::npos ? spec.reference : spec.reference.substr(colon + 1)}};
-  const Json index = {{"schemaVersion", 2}, {"mediaType", "application/vnd.oci.image.index.v1+json"}, {"manifests", Json::array({entry})}};
+                          {"org.opencontainers.image.ref.name",
+                           colon == std::string::npos ? spec.reference : spec.reference.substr(colon + 1)}};
+  const Json index = {{"schemaVersion", 2},
+                      {"mediaType", "application/vnd.oci.image.index.v1+json"},
+                      {"manifests", Json::array({entry})}};
 
   std::map<std::string, const std::string*> blobs;
   for (const Layer& layer : layers) blobs[Sha(layer.blob).substr(7)] = &layer.blob;

@@ -14,7 +14,9 @@ using Known = std::map<std::string, std::optional<std::string>>;
 
 std::string Expand(YamlMap& map, const char* key, const std::string& text, const Known& known) {
   auto expanded = ExpandReferences(text, known);
-  if (!expanded) map.Fail("node.unsupported-field", key, "refers to a variable whose value only the running pod knows (metadata.uid, status.podIP)");
+  if (!expanded)
+    map.Fail("node.unsupported-field", key,
+             "refers to a variable whose value only the running pod knows (metadata.uid, status.podIP)");
   return expanded.value_or(text);
 }
 
@@ -25,7 +27,8 @@ std::vector<EnvVar> ReadEnv(YamlMap& container, const PodSpec& pod, Known& known
     OnlyHonoured(map, {"name", "value", "valueFrom"});
     EnvVar env;
     env.name = map.String("name", true);
-    if (!env.name.empty() && !IsEnvName(env.name)) map.Fail("input.bad-value", "name", "\"" + env.name + "\" is not the name of a variable");
+    if (!env.name.empty() && !IsEnvName(env.name))
+      map.Fail("input.bad-value", "name", "\"" + env.name + "\" is not the name of a variable");
     env.value = Expand(map, "value", map.String("value"), known);
     known[env.name] = env.value;
     if (map.Has("valueFrom")) {
@@ -33,7 +36,8 @@ std::vector<EnvVar> ReadEnv(YamlMap& container, const PodSpec& pod, Known& known
       OnlyHonoured(from, {"fieldRef"});
       YamlMap field = from.Map("fieldRef", true);
       OnlyHonoured(field, {"fieldPath", "apiVersion"});
-      env.field_path = field.OneOf("fieldPath", {"metadata.name", "metadata.namespace", "metadata.uid", "status.podIP"}, true);
+      env.field_path =
+          field.OneOf("fieldPath", {"metadata.name", "metadata.namespace", "metadata.uid", "status.podIP"}, true);
       if (map.Has("value")) map.Fail("input.bad-value", "value", "may not stand beside valueFrom");
       known[env.name] = env.field_path == "metadata.name"        ? std::optional(pod.name)
                         : env.field_path == "metadata.namespace" ? std::optional(pod.pod_namespace)
@@ -56,7 +60,8 @@ std::vector<VolumeMount> ReadMounts(YamlMap& container) {
   for (auto& map : container.Maps("volumeMounts")) {
     OnlyHonoured(map, {"name", "mountPath", "readOnly"});
     VolumeMount mount{map.String("name", true), map.String("mountPath", true), map.Bool("readOnly")};
-    if (!mount.mount_path.empty() && !IsAbsoluteClean(mount.mount_path)) map.Fail("input.bad-value", "mountPath", "must be an absolute path without \"..\"");
+    if (!mount.mount_path.empty() && !IsAbsoluteClean(mount.mount_path))
+      map.Fail("input.bad-value", "mountPath", "must be an absolute path without \"..\"");
     if (!paths.insert(mount.mount_path).second) map.Fail("input.bad-value", "mountPath", "is mounted twice");
     out.push_back(std::move(mount));
   }
@@ -71,7 +76,8 @@ void ReadQuantities(YamlMap& list, bool is_limit, Resources& out) {
     if (key == "cpu" || key == "memory") {
       const auto value = ParseQuantity(text, key == "cpu" ? 1000 : 1);
       if (!value || *value == 0) {
-        list.Fail("input.bad-value", key, "\"" + text + "\" is not a positive quantity such as " + (key == "cpu" ? "500m or 2" : "64Mi"));
+        list.Fail("input.bad-value", key,
+                  "\"" + text + "\" is not a positive quantity such as " + (key == "cpu" ? "500m or 2" : "64Mi"));
         continue;
       }
       if (key == "cpu") {
@@ -91,7 +97,8 @@ void ReadQuantities(YamlMap& list, bool is_limit, Resources& out) {
         list.Fail("input.bad-value", key, "must equal the limit: devices are not overcommitted");
       }
     } else {
-      list.errors().Add("node.unsupported-field", entry.first, list.path() + "." + key, "is not honoured by ccgpu-node; use cpu, memory or an extended resource");
+      list.errors().Add("node.unsupported-field", entry.first, list.path() + "." + key,
+                        "is not honoured by ccgpu-node; use cpu, memory or an extended resource");
     }
   }
 }
@@ -105,8 +112,10 @@ Resources ReadResources(YamlMap& container) {
   ReadQuantities(requests, false, out);
   if (out.cpu_request_milli == 0) out.cpu_request_milli = out.cpu_limit_milli;
   if (out.memory_request == 0) out.memory_request = out.memory_limit;
-  if (out.cpu_limit_milli != 0 && out.cpu_request_milli > out.cpu_limit_milli) requests.Fail("input.bad-value", "cpu", "is above the limit");
-  if (out.memory_limit != 0 && out.memory_request > out.memory_limit) requests.Fail("input.bad-value", "memory", "is above the limit");
+  if (out.cpu_limit_milli != 0 && out.cpu_request_milli > out.cpu_limit_milli)
+    requests.Fail("input.bad-value", "cpu", "is above the limit");
+  if (out.memory_limit != 0 && out.memory_request > out.memory_limit)
+    requests.Fail("input.bad-value", "memory", "is above the limit");
   return out;
 }
 
@@ -124,14 +133,15 @@ std::vector<std::string> ReadCapabilities(YamlMap& map, const char* key) {
 
 SecurityContext ReadSecurity(YamlMap& container, SecurityContext out) {
   YamlMap map = container.Map("securityContext");
-  OnlyHonoured(map, {"runAsUser", "runAsGroup", "runAsNonRoot", "allowPrivilegeEscalation", "readOnlyRootFilesystem", "capabilities",
-                     "privileged", "seccompProfile"});
+  OnlyHonoured(map, {"runAsUser", "runAsGroup", "runAsNonRoot", "allowPrivilegeEscalation", "readOnlyRootFilesystem",
+                     "capabilities", "privileged", "seccompProfile"});
   if (map.Has("runAsUser")) out.run_as_user = map.Int("runAsUser");
   if (map.Has("runAsGroup")) out.run_as_group = map.Int("runAsGroup");
   out.run_as_non_root = map.Bool("runAsNonRoot", out.run_as_non_root);
   out.allow_privilege_escalation = map.Bool("allowPrivilegeEscalation", true);
   out.read_only_root_filesystem = map.Bool("readOnlyRootFilesystem");
-  if (map.Bool("privileged")) map.Fail("node.unsupported-field", "privileged", "must not be true: ccgpu-node runs no privileged containers");
+  if (map.Bool("privileged"))
+    map.Fail("node.unsupported-field", "privileged", "must not be true: ccgpu-node runs no privileged containers");
   out.seccomp = ReadSeccomp(map, out.seccomp);
   YamlMap capabilities = map.Map("capabilities");
   OnlyHonoured(capabilities, {"add", "drop"});
@@ -142,7 +152,8 @@ SecurityContext ReadSecurity(YamlMap& container, SecurityContext out) {
     map.Fail("input.bad-value", "runAsUser", "user and group ids go from 0 to 2147483647");
   }
   if (out.run_as_group && !out.run_as_user) map.Fail("input.bad-value", "runAsGroup", "needs runAsUser as well");
-  if (out.run_as_non_root && out.run_as_user == 0) map.Fail("input.bad-value", "runAsUser", "is 0, but runAsNonRoot is true");
+  if (out.run_as_non_root && out.run_as_user == 0)
+    map.Fail("input.bad-value", "runAsUser", "is 0, but runAsNonRoot is true");
   return out;
 }
 
@@ -157,21 +168,24 @@ SeccompProfile ReadSeccomp(YamlMap& security, SeccompProfile inherited) {
 }
 
 ContainerSpec ReadContainer(YamlMap map, const PodSpec& pod, const SecurityContext& pod_security) {
-  OnlyHonoured(map, {"name", "image", "imagePullPolicy", "command", "args", "workingDir", "env", "resources", "volumeMounts",
-                     "securityContext", "tty", "stdin", "ports"});
+  OnlyHonoured(map, {"name", "image", "imagePullPolicy", "command", "args", "workingDir", "env", "resources",
+                     "volumeMounts", "securityContext", "tty", "stdin", "ports"});
   ContainerSpec out;
   out.name = map.String("name", true);
-  if (!out.name.empty() && !IsDnsLabel(out.name)) map.Fail("input.bad-value", "name", "\"" + out.name + "\" is not a DNS label (a-z, 0-9, -)");
+  if (!out.name.empty() && !IsDnsLabel(out.name))
+    map.Fail("input.bad-value", "name", "\"" + out.name + "\" is not a DNS label (a-z, 0-9, -)");
   out.image = map.String("image", true);
   if (map.OneOf("imagePullPolicy", {"Always", "IfNotPresent", "Never"}, false, "IfNotPresent") == "Always") {
-    map.Fail("node.unsupported-field", "imagePullPolicy", "Always is not honoured: this node has no registry; import images and say IfNotPresent or Never");
+    map.Fail("node.unsupported-field", "imagePullPolicy",
+             "Always is not honoured: this node has no registry; import images and say IfNotPresent or Never");
   }
   Known known;
   out.env = ReadEnv(map, pod, known);
   out.command = ReadWords(map, "command", known);
   out.args = ReadWords(map, "args", known);
   out.working_dir = map.String("workingDir");
-  if (!out.working_dir.empty() && !IsAbsoluteClean(out.working_dir)) map.Fail("input.bad-value", "workingDir", "must be an absolute path without \"..\"");
+  if (!out.working_dir.empty() && !IsAbsoluteClean(out.working_dir))
+    map.Fail("input.bad-value", "workingDir", "must be an absolute path without \"..\"");
   out.resources = ReadResources(map);
   out.mounts = ReadMounts(map);
   out.security = ReadSecurity(map, pod_security);

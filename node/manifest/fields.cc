@@ -16,7 +16,8 @@ void OnlyHonoured(YamlMap& map, std::initializer_list<const char*> honoured) {
   }
 }
 
-std::optional<std::string> ExpandReferences(std::string_view text, const std::map<std::string, std::optional<std::string>>& known) {
+std::optional<std::string> ExpandReferences(std::string_view text,
+                                            const std::map<std::string, std::optional<std::string>>& known) {
   std::string out;
   for (size_t at = 0; at < text.size(); ++at) {
     if (text[at] != '$' || at + 1 == text.size()) {

@@ -13,9 +13,10 @@ namespace ccgpu::node {
 
 // An error for each field of `map` that is not in `honoured`.
 void OnlyHonoured(YamlMap& map, std::initializer_list<const char*> honoured);
-// $(NAME) and $$ as Kubernetes reads them in command, args and env: a name that is not in `known` stays as it is written. A name
-// whose value only the running pod knows (nothing in `known`) fails: the result is then nothing.
-std::optional<std::string> ExpandReferences(std::string_view text, const std::map<std::string, std::optional<std::string>>& known);
+// $(NAME) and $$ as Kubernetes reads them in command, args and env: a name that is not in `known` stays as it is
+// written. A name whose value only the running pod knows (nothing in `known`) fails: the result is then nothing.
+std::optional<std::string> ExpandReferences(std::string_view text,
+                                            const std::map<std::string, std::optional<std::string>>& known);
 bool IsDnsLabel(std::string_view text);      // RFC 1123, at most 63
 bool IsDnsSubdomain(std::string_view text);  // labels with dots, at most 253
 bool IsEnvName(std::string_view text);

@@ -93,7 +93,8 @@ spec:
   - {name: m, emptyDir: {medium: Memory, sizeLimit: 1Gi}}
   - {name: h, hostPath: {path: /srv, type: Directory}}
 status: {}
-)", "pod.yaml");
+)",
+                      "pod.yaml");
   ASSERT_TRUE(pod.ok()) << pod.error().ToString();
   EXPECT_EQ(pod->runtime_class, "ccgpu");
   EXPECT_EQ(pod->restart_policy, RestartPolicy::kOnFailure);
@@ -118,8 +119,11 @@ status: {}
 }
 
 TEST(Manifest, ExpandsReferencesAsKubernetesDoes) {
-  auto pod = ParsePod(WithContainer("    args: ['$(A) $(B) $(hostname) $$(A) $$$$ $A $( $', '$(P)']\n    env:\n    - {name: A, value: a}\n    - {name: B, value: '<$(A)$(C)>'}\n"
-                                    "    - {name: C, value: c}\n    - {name: P, valueFrom: {fieldRef: {fieldPath: metadata.name}}}\n"), "pod.yaml");
+  auto pod = ParsePod(
+      WithContainer("    args: ['$(A) $(B) $(hostname) $$(A) $$$$ $A $( $', '$(P)']\n    env:\n    - {name: A, value: "
+                    "a}\n    - {name: B, value: '<$(A)$(C)>'}\n"
+                    "    - {name: C, value: c}\n    - {name: P, valueFrom: {fieldRef: {fieldPath: metadata.name}}}\n"),
+      "pod.yaml");
   ASSERT_TRUE(pod.ok()) << pod.error().ToString();
   EXPECT_THAT(pod->containers[0].args, ElementsAre("a <a$(C)> $(hostname) $(A) $$ $A $( $", "demo"));
   EXPECT_EQ(pod->containers[0].env[1].value, "<a$(C)>");
@@ -127,16 +131,23 @@ TEST(Manifest, ExpandsReferencesAsKubernetesDoes) {
 
 TEST(Manifest, NamesTheFieldItCannotHonour) {
   EXPECT_EQ(ErrorOf(WithContainer("    livenessProbe: {}\n")),
-            "pod.yaml:9:5: spec.containers[0].livenessProbe: is not honoured by ccgpu-node; remove it, or run the pod on a Kubernetes cluster [node.unsupported-field]");
+            "pod.yaml:9:5: spec.containers[0].livenessProbe: is not honoured by ccgpu-node; remove it, or run the pod "
+            "on a Kubernetes cluster [node.unsupported-field]");
   for (const auto& [text, where] : std::vector<std::pair<std::string, std::string>>{
            {WithContainer("    envFrom: []\n"), "9:5: spec.containers[0].envFrom"},
            {WithContainer("    lifecycle: {}\n"), "spec.containers[0].lifecycle"},
-           {WithContainer("    env: [{name: A, valueFrom: {secretKeyRef: {name: x}}}]\n"), "spec.containers[0].env[0].valueFrom.secretKeyRef"},
-           {WithContainer("    env: [{name: A, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: B, value: x$(A)}]\n"), "spec.containers[0].env[1].value"},
-           {WithContainer("    args: [$(A)]\n    env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}]\n"), "spec.containers[0].args"},
+           {WithContainer("    env: [{name: A, valueFrom: {secretKeyRef: {name: x}}}]\n"),
+            "spec.containers[0].env[0].valueFrom.secretKeyRef"},
+           {WithContainer(
+                "    env: [{name: A, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: B, value: x$(A)}]\n"),
+            "spec.containers[0].env[1].value"},
+           {WithContainer("    args: [$(A)]\n    env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}]\n"),
+            "spec.containers[0].args"},
            {WithContainer("    ports: [{hostPort: 80}]\n"), "spec.containers[0].ports[0].hostPort"},
-           {WithContainer("    volumeMounts: [{name: v, mountPath: /a, subPath: b}]\n"), "spec.containers[0].volumeMounts[0].subPath"},
-           {WithContainer("    securityContext: {privileged: true}\n"), "spec.containers[0].securityContext.privileged"},
+           {WithContainer("    volumeMounts: [{name: v, mountPath: /a, subPath: b}]\n"),
+            "spec.containers[0].volumeMounts[0].subPath"},
+           {WithContainer("    securityContext: {privileged: true}\n"),
+            "spec.containers[0].securityContext.privileged"},
            {WithContainer("    securityContext: {procMount: Unmasked}\n"), "procMount"},
            {WithContainer("    imagePullPolicy: Always\n"), "imagePullPolicy"},
            {WithContainer("    resources: {limits: {hugepages-2Mi: 4Mi}}\n"), "hugepages-2Mi"},
@@ -165,15 +176,19 @@ TEST(Manifest, RefusesWhatIsWrong) {
            {WithContainer("    tty: maybe\n"), "spec.containers[0].tty"},
            {WithContainer("  - name: app\n    image: b\n"), "\"app\" is used twice"},
            {WithContainer("    volumeMounts: [{name: nope, mountPath: /a}]\n"), "no volume named \"nope\""},
-           {WithContainer("    volumeMounts: [{name: v, mountPath: a}]\n", "  volumes: [{name: v, emptyDir: {}}]\n"), "mountPath"},
-           {WithContainer("    volumeMounts: [{name: v, mountPath: /a/../b}]\n", "  volumes: [{name: v, emptyDir: {}}]\n"), "mountPath"},
+           {WithContainer("    volumeMounts: [{name: v, mountPath: a}]\n", "  volumes: [{name: v, emptyDir: {}}]\n"),
+            "mountPath"},
+           {WithContainer("    volumeMounts: [{name: v, mountPath: /a/../b}]\n",
+                          "  volumes: [{name: v, emptyDir: {}}]\n"),
+            "mountPath"},
            {WithContainer("", "  volumes: [{name: v, emptyDir: {}, hostPath: {path: /}}]\n"), "exactly one"},
            {WithContainer("", "  volumes: [{name: v}]\n"), "exactly one"},
            {WithContainer("", "  volumes: [{name: v, emptyDir: {}}, {name: v, emptyDir: {}}]\n"), "used twice"},
            {WithContainer("", "  restartPolicy: Sometimes\n"), "spec.restartPolicy"},
            {WithContainer("    resources: {limits: {ccgpu.dev/cc-gpu: 500m}}\n"), "whole number"},
            {WithContainer("    resources: {limits: {ccgpu.dev/cc-gpu: -1}}\n"), "whole number"},
-           {WithContainer("    resources: {limits: {ccgpu.dev/cc-gpu: 1}, requests: {ccgpu.dev/cc-gpu: 2}}\n"), "must equal the limit"},
+           {WithContainer("    resources: {limits: {ccgpu.dev/cc-gpu: 1}, requests: {ccgpu.dev/cc-gpu: 2}}\n"),
+            "must equal the limit"},
            {WithContainer("    resources: {requests: {ccgpu.dev/cc-gpu: 1}}\n"), "must equal the limit"},
            {WithContainer("    resources: {limits: {memory: 1Qi}}\n"), "memory"},
            {WithContainer("    resources: {limits: {memory: 1Mi}, requests: {memory: 2Mi}}\n"), "above the limit"},
@@ -181,8 +196,10 @@ TEST(Manifest, RefusesWhatIsWrong) {
            {WithContainer("    securityContext: {runAsUser: 0, runAsNonRoot: true}\n"), "runAsNonRoot"},
            {WithContainer("    securityContext: {capabilities: {add: [net_admin]}}\n"), "capability"},
            {WithContainer("    env: [{name: 1A, value: x}]\n"), "name of a variable"},
-           {"apiVersion: v1\nkind: Pod\nmetadata: {name: Demo}\nspec: {containers: [{name: a, image: b}]}", "not a DNS name"},
-           {"apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: A}\nspec: {containers: [{name: a, image: b}]}", "not a DNS label"},
+           {"apiVersion: v1\nkind: Pod\nmetadata: {name: Demo}\nspec: {containers: [{name: a, image: b}]}",
+            "not a DNS name"},
+           {"apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: A}\nspec: {containers: [{name: a, image: b}]}",
+            "not a DNS label"},
            {"apiVersion: v1\nkind: Pod\nkind: Pod\n", "stands twice"},
            {WithContainer("    command: true\n"), "list of strings"}}) {
     EXPECT_THAT(ErrorOf(text), HasSubstr(where)) << text;
@@ -191,7 +208,8 @@ TEST(Manifest, RefusesWhatIsWrong) {
 
 TEST(Manifest, TellsAllErrorsAtOnce) {
   std::vector<Error> all;
-  EXPECT_FALSE(ParsePod(WithContainer("    livenessProbe: {}\n    tty: 3\n", "  nodeName: x\n"), "pod.yaml", &all).ok());
+  EXPECT_FALSE(
+      ParsePod(WithContainer("    livenessProbe: {}\n    tty: 3\n", "  nodeName: x\n"), "pod.yaml", &all).ok());
   EXPECT_EQ(all.size(), 3u);
 }
 
@@ -218,7 +236,8 @@ TEST(Quantity, Values) {
   EXPECT_EQ(ParseQuantity("1e3"), 1000);
   EXPECT_EQ(ParseQuantity("1m"), 1);  // rounds up
   EXPECT_EQ(ParseQuantity("9223372036854775807"), INT64_MAX);
-  for (const char* bad : {"", "-1", "x", "1.2.3", "1Kib", ".", "9223372036854775808", "8Ei", "1e99", "1e", "99999999999999999999999999999999999999999", "1 "}) {
+  for (const char* bad : {"", "-1", "x", "1.2.3", "1Kib", ".", "9223372036854775808", "8Ei", "1e99", "1e",
+                          "99999999999999999999999999999999999999999", "1 "}) {
     EXPECT_EQ(ParseQuantity(bad), std::nullopt) << bad;
   }
 }

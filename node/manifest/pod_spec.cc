@@ -20,13 +20,16 @@ void ReadMetadata(YamlMap& root, PodSpec& pod) {
   OnlyHonoured(map, {"name", "namespace", "labels", "annotations", "creationTimestamp"});
   if (map.Has("creationTimestamp")) map.Fail("node.unsupported-field", "creationTimestamp", "must be empty");
   pod.name = map.String("name", true);
-  if (!pod.name.empty() && !IsDnsSubdomain(pod.name)) map.Fail("input.bad-value", "name", "\"" + pod.name + "\" is not a DNS name (a-z, 0-9, -, .)");
+  if (!pod.name.empty() && !IsDnsSubdomain(pod.name))
+    map.Fail("input.bad-value", "name", "\"" + pod.name + "\" is not a DNS name (a-z, 0-9, -, .)");
   pod.pod_namespace = map.String("namespace", false, "default");
-  if (!IsDnsLabel(pod.pod_namespace)) map.Fail("input.bad-value", "namespace", "\"" + pod.pod_namespace + "\" is not a DNS label");
+  if (!IsDnsLabel(pod.pod_namespace))
+    map.Fail("input.bad-value", "namespace", "\"" + pod.pod_namespace + "\" is not a DNS label");
   pod.labels = map.StringMap("labels");
   pod.annotations = map.StringMap("annotations");
   for (const auto& [key, value] : pod.labels) {
-    if (key.starts_with("io.kubernetes.") || key.starts_with("ccgpu.dev/node-")) map.Fail("input.bad-value", "labels", key + " is reserved");
+    if (key.starts_with("io.kubernetes.") || key.starts_with("ccgpu.dev/node-"))
+      map.Fail("input.bad-value", "labels", key + " is reserved");
   }
 }
 
@@ -34,7 +37,8 @@ Volume ReadVolume(YamlMap& map) {
   OnlyHonoured(map, {"name", "emptyDir", "hostPath"});
   Volume out;
   out.name = map.String("name", true);
-  if (!out.name.empty() && !IsDnsLabel(out.name)) map.Fail("input.bad-value", "name", "\"" + out.name + "\" is not a DNS label");
+  if (!out.name.empty() && !IsDnsLabel(out.name))
+    map.Fail("input.bad-value", "name", "\"" + out.name + "\" is not a DNS label");
   const bool empty_dir = map.node().IsMap() && map.node()["emptyDir"].IsDefined();
   if (empty_dir == map.Has("hostPath")) {
     map.Fail("input.bad-value", "name", "a volume has exactly one of emptyDir and hostPath");
@@ -53,8 +57,10 @@ Volume ReadVolume(YamlMap& map) {
     YamlMap host = map.Map("hostPath");
     OnlyHonoured(host, {"path", "type"});
     out.host_path = host.String("path", true);
-    if (!out.host_path.empty() && !IsAbsoluteClean(out.host_path)) host.Fail("input.bad-value", "path", "must be an absolute path without \"..\"");
-    out.host_path_type = host.OneOf("type", {"", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket", "CharDevice", "BlockDevice"});
+    if (!out.host_path.empty() && !IsAbsoluteClean(out.host_path))
+      host.Fail("input.bad-value", "path", "must be an absolute path without \"..\"");
+    out.host_path_type = host.OneOf(
+        "type", {"", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket", "CharDevice", "BlockDevice"});
   }
   return out;
 }
@@ -71,7 +77,8 @@ SecurityContext ReadPodSecurity(YamlMap& spec, PodSpec& pod) {
   if (groups.IsDefined() && groups.IsSequence()) {
     for (const auto& group : groups) {
       int64_t id = -1;
-      if (!YAML::convert<int64_t>::decode(group, id) || id < 0 || id > 0x7fffffff) map.Fail("input.bad-value", "supplementalGroups", "must be group ids");
+      if (!YAML::convert<int64_t>::decode(group, id) || id < 0 || id > 0x7fffffff)
+        map.Fail("input.bad-value", "supplementalGroups", "must be group ids");
       pod.supplemental_groups.push_back(id);
     }
   } else if (groups.IsDefined()) {
@@ -86,30 +93,40 @@ void ReadDns(YamlMap& spec, PodSpec& pod) {
   OnlyHonoured(dns, {"nameservers", "searches"});
   pod.nameservers = dns.Strings("nameservers");
   pod.searches = dns.Strings("searches");
-  if (spec.Has("dnsConfig") && !pod.own_dns) spec.Fail("node.unsupported-field", "dnsConfig", "is honoured with dnsPolicy: None only");
+  if (spec.Has("dnsConfig") && !pod.own_dns)
+    spec.Fail("node.unsupported-field", "dnsConfig", "is honoured with dnsPolicy: None only");
 }
 
 void ReadSpec(YamlMap& root, PodSpec& pod) {
   YamlMap map = root.Map("spec", true);
-  OnlyHonoured(map, {"containers", "initContainers", "runtimeClassName", "restartPolicy", "hostname", "hostNetwork", "volumes",
-                     "terminationGracePeriodSeconds", "activeDeadlineSeconds", "securityContext", "dnsPolicy", "dnsConfig",
-                     "automountServiceAccountToken", "enableServiceLinks", "hostPID", "hostIPC", "shareProcessNamespace", "os"});
+  OnlyHonoured(
+      map, {"containers", "initContainers", "runtimeClassName", "restartPolicy", "hostname", "hostNetwork", "volumes",
+            "terminationGracePeriodSeconds", "activeDeadlineSeconds", "securityContext", "dnsPolicy", "dnsConfig",
+            "automountServiceAccountToken", "enableServiceLinks", "hostPID", "hostIPC", "shareProcessNamespace", "os"});
   pod.runtime_class = map.String("runtimeClassName");
-  if (!pod.runtime_class.empty() && !IsDnsSubdomain(pod.runtime_class)) map.Fail("input.bad-value", "runtimeClassName", "is not a DNS name");
+  if (!pod.runtime_class.empty() && !IsDnsSubdomain(pod.runtime_class))
+    map.Fail("input.bad-value", "runtimeClassName", "is not a DNS name");
   const std::string restart = map.OneOf("restartPolicy", {"Always", "OnFailure", "Never"}, false, "Always");
-  pod.restart_policy = restart == "Never" ? RestartPolicy::kNever : restart == "OnFailure" ? RestartPolicy::kOnFailure : RestartPolicy::kAlways;
+  pod.restart_policy = restart == "Never"       ? RestartPolicy::kNever
+                       : restart == "OnFailure" ? RestartPolicy::kOnFailure
+                                                : RestartPolicy::kAlways;
   pod.hostname = map.String("hostname", false, pod.name.substr(0, pod.name.find('.')).substr(0, 63));
-  if (!pod.name.empty() && !IsDnsLabel(pod.hostname)) map.Fail("input.bad-value", "hostname", "\"" + pod.hostname + "\" is not a DNS label");
+  if (!pod.name.empty() && !IsDnsLabel(pod.hostname))
+    map.Fail("input.bad-value", "hostname", "\"" + pod.hostname + "\" is not a DNS label");
   pod.host_network = map.Bool("hostNetwork");
   if (pod.host_network && pod.runtime_class == "ccgpu") {
-    map.Fail("node.unsupported-field", "hostNetwork", "must not be true with runtimeClassName ccgpu: the agent's address would be the host's");
+    map.Fail("node.unsupported-field", "hostNetwork",
+             "must not be true with runtimeClassName ccgpu: the agent's address would be the host's");
   }
-  for (const char* key : {"automountServiceAccountToken", "enableServiceLinks", "hostPID", "hostIPC", "shareProcessNamespace"}) OnlyFalse(map, key);
+  for (const char* key :
+       {"automountServiceAccountToken", "enableServiceLinks", "hostPID", "hostIPC", "shareProcessNamespace"})
+    OnlyFalse(map, key);
   YamlMap os = map.Map("os");
   OnlyHonoured(os, {"name"});
   os.OneOf("name", {"linux"});
   pod.termination_grace_seconds = map.Int("terminationGracePeriodSeconds", false, 30);
-  if (pod.termination_grace_seconds < 0 || pod.termination_grace_seconds > 86400) map.Fail("input.bad-value", "terminationGracePeriodSeconds", "goes from 0 to 86400");
+  if (pod.termination_grace_seconds < 0 || pod.termination_grace_seconds > 86400)
+    map.Fail("input.bad-value", "terminationGracePeriodSeconds", "goes from 0 to 86400");
   if (map.Has("activeDeadlineSeconds")) {
     pod.active_deadline_seconds = map.Int("activeDeadlineSeconds");
     if (pod.active_deadline_seconds <= 0) map.Fail("input.bad-value", "activeDeadlineSeconds", "must be positive");
@@ -124,15 +141,18 @@ void ReadSpec(YamlMap& root, PodSpec& pod) {
   auto read_all = [&](const char* key, bool required, std::vector<ContainerSpec>& out) {
     for (auto& container : map.Maps(key, required)) {
       out.push_back(ReadContainer(container, pod, security));
-      if (!names.insert(out.back().name).second) container.Fail("input.bad-value", "name", "\"" + out.back().name + "\" is used twice");
+      if (!names.insert(out.back().name).second)
+        container.Fail("input.bad-value", "name", "\"" + out.back().name + "\" is used twice");
       for (const auto& mount : out.back().mounts) {
-        if (volumes.count(mount.volume) == 0) container.Fail("input.bad-value", "volumeMounts", "there is no volume named \"" + mount.volume + "\"");
+        if (volumes.count(mount.volume) == 0)
+          container.Fail("input.bad-value", "volumeMounts", "there is no volume named \"" + mount.volume + "\"");
       }
     }
   };
   read_all("initContainers", false, pod.init_containers);
   read_all("containers", true, pod.containers);
-  if (map.Has("containers") && pod.containers.empty()) map.Fail("input.bad-value", "containers", "must have at least one container");
+  if (map.Has("containers") && pod.containers.empty())
+    map.Fail("input.bad-value", "containers", "must have at least one container");
 }
 
 }  // namespace
@@ -148,7 +168,8 @@ Result<PodSpec> ParsePod(const std::string& text, const std::string& file, std::
   std::erase_if(*documents, [](const YAML::Node& document) { return document.IsNull(); });
   if (documents->size() != 1) {
     const YAML::Node at = documents->size() > 1 ? (*documents)[1] : YAML::Node();
-    errors.Add("input.bad-yaml", at, "", "must hold exactly one document, a v1/Pod; found " + std::to_string(documents->size()));
+    errors.Add("input.bad-yaml", at, "",
+               "must hold exactly one document, a v1/Pod; found " + std::to_string(documents->size()));
   } else {
     YamlMap root((*documents)[0], "", errors);
     OnlyHonoured(root, {"apiVersion", "kind", "metadata", "spec", "status"});

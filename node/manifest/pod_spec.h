@@ -26,8 +26,8 @@ struct Volume {
   enum class Kind { kEmptyDir, kHostPath };
   std::string name;
   Kind kind = Kind::kEmptyDir;
-  bool memory = false;         // emptyDir.medium: Memory
-  int64_t size_limit = 0;      // emptyDir.sizeLimit in bytes; 0: none
+  bool memory = false;     // emptyDir.medium: Memory
+  int64_t size_limit = 0;  // emptyDir.sizeLimit in bytes; 0: none
   std::string host_path;
   std::string host_path_type;  // "", Directory, DirectoryOrCreate, File, FileOrCreate, Socket, CharDevice, BlockDevice
 };
@@ -80,8 +80,8 @@ struct PodSpec {
   std::vector<ContainerSpec> init_containers, containers;
 };
 
-// The one v1/Pod in `text`. Every error carries file:line:column and the field's path; all of them are in `all` when it is
-// given, the first one is returned. A field that this node cannot honour is "node.unsupported-field", never skipped.
+// The one v1/Pod in `text`. Every error carries file:line:column and the field's path; all of them are in `all` when it
+// is given, the first one is returned. A field that this node cannot honour is "node.unsupported-field", never skipped.
 Result<PodSpec> ParsePod(const std::string& text, const std::string& file, std::vector<Error>* all = nullptr);
 
 }  // namespace ccgpu::node

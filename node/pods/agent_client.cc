@@ -11,7 +11,8 @@
 
 namespace ccgpu::node {
 
-Result<HttpAnswer> AskAgent(const std::string& netns_file, const std::string& path, std::chrono::milliseconds timeout, int port) {
+Result<HttpAnswer> AskAgent(const std::string& netns_file, const std::string& path, std::chrono::milliseconds timeout,
+                            int port) {
   Fd netns(::open(netns_file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!netns.valid()) return ErrnoError("node.agent-unreachable", "cannot open network namespace", netns_file);
   Result<HttpAnswer> out = Err("node.agent-unreachable", path, "the thread did not run");
@@ -28,7 +29,8 @@ Result<HttpAnswer> AskAgent(const std::string& netns_file, const std::string& pa
     auto response = client.Get(path.c_str());
     if (!response) {
       out = Err("node.agent-unreachable", "127.0.0.1:" + std::to_string(port),
-                "no agent answers in the pod (" + httplib::to_string(response.error()) + "); does the pod have an initdata with aa.toml?");
+                "no agent answers in the pod (" + httplib::to_string(response.error()) +
+                    "); does the pod have an initdata with aa.toml?");
       return;
     }
     out = HttpAnswer{response->status, response->body};

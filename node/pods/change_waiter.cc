@@ -8,7 +8,8 @@
 
 namespace ccgpu::node {
 
-ChangeWaiter::ChangeWaiter() : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {}
+ChangeWaiter::ChangeWaiter()
+    : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {}
 
 void ChangeWaiter::Wake() {
   const uint64_t one = 1;
@@ -25,11 +26,9 @@ void ChangeWaiter::Wait(std::chrono::milliseconds timeout) {
   pollfd fds[2] = {{event_.get(), POLLIN, 0}, {inotify_.get(), POLLIN, 0}};
   if (::poll(fds, 2, static_cast<int>(timeout.count())) <= 0) return;
   alignas(inotify_event) char sink[4096];
-  while (::read(event_.get(), sink, sizeof(uint64_t)) > 0) {
-  }
+  while (::read(event_.get(), sink, sizeof(uint64_t)) > 0) {}
   if (inotify_.valid()) {
-    while (::read(inotify_.get(), sink, sizeof sink) > 0) {
-    }
+    while (::read(inotify_.get(), sink, sizeof sink) > 0) {}
   }
 }
 

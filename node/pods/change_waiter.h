@@ -2,8 +2,8 @@
 #pragma once
 
 #include <chrono>
-#include <string>
 #include <set>
+#include <string>
 
 #include "base/fd.h"
 

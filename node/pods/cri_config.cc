@@ -18,12 +18,14 @@ void SetNamespaces(const PodSpec& pod, NamespaceOption* options) {
 
 void SetSeccomp(const SeccompProfile& profile, SecurityProfile* out) {
   // As the kubelet does: a pod that says nothing runs unconfined.
-  out->set_profile_type(profile.type == SeccompProfile::Type::kRuntimeDefault ? SecurityProfile::RuntimeDefault : SecurityProfile::Unconfined);
+  out->set_profile_type(profile.type == SeccompProfile::Type::kRuntimeDefault ? SecurityProfile::RuntimeDefault
+                                                                              : SecurityProfile::Unconfined);
 }
 
 // The kubelet's formula: best effort dies first, guaranteed last.
 int64_t OomScore(const Resources& resources, int64_t node_memory) {
-  const bool guaranteed = resources.cpu_limit_milli > 0 && resources.memory_limit > 0 && resources.cpu_request_milli == resources.cpu_limit_milli &&
+  const bool guaranteed = resources.cpu_limit_milli > 0 && resources.memory_limit > 0 &&
+                          resources.cpu_request_milli == resources.cpu_limit_milli &&
                           resources.memory_request == resources.memory_limit;
   if (guaranteed) return -997;
   if (resources.cpu_request_milli == 0 && resources.memory_request == 0) return 1000;
@@ -54,11 +56,13 @@ void SetSecurity(const PodSpec& pod, const ContainerSpec& container, LinuxContai
   out->set_no_new_privs(!security.allow_privilege_escalation);
   SetSeccomp(security.seccomp, out->mutable_seccomp());
   // procMount: Default
-  for (const char* path : {"/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-                           "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"}) {
+  for (const char* path :
+       {"/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+        "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"}) {
     out->add_masked_paths(path);
   }
-  for (const char* path : {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}) out->add_readonly_paths(path);
+  for (const char* path : {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"})
+    out->add_readonly_paths(path);
 }
 
 template <typename Map>
@@ -68,7 +72,8 @@ void AddKubernetesLabels(const PodSpec& pod, const PodIdentity& identity, Map* l
   (*labels)["io.kubernetes.pod.uid"] = identity.uid;
 }
 
-std::string FieldValue(const PodSpec& pod, const PodIdentity& identity, const std::string& path, const std::string& pod_ip) {
+std::string FieldValue(const PodSpec& pod, const PodIdentity& identity, const std::string& path,
+                       const std::string& pod_ip) {
   if (path == "metadata.name") return pod.name;
   if (path == "metadata.namespace") return pod.pod_namespace;
   if (path == "metadata.uid") return identity.uid;
@@ -142,7 +147,8 @@ ContainerConfig MakeContainerConfig(const PodSpec& pod, const PodIdentity& ident
   for (const auto& one : inputs.devices.cdi_devices()) out.add_cdi_devices()->set_name(one.name());
   for (const auto& [key, value] : inputs.devices.annotations()) (*out.mutable_annotations())[key] = value;
   (*out.mutable_annotations())["io.kubernetes.container.restartCount"] = std::to_string(inputs.attempt);
-  (*out.mutable_annotations())["io.kubernetes.pod.terminationGracePeriod"] = std::to_string(pod.termination_grace_seconds);
+  (*out.mutable_annotations())["io.kubernetes.pod.terminationGracePeriod"] =
+      std::to_string(pod.termination_grace_seconds);
   AddKubernetesLabels(pod, identity, out.mutable_labels());
   (*out.mutable_labels())["io.kubernetes.container.name"] = container.name;
   out.set_log_path(ContainerLogPath(container.name, inputs.attempt));

@@ -24,12 +24,12 @@ runtime::v1::PodSandboxConfig SandboxConfig(const PodSpec& pod, const PodIdentit
 struct ContainerInputs {
   uint32_t attempt = 0;
   std::string pod_ip;
-  std::map<std::string, std::string> volumes;         // name -> host path
-  v1beta1::ContainerAllocateResponse devices;         // what the device plugins answered
-  int64_t node_memory = 0;                            // bytes, for the OOM score of burstable containers
+  std::map<std::string, std::string> volumes;  // name -> host path
+  v1beta1::ContainerAllocateResponse devices;  // what the device plugins answered
+  int64_t node_memory = 0;                     // bytes, for the OOM score of burstable containers
 };
 
-runtime::v1::ContainerConfig MakeContainerConfig(const PodSpec& pod, const PodIdentity& identity, const ContainerSpec& container,
-                                                 const ContainerInputs& inputs);
+runtime::v1::ContainerConfig MakeContainerConfig(const PodSpec& pod, const PodIdentity& identity,
+                                                 const ContainerSpec& container, const ContainerInputs& inputs);
 
 }  // namespace ccgpu::node

@@ -11,7 +11,8 @@ namespace ccgpu::node {
 class LineFile {
  public:
   explicit LineFile(std::string path) : path_(std::move(path)) {}
-  // At most about `limit` bytes at once. Lines longer than 1 MiB are cut. The number of lines; 0 also when there is no file yet.
+  // At most about `limit` bytes at once. Lines longer than 1 MiB are cut. The number of lines; 0 also when there is no
+  // file yet.
   size_t Read(const std::function<void(std::string_view)>& on_line, size_t limit = 1 << 20);
   const std::string& path() const { return path_; }
 

@@ -108,7 +108,8 @@ Result<std::string> Pod::NetworkNamespace() {
   std::string sandbox;
   {
     std::lock_guard lock(mutex_);
-    if (record_.finished || record_.sandbox_id.empty()) return Err("node.pod-not-running", spec_.name, "has no sandbox now");
+    if (record_.finished || record_.sandbox_id.empty())
+      return Err("node.pod-not-running", spec_.name, "has no sandbox now");
     sandbox = record_.sandbox_id;
   }
   ASSIGN_OR_RETURN(const SandboxInfo info, env_.cri.SandboxStatus(sandbox));
@@ -150,7 +151,8 @@ void Pod::Event(const std::string& code, const std::string& subject, const std::
 }
 
 Status Pod::RemoveFiles() {
-  // A sandbox that failed to start may have been taken for one of another pod (EnsureSandbox); that one's events are not ours.
+  // A sandbox that failed to start may have been taken for one of another pod (EnsureSandbox); that one's events are
+  // not ours.
   bool ours = !record_.sandbox_id.empty();
   if (auto known = env_.cri.ListSandboxes({}); known.ok()) {
     for (const auto& one : *known) ours = ours && one.id() != record_.sandbox_id;

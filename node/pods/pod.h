@@ -2,8 +2,8 @@
 //
 //   volumes -> sandbox -> init containers, one after another -> containers -> watch and restart -> take everything down
 //
-// Each step asks the runtime what is there already, so the same thread body also picks a pod up after a restart of ccgpu-node or
-// of the runtime.
+// Each step asks the runtime what is there already, so the same thread body also picks a pod up after a restart of
+// ccgpu-node or of the runtime.
 #pragma once
 
 #include <chrono>
@@ -33,10 +33,10 @@ struct PodEnvironment {
   DeviceManager& devices;
   ExitNotice& exits;
   const Clock& clock;
-  std::string work_dir;       // records, own events, volumes
-  std::string logs_dir;       // container logs
-  std::string events_dir;     // where shims write (events_dir/<sandbox id>/events.jsonl)
-  std::string cgroup_parent;  // "/ccgpu"; empty: the runtime's own choice
+  std::string work_dir;                             // records, own events, volumes
+  std::string logs_dir;                             // container logs
+  std::string events_dir;                           // where shims write (events_dir/<sandbox id>/events.jsonl)
+  std::string cgroup_parent;                        // "/ccgpu"; empty: the runtime's own choice
   std::chrono::milliseconds restart_backoff{1000};  // doubles with each restart, up to five minutes
 };
 
@@ -71,7 +71,8 @@ class Pod {
   PodView View();
   std::string LogDir() const { return identity_.log_dir; }
   std::vector<std::string> ContainerNames() const;
-  Result<std::string> ContainerId(const std::string& container);  // of the running instance; empty name: the first container
+  Result<std::string> ContainerId(
+      const std::string& container);  // of the running instance; empty name: the first container
   // File of the network namespace that the pod's agent lives in.
   Result<std::string> NetworkNamespace();
   // Woken at every change until it dies.
@@ -99,7 +100,7 @@ class Pod {
   void WatchHealth();
   Ending Decide(PodOutcome outcome, Error failure) const { return {outcome, std::move(failure)}; }
   Ending FromError(const Error& error) const;
-  bool Stopping();       // a stop or a detach was asked for
+  bool Stopping();  // a stop or a detach was asked for
   Ending StopEnding();
   void Pause(std::chrono::milliseconds time);  // wakes for a stop
   Status RetryWhileUnavailable(const std::function<Status()>& call);
@@ -133,7 +134,7 @@ class Pod {
   std::vector<std::chrono::steady_clock::time_point> started_;  // of each container, by index; worker only
   std::chrono::steady_clock::time_point deadline_;
   std::set<std::string> sick_;  // devices that were reported unhealthy; worker only
-  std::mutex join_;  // several may wait for the end at once
+  std::mutex join_;             // several may wait for the end at once
   std::thread thread_;
 };
 

@@ -18,7 +18,8 @@ using std::chrono::milliseconds;
 void Pod::Explain(Ending& ending) {
   if (spec_.runtime_class.empty() || record_.sandbox_id.empty()) return;
   std::string status;
-  if (ending.outcome == PodOutcome::kFailed || ending.outcome == PodOutcome::kSucceeded || ending.outcome == PodOutcome::kTimedOut) {
+  if (ending.outcome == PodOutcome::kFailed || ending.outcome == PodOutcome::kSucceeded ||
+      ending.outcome == PodOutcome::kTimedOut) {
     if (auto netns = NetworkNamespace(); netns.ok() && !spec_.host_network) {
       auto answer = AskAgent(*netns, "/attest/status", milliseconds(1000));
       if (answer.ok() && answer->status == 200) status = answer->body;
@@ -65,7 +66,8 @@ Status Pod::StopAll() {
   if (!force) {
     std::vector<std::thread> stops;
     for (const auto& id : running) {
-      stops.emplace_back([this, id] { (void)env_.cri.StopContainer(id, std::chrono::seconds(spec_.termination_grace_seconds)); });
+      stops.emplace_back(
+          [this, id] { (void)env_.cri.StopContainer(id, std::chrono::seconds(spec_.termination_grace_seconds)); });
     }
     for (auto& stop : stops) stop.join();
   }
@@ -94,13 +96,16 @@ void Pod::TakeDown(Ending& ending) {
     record_.failure = ending.failure;
   }
   Save();
-  Event("stopping", ending.failure.subject, ending.failure.code.empty() ? "taking the pod down" : "taking the pod down: " + ending.failure.text + " [" + ending.failure.code + "]");
+  Event("stopping", ending.failure.subject,
+        ending.failure.code.empty() ? "taking the pod down"
+                                    : "taking the pod down: " + ending.failure.text + " [" + ending.failure.code + "]");
   bool said = false;
   for (milliseconds pause{100};; pause = std::min(pause * 2, milliseconds(5000))) {
     Status status = StopAll();
     if (status.ok()) status = RemoveVolumes(env_.work_dir + "/" + identity_.uid + ".volumes");
     if (status.ok()) break;
-    if (!said) Event("node.cleanup-failed", status.error().subject, "cannot take the pod down yet: " + status.error().text);
+    if (!said)
+      Event("node.cleanup-failed", status.error().subject, "cannot take the pod down yet: " + status.error().text);
     said = true;
     // Repeated for ever: a pod whose remains are unknown must not give its devices to another one.
     std::unique_lock lock(mutex_);
@@ -116,7 +121,8 @@ void Pod::TakeDown(Ending& ending) {
       if (container.state == "running" || container.state == "created") container.state = "exited";
     }
   }
-  Event("finished", spec_.name, "the pod " + std::string(OutcomeName(ending.outcome)) + "; nothing of it runs any more");
+  Event("finished", spec_.name,
+        "the pod " + std::string(OutcomeName(ending.outcome)) + "; nothing of it runs any more");
   {
     std::lock_guard lock(mutex_);
     record_.finished = true;

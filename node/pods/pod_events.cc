@@ -15,12 +15,17 @@ namespace {
 constexpr size_t kMostEvents = 20000;  // a sandbox must not fill the node's memory
 
 // Good news whose codes are in areas that otherwise refuse.
-constexpr std::array<std::string_view, 4> kGood = {"gpu.session", "policy.in-force", "attest.gpu-accepted", "attest.not-applicable"};
+constexpr std::array<std::string_view, 4> kGood = {"gpu.session", "policy.in-force", "attest.gpu-accepted",
+                                                   "attest.not-applicable"};
 
 }  // namespace
 
 std::string EventToJson(const PodEvent& event) {
-  const Json json = {{"time", event.time}, {"component", event.component}, {"code", event.code}, {"message", event.message}, {"subject", event.subject}};
+  const Json json = {{"time", event.time},
+                     {"component", event.component},
+                     {"code", event.code},
+                     {"message", event.message},
+                     {"subject", event.subject}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -36,8 +41,7 @@ PodEvent EventFromJson(const std::string& line) {
 
 PodEvents::PodEvents(std::string own_file) : own_file_(std::move(own_file)) {
   LineFile own(own_file_);
-  while (own.Read([&](std::string_view line) { events_.push_back(EventFromJson(std::string(line))); }) > 0) {
-  }
+  while (own.Read([&](std::string_view line) { events_.push_back(EventFromJson(std::string(line))); }) > 0) {}
 }
 
 void PodEvents::Add(PodEvent event) {
@@ -71,7 +75,8 @@ const PodEvent* FindRefusal(const std::vector<PodEvent>& events) {
     if (event.component == "ccgpu-node") continue;
     if (event.code == "attest.gpu-accepted") {
       found = nullptr;
-    } else if (found == nullptr && IsRefusal(event.code) && std::find(kGood.begin(), kGood.end(), event.code) == kGood.end()) {
+    } else if (found == nullptr && IsRefusal(event.code) &&
+               std::find(kGood.begin(), kGood.end(), event.code) == kGood.end()) {
       found = &event;
     }
   }

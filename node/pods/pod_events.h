@@ -1,5 +1,5 @@
-// What happened to one pod, in the order in which the node learnt it: the node's own events, and those that shim, guestd and
-// agent write to <events dir>/<sandbox id>/events.jsonl.
+// What happened to one pod, in the order in which the node learnt it: the node's own events, and those that shim,
+// guestd and agent write to <events dir>/<sandbox id>/events.jsonl.
 #pragma once
 
 #include <memory>
@@ -38,8 +38,8 @@ class PodEvents {
   std::vector<PodEvent> events_;
 };
 
-// The refusal that explains why the pod failed, out of the sandbox's events: the first one after the last acceptance; null when
-// there is none.
+// The refusal that explains why the pod failed, out of the sandbox's events: the first one after the last acceptance;
+// null when there is none.
 const PodEvent* FindRefusal(const std::vector<PodEvent>& events);
 
 }  // namespace ccgpu::node

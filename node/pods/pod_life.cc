@@ -1,8 +1,8 @@
 // A pod's life up to the moment where its outcome is decided.
-#include <filesystem>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -19,7 +19,8 @@ using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
 void Pod::ThreadBody() {
-  if (spec_.active_deadline_seconds > 0) deadline_ = Steady::now() + std::chrono::seconds(spec_.active_deadline_seconds);
+  if (spec_.active_deadline_seconds > 0)
+    deadline_ = Steady::now() + std::chrono::seconds(spec_.active_deadline_seconds);
   Ending ending{record_.outcome, record_.failure};
   if (ending.outcome == PodOutcome::kUndecided) ending = Live();
   {
@@ -36,7 +37,8 @@ bool Pod::Stopping() {
 
 Pod::Ending Pod::StopEnding() {
   std::lock_guard lock(mutex_);
-  if (stop_requested_ && stop_why_ == Stop::kTimeout) return {PodOutcome::kTimedOut, Err("node.timeout", spec_.name, "was not finished in the time given")};
+  if (stop_requested_ && stop_why_ == Stop::kTimeout)
+    return {PodOutcome::kTimedOut, Err("node.timeout", spec_.name, "was not finished in the time given")};
   return {PodOutcome::kRemoved, {}};
 }
 
@@ -95,18 +97,20 @@ Result<std::string> Pod::EnsureSandbox() {
     sandbox_config_ = SandboxConfig(spec_, identity_);
     return one.id();
   }
-  if (record_.containers_ran) return Err("node.sandbox-lost", record_.sandbox_id, "the pod's sandbox ended while nobody watched");
+  if (record_.containers_ran)
+    return Err("node.sandbox-lost", record_.sandbox_id, "the pod's sandbox ended while nobody watched");
 
   sandbox_config_ = SandboxConfig(spec_, identity_);
   Event("sandbox-starting", spec_.runtime_class, "starting the sandbox");
   std::set<std::string> before;
   std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(env_.events_dir, ignored)) before.insert(entry.path().filename());
+  for (const auto& entry : std::filesystem::directory_iterator(env_.events_dir, ignored))
+    before.insert(entry.path().filename());
   auto id = env_.cri.RunSandbox(sandbox_config_, spec_.runtime_class, &gate_);
   std::string events_of = id.ok() ? *id : "";
   if (!id.ok()) {
-    // The runtime does not tell the id of a sandbox that failed, but its shim wrote under it: the folder that is new. Two of them
-    // mean that another pod starts too; then nobody can tell, and the error itself has to do.
+    // The runtime does not tell the id of a sandbox that failed, but its shim wrote under it: the folder that is new.
+    // Two of them mean that another pod starts too; then nobody can tell, and the error itself has to do.
     std::vector<std::string> fresh;
     for (const auto& entry : std::filesystem::directory_iterator(env_.events_dir, ignored)) {
       if (before.count(entry.path().filename()) == 0) fresh.push_back(entry.path().filename());
@@ -134,10 +138,14 @@ Status Pod::Adopt() {
     pod_ip_ = info.status.network().ip();
     for (const auto& one : containers) {
       for (auto& container : record_.containers) {
-        if (container.name != one.metadata().name() || (!container.id.empty() && container.id != one.id() && one.metadata().attempt() < container.attempt)) continue;
+        if (container.name != one.metadata().name() ||
+            (!container.id.empty() && container.id != one.id() && one.metadata().attempt() < container.attempt))
+          continue;
         container.id = one.id();
         container.attempt = one.metadata().attempt();
-        container.state = one.state() == CONTAINER_RUNNING ? "running" : one.state() == CONTAINER_CREATED ? "created" : "exited";
+        container.state = one.state() == CONTAINER_RUNNING   ? "running"
+                          : one.state() == CONTAINER_CREATED ? "created"
+                                                             : "exited";
       }
     }
     events_.FollowSandbox(env_.events_dir + "/" + record_.sandbox_id + "/events.jsonl");
@@ -157,19 +165,23 @@ bool Pod::MayRestart(const ContainerRecord& container) const {
 Result<Pod::Ending> Pod::RunInit(size_t index) {
   for (;;) {
     if (Stopping()) return StopEnding();
-    if (record_.containers[index].state == "waiting" || record_.containers[index].state == "created") RETURN_IF_ERROR(StartContainer(index));
+    if (record_.containers[index].state == "waiting" || record_.containers[index].state == "created")
+      RETURN_IF_ERROR(StartContainer(index));
     uint64_t seen = env_.exits.count();
-    for (milliseconds pause{2}; record_.containers[index].state == "running"; pause = std::min(pause * 2, milliseconds(250))) {
+    for (milliseconds pause{2}; record_.containers[index].state == "running";
+         pause = std::min(pause * 2, milliseconds(250))) {
       if (Poll(index)) continue;
       if (Stopping()) return StopEnding();
-      const uint64_t now = env_.exits.Wait(seen, env_.exits.connected() ? pause * 4 : std::min(pause, milliseconds(50)));
+      const uint64_t now =
+          env_.exits.Wait(seen, env_.exits.connected() ? pause * 4 : std::min(pause, milliseconds(50)));
       if (now != seen) pause = milliseconds(1);
       seen = now;
     }
     const ContainerRecord container = record_.containers[index];
     if (container.exit_code == 0 && container.state == "exited") return Decide(PodOutcome::kUndecided, {});
     if (!MayRestart(container)) {
-      return Decide(PodOutcome::kFailed, Err("node.init-container-failed", container.name, "exited with " + std::to_string(container.exit_code)));
+      return Decide(PodOutcome::kFailed, Err("node.init-container-failed", container.name,
+                                             "exited with " + std::to_string(container.exit_code)));
     }
     const int shift = static_cast<int>(std::min<uint32_t>(container.restarts, 16));
     Pause(std::min(env_.restart_backoff * (1 << shift), milliseconds(300000)));
@@ -178,11 +190,13 @@ Result<Pod::Ending> Pod::RunInit(size_t index) {
   }
 }
 
-// Creates and starts one instance. A refusal or a failure of the runtime's is an error; the container then counts as exited.
+// Creates and starts one instance. A refusal or a failure of the runtime's is an error; the container then counts as
+// exited.
 Status Pod::StartContainer(size_t index) {
   const ContainerRecord before = record_.containers[index];
   const auto& list = before.init ? spec_.init_containers : spec_.containers;
-  const auto spec = std::find_if(list.begin(), list.end(), [&](const ContainerSpec& one) { return one.name == before.name; });
+  const auto spec =
+      std::find_if(list.begin(), list.end(), [&](const ContainerSpec& one) { return one.name == before.name; });
   Status status = [&]() -> Status {
     std::string id = before.id;
     if (before.state != "created") {
@@ -192,8 +206,11 @@ Status Pod::StartContainer(size_t index) {
       inputs.volumes = volumes_;
       inputs.node_memory = static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
       ASSIGN_OR_RETURN(inputs.devices, env_.devices.Answer(identity_.uid, before.name));
-      ASSIGN_OR_RETURN(id, env_.cri.CreateContainer(record_.sandbox_id, MakeContainerConfig(spec_, identity_, *spec, inputs), sandbox_config_, &gate_));
-      if (!before.id.empty()) (void)env_.cri.RemoveContainer(before.id);  // logs stay; a failure is repeated when the pod ends
+      ASSIGN_OR_RETURN(
+          id, env_.cri.CreateContainer(record_.sandbox_id, MakeContainerConfig(spec_, identity_, *spec, inputs),
+                                       sandbox_config_, &gate_));
+      if (!before.id.empty())
+        (void)env_.cri.RemoveContainer(before.id);  // logs stay; a failure is repeated when the pod ends
       std::lock_guard lock(mutex_);
       auto& container = record_.containers[index];
       container.id = id;
@@ -224,7 +241,8 @@ Status Pod::StartContainer(size_t index) {
   if (status.ok()) {
     Event("container-started", before.name, before.init ? "init container started" : "container started");
   } else if (!Stopping()) {
-    Event(status.error().code, status.error().subject.empty() ? before.name : status.error().subject, "container " + before.name + " did not start: " + status.error().text);
+    Event(status.error().code, status.error().subject.empty() ? before.name : status.error().subject,
+          "container " + before.name + " did not start: " + status.error().text);
   }
   return status;
 }
@@ -244,8 +262,9 @@ bool Pod::Poll(size_t index) {
     container.message = gone ? "the runtime does not know the container any more" : status->message();
   }
   Save();
-  Event("container-exited", before.name, "exited with " + std::to_string(record_.containers[index].exit_code) +
-                                            (record_.containers[index].reason.empty() ? "" : " (" + record_.containers[index].reason + ")"));
+  Event("container-exited", before.name,
+        "exited with " + std::to_string(record_.containers[index].exit_code) +
+            (record_.containers[index].reason.empty() ? "" : " (" + record_.containers[index].reason + ")"));
   return true;
 }
 
@@ -272,7 +291,9 @@ Pod::Ending Pod::Watch() {
   for (;;) {
     if (Stopping()) return StopEnding();
     if (deadline_ != Steady::time_point() && Steady::now() >= deadline_) {
-      return Decide(PodOutcome::kFailed, Err("node.deadline-exceeded", spec_.name, "was active longer than activeDeadlineSeconds (" + std::to_string(spec_.active_deadline_seconds) + ")"));
+      return Decide(PodOutcome::kFailed, Err("node.deadline-exceeded", spec_.name,
+                                             "was active longer than activeDeadlineSeconds (" +
+                                                 std::to_string(spec_.active_deadline_seconds) + ")"));
     }
     bool changed = false, left = false;
     for (size_t i = 0; i < record_.containers.size(); ++i) {
@@ -290,13 +311,16 @@ Pod::Ending Pod::Watch() {
       if (container.state == "exited" && !MayRestart(container)) continue;
       left = true;
       if (container.state == "running" || Steady::now() < not_before[i]) continue;
-      if (container.state == "exited") Event("container-restarting", container.name, "restart " + std::to_string(container.restarts + 1));
+      if (container.state == "exited")
+        Event("container-restarting", container.name, "restart " + std::to_string(container.restarts + 1));
       auto started = StartContainer(i);
       changed = true;
       if (started.ok()) continue;
       if (Stopping()) return StopEnding();
-      // A decision does not change by asking again, and a failed first start explains the pod better than its consequences.
-      if (IsRefusal(started.error().code) || spec_.restart_policy == RestartPolicy::kNever) return FromError(started.error());
+      // A decision does not change by asking again, and a failed first start explains the pod better than its
+      // consequences.
+      if (IsRefusal(started.error().code) || spec_.restart_policy == RestartPolicy::kNever)
+        return FromError(started.error());
       const int shift = static_cast<int>(std::min<uint32_t>(container.restarts, 16));
       not_before[i] = Steady::now() + std::min(env_.restart_backoff * (1 << shift), milliseconds(300000));
     }
@@ -308,13 +332,19 @@ Pod::Ending Pod::Watch() {
     }
     auto info = env_.cri.ListSandboxes({{"io.kubernetes.pod.uid", identity_.uid}});
     if (info.ok()) {
-      const bool ready = std::any_of(info->begin(), info->end(), [&](const auto& one) { return one.id() == record_.sandbox_id && one.state() == runtime::v1::SANDBOX_READY; });
+      const bool ready = std::any_of(info->begin(), info->end(), [&](const auto& one) {
+        return one.id() == record_.sandbox_id && one.state() == runtime::v1::SANDBOX_READY;
+      });
       if (!ready) {
         // Its containers ended with it, or the runtime is about to say so.
         bool running = false;
-        for (size_t i = 0; i < record_.containers.size(); ++i) running |= record_.containers[i].state == "running" && !Poll(i);
-        const bool all_done = std::all_of(record_.containers.begin(), record_.containers.end(), [&](const auto& one) { return one.state == "exited" && !MayRestart(one); });
-        if (!running && !all_done) return Decide(PodOutcome::kFailed, Err("node.sandbox-lost", record_.sandbox_id, "the pod's sandbox ended by itself"));
+        for (size_t i = 0; i < record_.containers.size(); ++i)
+          running |= record_.containers[i].state == "running" && !Poll(i);
+        const bool all_done = std::all_of(record_.containers.begin(), record_.containers.end(),
+                                          [&](const auto& one) { return one.state == "exited" && !MayRestart(one); });
+        if (!running && !all_done)
+          return Decide(PodOutcome::kFailed,
+                        Err("node.sandbox-lost", record_.sandbox_id, "the pod's sandbox ended by itself"));
       }
     }
     const uint64_t now = env_.exits.Wait(seen, env_.exits.connected() ? pause * 4 : std::min(pause, milliseconds(50)));
@@ -323,7 +353,8 @@ Pod::Ending Pod::Watch() {
   }
   for (const auto& container : record_.containers) {
     if (container.exit_code != 0) {
-      return Decide(PodOutcome::kFailed, Err("node.container-failed", container.name, "exited with " + std::to_string(container.exit_code)));
+      return Decide(PodOutcome::kFailed,
+                    Err("node.container-failed", container.name, "exited with " + std::to_string(container.exit_code)));
     }
   }
   return Decide(PodOutcome::kSucceeded, {});

@@ -16,7 +16,8 @@ std::string RandomUid() {
   std::random_device random;
   uint32_t r[4] = {random(), random(), random(), random()};
   char out[40];
-  std::snprintf(out, sizeof out, "%08x-%04x-4%03x-%04x-%04x%08x", r[0], r[1] >> 16, r[1] & 0xfff, 0x8000 | (r[2] >> 18), r[2] & 0xffff, r[3]);
+  std::snprintf(out, sizeof out, "%08x-%04x-4%03x-%04x-%04x%08x", r[0], r[1] >> 16, r[1] & 0xfff, 0x8000 | (r[2] >> 18),
+                r[2] & 0xffff, r[3]);
   return out;
 }
 
@@ -68,7 +69,8 @@ void PodManager::Detach() {
   if (List().empty() && !env_.cgroup_parent.empty()) RemoveCgroup(env_.cgroup_parent);
 }
 
-// Events of sandboxes that failed to start and that no pod could claim. Before the first pod: nobody starts one meanwhile.
+// Events of sandboxes that failed to start and that no pod could claim. Before the first pod: nobody starts one
+// meanwhile.
 void PodManager::SweepEvents() {
   std::lock_guard running(running_);
   auto sandboxes = env_.cri.ListSandboxes({});
@@ -90,7 +92,8 @@ void PodManager::SweepEvents() {
 
 // Removes what the runtime has of pods that we do not know. False when the runtime did not answer.
 bool PodManager::SweepSandboxes() {
-  auto all = env_.cri.ListSandboxes({{kManagedByLabel, "true"}});  // listed first: a pod that is taken in meanwhile is known below
+  auto all = env_.cri.ListSandboxes(
+      {{kManagedByLabel, "true"}});  // listed first: a pod that is taken in meanwhile is known below
   if (!all.ok()) return false;
   std::set<std::string> known;
   for (const auto& pod : List()) known.insert(pod->uid());
@@ -106,8 +109,8 @@ bool PodManager::SweepSandboxes() {
   return true;
 }
 
-// For as long as we run, as the kubelet does: a sandbox that the runtime was still starting for us when we were killed shows up
-// only later, perhaps after its pod was removed.
+// For as long as we run, as the kubelet does: a sandbox that the runtime was still starting for us when we were killed
+// shows up only later, perhaps after its pod was removed.
 void PodManager::Sweep() {
   constexpr std::chrono::milliseconds kSteady{2000};
   for (std::chrono::milliseconds pause{100};;) {
@@ -123,14 +126,19 @@ Status PodManager::CheckImages(const PodSpec& spec) {
     for (const auto& container : *list) {
       auto image = env_.cri.ImageStatus(container.image);
       if (!image.ok() && image.error().code == "cri.not-found") {
-        return Err("node.image-missing", container.image, "container " + container.name + ": the image is not on this node; import it (ccgpu up --image FILE)");
+        return Err(
+            "node.image-missing", container.image,
+            "container " + container.name + ": the image is not on this node; import it (ccgpu up --image FILE)");
       }
       if (!image.ok()) return image.error();
       if (!container.security.run_as_non_root || container.security.run_as_user) continue;
       if (!image->image().username().empty()) {
-        return Err("node.run-as-root", container.name, "runAsNonRoot is true and the image's user is a name (" + image->image().username() + "); say runAsUser as a number");
+        return Err("node.run-as-root", container.name,
+                   "runAsNonRoot is true and the image's user is a name (" + image->image().username() +
+                       "); say runAsUser as a number");
       }
-      if (image->image().uid().value() == 0) return Err("node.run-as-root", container.name, "runAsNonRoot is true, but the image runs as root");
+      if (image->image().uid().value() == 0)
+        return Err("node.run-as-root", container.name, "runAsNonRoot is true, but the image runs as root");
     }
   }
   return Ok();
@@ -147,7 +155,8 @@ Result<std::shared_ptr<Pod>> PodManager::Run(const std::string& manifest, const 
   std::lock_guard running(running_);
   if (auto old = Find(spec->pod_namespace, spec->name); old != nullptr) {
     if (!old->WaitFinished(std::chrono::milliseconds(0))) {
-      return Err("node.pod-exists", spec->pod_namespace + "/" + spec->name, "a pod of this name runs; remove it first (ccgpu rm " + spec->name + ")");
+      return Err("node.pod-exists", spec->pod_namespace + "/" + spec->name,
+                 "a pod of this name runs; remove it first (ccgpu rm " + spec->name + ")");
     }
     RETURN_IF_ERROR(Remove(old, false));
   }
@@ -172,7 +181,8 @@ Result<std::shared_ptr<Pod>> PodManager::Run(const std::string& manifest, const 
 std::shared_ptr<Pod> PodManager::Find(const std::string& pod_namespace, const std::string& name) const {
   std::lock_guard lock(mutex_);
   for (const auto& pod : pods_) {
-    if (pod->spec().name == name && pod->spec().pod_namespace == (pod_namespace.empty() ? "default" : pod_namespace)) return pod;
+    if (pod->spec().name == name && pod->spec().pod_namespace == (pod_namespace.empty() ? "default" : pod_namespace))
+      return pod;
   }
   return nullptr;
 }
@@ -184,7 +194,9 @@ std::vector<std::shared_ptr<Pod>> PodManager::List() const {
 
 Status PodManager::Remove(const std::string& pod_namespace, const std::string& name, bool force) {
   auto pod = Find(pod_namespace, name);
-  if (pod == nullptr) return Err("node.unknown-pod", (pod_namespace.empty() ? "default" : pod_namespace) + "/" + name, "there is no such pod");
+  if (pod == nullptr)
+    return Err("node.unknown-pod", (pod_namespace.empty() ? "default" : pod_namespace) + "/" + name,
+               "there is no such pod");
   return Remove(pod, force);
 }
 
@@ -193,7 +205,8 @@ Status PodManager::Remove(const std::shared_ptr<Pod>& pod, bool force) {
   if (force) pod->KillContainers();
   const auto limit = std::chrono::seconds(pod->spec().termination_grace_seconds + 120);
   if (!pod->WaitFinished(limit)) {
-    return Err("node.cleanup-failed", pod->spec().name, "is not down after " + std::to_string(limit.count()) + " s; see its events");
+    return Err("node.cleanup-failed", pod->spec().name,
+               "is not down after " + std::to_string(limit.count()) + " s; see its events");
   }
   pod->Detach();
   RETURN_IF_ERROR(pod->RemoveFiles());

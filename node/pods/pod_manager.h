@@ -25,11 +25,12 @@ class PodManager {
   // Lets go of all pods without ending them.
   void Detach();
 
-  // Errors by stage: input.* and node.unsupported-field (a bad manifest), node.pod-exists, node.image-missing, node.run-as-root,
-  // and what DeviceManager::Admit refuses. A finished pod of the same name makes room.
+  // Errors by stage: input.* and node.unsupported-field (a bad manifest), node.pod-exists, node.image-missing,
+  // node.run-as-root, and what DeviceManager::Admit refuses. A finished pod of the same name makes room.
   Result<std::shared_ptr<Pod>> Run(const std::string& manifest, const std::string& file_name);
-  std::shared_ptr<Pod> Find(const std::string& pod_namespace, const std::string& name) const;  // null: none. Empty: default
-  std::vector<std::shared_ptr<Pod>> List() const;  // oldest first
+  std::shared_ptr<Pod> Find(const std::string& pod_namespace,
+                            const std::string& name) const;  // null: none. Empty: default
+  std::vector<std::shared_ptr<Pod>> List() const;            // oldest first
   // Ends the pod if it runs, waits for it and deletes every trace.
   Status Remove(const std::string& pod_namespace, const std::string& name, bool force);
   Status Remove(const std::shared_ptr<Pod>& pod, bool force);

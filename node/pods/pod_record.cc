@@ -37,19 +37,20 @@ std::string RecordToJson(const PodRecord& record) {
                           {"attempt", c.attempt},
                           {"restarts", c.restarts}});
   }
-  const Json json = {{"version", 1},
-                     {"uid", record.uid},
-                     {"manifest", record.manifest},
-                     {"file_name", record.file_name},
-                     {"created_at", record.created_at},
-                     {"sandbox_id", record.sandbox_id},
-                     {"attempt", record.attempt},
-                     {"containers_ran", record.containers_ran},
-                     {"finished", record.finished},
-                     {"outcome", OutcomeName(record.outcome)},
-                     {"failure", {{"code", record.failure.code}, {"subject", record.failure.subject}, {"text", record.failure.text}}},
-                     {"attestation_status", record.attestation_status},
-                     {"containers", containers}};
+  const Json json = {
+      {"version", 1},
+      {"uid", record.uid},
+      {"manifest", record.manifest},
+      {"file_name", record.file_name},
+      {"created_at", record.created_at},
+      {"sandbox_id", record.sandbox_id},
+      {"attempt", record.attempt},
+      {"containers_ran", record.containers_ran},
+      {"finished", record.finished},
+      {"outcome", OutcomeName(record.outcome)},
+      {"failure", {{"code", record.failure.code}, {"subject", record.failure.subject}, {"text", record.failure.text}}},
+      {"attestation_status", record.attestation_status},
+      {"containers", containers}};
   return json.dump(1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -57,7 +58,8 @@ Result<PodRecord> RecordFromJson(const std::string& text, const std::string& pat
   ASSIGN_OR_RETURN(const Json json, ParseJson(text, path));
   PodRecord out;
   ASSIGN_OR_RETURN(const int64_t version, JsonInt(json, "version", path));
-  if (version != 1) return Err("node.bad-record", path, "has version " + std::to_string(version) + "; this program knows 1");
+  if (version != 1)
+    return Err("node.bad-record", path, "has version " + std::to_string(version) + "; this program knows 1");
   try {
     out.uid = json.at("uid").get<std::string>();
     out.manifest = json.at("manifest").get<std::string>();
@@ -77,13 +79,15 @@ Result<PodRecord> RecordFromJson(const std::string& text, const std::string& pat
     }
     if (!known) return Err("node.bad-record", path, "\"" + outcome + "\" is not an outcome");
     const Json& failure = json.at("failure");
-    out.failure = Error::FromWire(failure.at("code").get<std::string>(), failure.at("subject").get<std::string>(), failure.at("text").get<std::string>());
+    out.failure = Error::FromWire(failure.at("code").get<std::string>(), failure.at("subject").get<std::string>(),
+                                  failure.at("text").get<std::string>());
     out.attestation_status = json.at("attestation_status").get<std::string>();
     for (const auto& item : json.at("containers")) {
-      out.containers.push_back({item.at("name").get<std::string>(), item.at("image").get<std::string>(), item.at("id").get<std::string>(),
-                                item.at("init").get<bool>(), item.at("state").get<std::string>(), item.at("exit_code").get<int32_t>(),
-                                item.at("reason").get<std::string>(), item.at("message").get<std::string>(), item.at("attempt").get<uint32_t>(),
-                                item.at("restarts").get<uint32_t>()});
+      out.containers.push_back({item.at("name").get<std::string>(), item.at("image").get<std::string>(),
+                                item.at("id").get<std::string>(), item.at("init").get<bool>(),
+                                item.at("state").get<std::string>(), item.at("exit_code").get<int32_t>(),
+                                item.at("reason").get<std::string>(), item.at("message").get<std::string>(),
+                                item.at("attempt").get<uint32_t>(), item.at("restarts").get<uint32_t>()});
     }
   } catch (const Json::exception& e) {
     return Err("node.bad-record", path, std::string("is not a pod record: ") + e.what());

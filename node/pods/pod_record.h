@@ -19,19 +19,19 @@ struct ContainerRecord {
   std::string state = "waiting";  // waiting | created | running | exited
   int32_t exit_code = 0;
   std::string reason, message;
-  uint32_t attempt = 0;   // of the instance `id`
+  uint32_t attempt = 0;  // of the instance `id`
   uint32_t restarts = 0;
 };
 
 struct PodRecord {
   std::string uid, manifest, file_name, created_at;
   std::string sandbox_id;
-  uint32_t attempt = 0;       // of the sandbox
-  bool containers_ran = false;  // from now on a lost sandbox is the end of the pod
-  bool finished = false;      // everything is taken down
+  uint32_t attempt = 0;                         // of the sandbox
+  bool containers_ran = false;                  // from now on a lost sandbox is the end of the pod
+  bool finished = false;                        // everything is taken down
   PodOutcome outcome = PodOutcome::kUndecided;  // decided before it is finished
-  Error failure;              // code empty: none
-  std::string attestation_status;  // the agent's last words, JSON
+  Error failure;                                // code empty: none
+  std::string attestation_status;               // the agent's last words, JSON
   std::vector<ContainerRecord> containers;
 };
 

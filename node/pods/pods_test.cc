@@ -28,7 +28,9 @@ class PodsTest : public ::testing::Test {
     dir_ = ::mkdtemp(name);
   }
   ~PodsTest() override { std::filesystem::remove_all(dir_); }
-  void Append(const std::string& file, const std::string& text) { std::ofstream(dir_ + "/" + file, std::ios::app) << text; }
+  void Append(const std::string& file, const std::string& text) {
+    std::ofstream(dir_ + "/" + file, std::ios::app) << text;
+  }
   std::string dir_;
 };
 
@@ -41,7 +43,8 @@ TEST_F(PodsTest, LogLines) {
   EXPECT_TRUE(ParseCriLogLine("t stderr P x")->partial);
   EXPECT_EQ(ParseCriLogLine("t stdout F")->text, "");
   EXPECT_EQ(ParseCriLogLine("t stdout F ")->text, "");
-  for (const char* bad : {"", "t", "t stdout", "t stdin F x", "t stdout X x"}) EXPECT_FALSE(ParseCriLogLine(bad)) << bad;
+  for (const char* bad : {"", "t", "t stdout", "t stdin F x", "t stdout X x"})
+    EXPECT_FALSE(ParseCriLogLine(bad)) << bad;
 }
 
 TEST_F(PodsTest, LogsGrowAndContinueInTheNextAttempt) {
@@ -67,7 +70,9 @@ TEST_F(PodsTest, EventsOfNodeAndSandbox) {
     PodEvents events(dir_ + "/own");
     events.FollowSandbox(dir_ + "/sandbox");
     events.Add({"1", "ccgpu-node", "sandbox-started", "m", "s"});
-    Append("sandbox", R"({"time":"2","component":"ccgpu-agent","code":"gpu.x","message":"\u00e9","subject":"g","extra":[1]})" "\n{\"code\":1}\nbroken\n{\"time\":\"3\"");
+    Append("sandbox",
+           R"({"time":"2","component":"ccgpu-agent","code":"gpu.x","message":"\u00e9","subject":"g","extra":[1]})"
+           "\n{\"code\":1}\nbroken\n{\"time\":\"3\"");
     EXPECT_TRUE(events.Pull());
     EXPECT_FALSE(events.Pull());
     ASSERT_EQ(events.all().size(), 4u);
@@ -85,7 +90,8 @@ TEST_F(PodsTest, TheRefusalBehindAFailure) {
     const PodEvent* found = FindRefusal(events);
     return found ? found->code : "none";
   };
-  const PodEvent session{"", "ccgpu-guestd", "gpu.session", "", ""}, accepted{"", "ccgpu-agent", "attest.gpu-accepted", "", ""},
+  const PodEvent session{"", "ccgpu-guestd", "gpu.session", "", ""},
+      accepted{"", "ccgpu-agent", "attest.gpu-accepted", "", ""},
       bad{"", "ccgpu-agent", "gpu.measurement-mismatch", "", ""}, later{"", "ccgpu-agent", "release.gpu-mode", "", ""},
       own{"", "ccgpu-node", "policy.x", "", ""}, noise{"", "ccgpu-guestd", "runc.failed", "", ""};
   EXPECT_EQ(code({}), "none");
@@ -109,12 +115,14 @@ TEST_F(PodsTest, RecordsRoundTrip) {
   EXPECT_EQ(read->outcome, PodOutcome::kRefused);
   EXPECT_EQ(read->failure.subject, "containers[a]");
   EXPECT_EQ(read->containers[0].attempt, 2u);
-  for (const char* bad : {"", "{}", R"({"version":2})", R"({"version":1,"uid":3})"}) EXPECT_FALSE(RecordFromJson(bad, "r").ok()) << bad;
+  for (const char* bad : {"", "{}", R"({"version":2})", R"({"version":1,"uid":3})"})
+    EXPECT_FALSE(RecordFromJson(bad, "r").ok()) << bad;
 }
 
 TEST_F(PodsTest, CgroupsOfAPod) {
   // Plain folders stand in: the rules are about which ones.
-  for (const char* path : {"/cg/memory/ccgpu/pod1/a", "/cg/cpu/ccgpu/pod1", "/cg/ccgpu/pod1", "/cg/memory/ccgpu/pod2"}) std::filesystem::create_directories(dir_ + path);
+  for (const char* path : {"/cg/memory/ccgpu/pod1/a", "/cg/cpu/ccgpu/pod1", "/cg/ccgpu/pod1", "/cg/memory/ccgpu/pod2"})
+    std::filesystem::create_directories(dir_ + path);
   Append("cg/cpu/ccgpu/pod1/busy", "a process");
   RemoveCgroup("/ccgpu/pod1", dir_ + "/cg");
   EXPECT_FALSE(Exists(dir_ + "/cg/memory/ccgpu/pod1"));

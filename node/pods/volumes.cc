@@ -17,15 +17,18 @@ namespace {
 
 bool IsMounted(const std::string& path) {
   struct stat self, parent;
-  return ::lstat(path.c_str(), &self) == 0 && ::lstat((path + "/..").c_str(), &parent) == 0 && self.st_dev != parent.st_dev;
+  return ::lstat(path.c_str(), &self) == 0 && ::lstat((path + "/..").c_str(), &parent) == 0 &&
+         self.st_dev != parent.st_dev;
 }
 
 Result<std::string> EmptyDir(const Volume& volume, const std::string& dir) {
   const std::string path = dir + "/" + volume.name;
   RETURN_IF_ERROR(MakeDirs(path));
   if (volume.memory && !IsMounted(path)) {
-    const std::string options = "mode=0777" + (volume.size_limit > 0 ? ",size=" + std::to_string(volume.size_limit) : "");
-    if (::mount("tmpfs", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) return ErrnoError("node.bad-volume", "cannot mount a tmpfs on", path);
+    const std::string options =
+        "mode=0777" + (volume.size_limit > 0 ? ",size=" + std::to_string(volume.size_limit) : "");
+    if (::mount("tmpfs", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0)
+      return ErrnoError("node.bad-volume", "cannot mount a tmpfs on", path);
   }
   if (::chmod(path.c_str(), 0777) != 0) return ErrnoError("node.bad-volume", "cannot open up", path);
   return path;
@@ -40,8 +43,10 @@ Result<std::string> HostPath(const Volume& volume) {
     if (!fd.valid()) return ErrnoError("node.bad-volume", "cannot make", path);
   }
   struct stat info;
-  if (::stat(path.c_str(), &info) != 0) return ErrnoError("node.bad-volume", "volume " + volume.name + ": cannot see", path);
-  const bool fits = type.empty() || (type.starts_with("Directory") && S_ISDIR(info.st_mode)) || (type.starts_with("File") && S_ISREG(info.st_mode)) ||
+  if (::stat(path.c_str(), &info) != 0)
+    return ErrnoError("node.bad-volume", "volume " + volume.name + ": cannot see", path);
+  const bool fits = type.empty() || (type.starts_with("Directory") && S_ISDIR(info.st_mode)) ||
+                    (type.starts_with("File") && S_ISREG(info.st_mode)) ||
                     (type == "Socket" && S_ISSOCK(info.st_mode)) || (type == "CharDevice" && S_ISCHR(info.st_mode)) ||
                     (type == "BlockDevice" && S_ISBLK(info.st_mode));
   if (!fits) return Err("node.bad-volume", volume.name, path + " is not a " + type);
@@ -53,7 +58,8 @@ Result<std::string> HostPath(const Volume& volume) {
 Result<std::map<std::string, std::string>> PrepareVolumes(const PodSpec& pod, const std::string& dir) {
   std::map<std::string, std::string> out;
   for (const auto& volume : pod.volumes) {
-    ASSIGN_OR_RETURN(out[volume.name], volume.kind == Volume::Kind::kEmptyDir ? EmptyDir(volume, dir) : HostPath(volume));
+    ASSIGN_OR_RETURN(out[volume.name],
+                     volume.kind == Volume::Kind::kEmptyDir ? EmptyDir(volume, dir) : HostPath(volume));
   }
   return out;
 }
@@ -69,7 +75,8 @@ Status RemoveVolumes(const std::string& dir) {
     if (point.starts_with(dir + "/")) points.push_back(point);
   }
   for (auto point = points.rbegin(); point != points.rend(); ++point) {
-    if (::umount2(point->c_str(), UMOUNT_NOFOLLOW) != 0 && ::umount2(point->c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0) {
+    if (::umount2(point->c_str(), UMOUNT_NOFOLLOW) != 0 &&
+        ::umount2(point->c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0) {
       return ErrnoError("node.cleanup-failed", "cannot unmount", *point);
     }
   }

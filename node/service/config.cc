@@ -57,11 +57,16 @@ Status LoadConfig(const std::string& path, Config& config) {
 }
 
 Status CheckConfig(const Config& config) {
-  if (!config.cgroup_parent.empty() && (config.cgroup_parent[0] != '/' || config.cgroup_parent.find("..") != std::string::npos || config.cgroup_parent == "/")) {
-    return Err("node.bad-config", "cgroupParent", "\"" + config.cgroup_parent + "\" must be an absolute cgroup path such as /ccgpu, or empty");
+  if (!config.cgroup_parent.empty() &&
+      (config.cgroup_parent[0] != '/' || config.cgroup_parent.find("..") != std::string::npos ||
+       config.cgroup_parent == "/")) {
+    return Err("node.bad-config", "cgroupParent",
+               "\"" + config.cgroup_parent + "\" must be an absolute cgroup path such as /ccgpu, or empty");
   }
-  if (config.restart_backoff_ms < 1 || config.restart_backoff_ms > 300000) return Err("node.bad-config", "restartBackoffMilliseconds", "goes from 1 to 300000");
-  for (const auto& path : {config.node_socket, config.device_plugin_dir + "/kubelet.sock", config.pod_resources_dir + "/kubelet.sock"}) {
+  if (config.restart_backoff_ms < 1 || config.restart_backoff_ms > 300000)
+    return Err("node.bad-config", "restartBackoffMilliseconds", "goes from 1 to 300000");
+  for (const auto& path :
+       {config.node_socket, config.device_plugin_dir + "/kubelet.sock", config.pod_resources_dir + "/kubelet.sock"}) {
     if (path.size() > 107) return Err("node.bad-config", path, "is too long for a unix socket (107 characters)");
   }
   return Ok();
@@ -75,7 +80,8 @@ Result<Fd> LockWorkDir(const std::string& dir) {
   const std::string path = dir + "/lock";
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd.valid()) return ErrnoError("node.locked", "cannot open", path);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return Err("node.locked", path, "another ccgpu-node runs on this folder");
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+    return Err("node.locked", path, "another ccgpu-node runs on this folder");
   return fd;
 }
 
@@ -84,13 +90,16 @@ Result<Fd> LockWorkDir(const std::string& dir) {
 Status Serve(const Config& config) {
   RETURN_IF_ERROR(CheckConfig(config));
   ASSIGN_OR_RETURN(const Fd lock, LockWorkDir(config.work_dir));
-  if (auto slash = config.node_socket.rfind('/'); slash != std::string::npos && slash > 0) RETURN_IF_ERROR(MakeDirs(config.node_socket.substr(0, slash), 0750));
+  if (auto slash = config.node_socket.rfind('/'); slash != std::string::npos && slash > 0)
+    RETURN_IF_ERROR(MakeDirs(config.node_socket.substr(0, slash), 0750));
   SystemClock clock;
   CriClient cri(config.containerd_address);
   ExitNotice exits(config.containerd_address);
   ASSIGN_OR_RETURN(const auto devices, DeviceManager::Open(config.checkpoint));
-  ASSIGN_OR_RETURN(const auto pods, PodManager::Open(PodEnvironment{cri, *devices, exits, clock, config.work_dir + "/pods", config.logs_dir, config.events_dir,
-                                                                   config.cgroup_parent, std::chrono::milliseconds(config.restart_backoff_ms)}));
+  ASSIGN_OR_RETURN(const auto pods,
+                   PodManager::Open(PodEnvironment{cri, *devices, exits, clock, config.work_dir + "/pods",
+                                                   config.logs_dir, config.events_dir, config.cgroup_parent,
+                                                   std::chrono::milliseconds(config.restart_backoff_ms)}));
   ImageStore images(cri, config.work_dir + "/images", config.containerd_address, config.ctr);
   exits.Start();
   NodeService service(*pods, images, cri, *devices);

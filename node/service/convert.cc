@@ -7,10 +7,13 @@ namespace ccgpu::node {
 grpc::Status ToGrpc(const Error& error) {
   grpc::StatusCode code = grpc::StatusCode::INTERNAL;
   const std::string& reason = error.code;
-  if (reason == "node.unknown-pod" || reason == "node.unknown-container" || reason == "cri.not-found") code = grpc::StatusCode::NOT_FOUND;
+  if (reason == "node.unknown-pod" || reason == "node.unknown-container" || reason == "cri.not-found")
+    code = grpc::StatusCode::NOT_FOUND;
   else if (reason == "node.pod-exists") code = grpc::StatusCode::ALREADY_EXISTS;
-  else if (reason.starts_with("input.") || reason == "node.unsupported-field" || reason == "node.bad-request") code = grpc::StatusCode::INVALID_ARGUMENT;
-  else if (reason == "cri.unavailable" || reason == "node.agent-unreachable" || reason == "node.stopping") code = grpc::StatusCode::UNAVAILABLE;
+  else if (reason.starts_with("input.") || reason == "node.unsupported-field" || reason == "node.bad-request")
+    code = grpc::StatusCode::INVALID_ARGUMENT;
+  else if (reason == "cri.unavailable" || reason == "node.agent-unreachable" || reason == "node.stopping")
+    code = grpc::StatusCode::UNAVAILABLE;
   else if (IsRefusal(reason)) code = grpc::StatusCode::PERMISSION_DENIED;
   else if (reason.starts_with("node.") || reason.starts_with("image.")) code = grpc::StatusCode::FAILED_PRECONDITION;
   return {code, error.ToString()};
@@ -41,26 +44,17 @@ void ToMessage(const NodeImage& image, v1::Image* out) {
 void ToMessage(const PodRecord& record, v1::PodResult* out) {
   out->set_pod_id(record.uid);
   for (const auto& container : record.containers) {
-    if (container.state == "exited" && !container.id.empty()) (*out->mutable_exit_codes())[container.name] = container.exit_code;
+    if (container.state == "exited" && !container.id.empty())
+      (*out->mutable_exit_codes())[container.name] = container.exit_code;
   }
   if (!record.failure.code.empty()) ToMessage(record.failure, out->mutable_failure());
   switch (record.outcome) {
-    case PodOutcome::kSucceeded:
-      out->set_kind(v1::PodResult::SUCCEEDED);
-      break;
-    case PodOutcome::kRefused:
-      out->set_kind(v1::PodResult::REFUSED);
-      break;
-    case PodOutcome::kTimedOut:
-      out->set_kind(v1::PodResult::TIMED_OUT);
-      break;
+    case PodOutcome::kSucceeded: out->set_kind(v1::PodResult::SUCCEEDED); break;
+    case PodOutcome::kRefused: out->set_kind(v1::PodResult::REFUSED); break;
+    case PodOutcome::kTimedOut: out->set_kind(v1::PodResult::TIMED_OUT); break;
     case PodOutcome::kFailed:
-    case PodOutcome::kRemoved:
-      out->set_kind(v1::PodResult::FAILED);
-      break;
-    case PodOutcome::kUndecided:
-      out->set_kind(v1::PodResult::RUNNING);
-      break;
+    case PodOutcome::kRemoved: out->set_kind(v1::PodResult::FAILED); break;
+    case PodOutcome::kUndecided: out->set_kind(v1::PodResult::RUNNING); break;
   }
   if (record.outcome == PodOutcome::kRemoved && record.failure.code.empty()) {
     ToMessage(Err("node.pod-removed", "", "the pod was removed before it was finished"), out->mutable_failure());
@@ -72,8 +66,8 @@ void AdmissionResult(const Error& error, v1::PodResult* out) {
   const std::string& code = error.code;
   if (code.starts_with("input.") || code == "node.unsupported-field" || code == "node.pod-exists") {
     out->set_kind(v1::PodResult::INVALID);
-  } else if (IsRefusal(code) || code.starts_with("plugin.") || code == "node.unknown-resource" || code == "node.no-healthy-devices" ||
-             code == "node.insufficient-devices" || code == "node.run-as-root") {
+  } else if (IsRefusal(code) || code.starts_with("plugin.") || code == "node.unknown-resource" ||
+             code == "node.no-healthy-devices" || code == "node.insufficient-devices" || code == "node.run-as-root") {
     out->set_kind(v1::PodResult::REFUSED);
   } else {
     out->set_kind(v1::PodResult::FAILED);

@@ -39,7 +39,9 @@ Status RunProgram(const std::vector<std::string>& words) {
   const int error = ::posix_spawnp(&pid, words[0].c_str(), &actions, &attributes, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
-  if (error != 0) return Err("node.import-failed", words[0], "cannot be started (" + std::string(std::strerror(error)) + "); install containerd");
+  if (error != 0)
+    return Err("node.import-failed", words[0],
+               "cannot be started (" + std::string(std::strerror(error)) + "); install containerd");
   write_end.Close();
   std::string output;
   char buffer[4096];
@@ -48,8 +50,7 @@ Status RunProgram(const std::vector<std::string>& words) {
     if (output.size() < (64u << 10)) output.append(buffer, static_cast<size_t>(got));
   }
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return Ok();
   return Err("node.import-failed", words[0], "failed: " + output);
 }
@@ -58,10 +59,12 @@ ImageStore::ImageStore(CriClient& cri, std::string dir, std::string containerd, 
     : cri_(cri), dir_(std::move(dir)), containerd_(std::move(containerd)), ctr_(std::move(ctr)) {}
 
 Result<std::vector<NodeImage>> ImageStore::Import(const std::string& archive, const std::string& reference) {
-  if (archive.empty() || archive[0] != '/') return Err("node.import-failed", archive, "must be an absolute path on the node");
+  if (archive.empty() || archive[0] != '/')
+    return Err("node.import-failed", archive, "must be an absolute path on the node");
   ASSIGN_OR_RETURN(auto infos, images::ReadArchive(archive));
   if (!reference.empty() && infos.size() != 1) {
-    return Err("node.import-failed", archive, "holds " + std::to_string(infos.size()) + " images; a new name needs exactly one");
+    return Err("node.import-failed", archive,
+               "holds " + std::to_string(infos.size()) + " images; a new name needs exactly one");
   }
   const std::vector<std::string> base = {ctr_, "--address", containerd_, "--namespace", "k8s.io", "images"};
   auto run = [&](std::initializer_list<std::string> words) {
@@ -75,7 +78,8 @@ Result<std::vector<NodeImage>> ImageStore::Import(const std::string& archive, co
   for (auto& info : infos) {
     const std::string name = reference.empty() ? info.reference : reference;
     if (name.empty()) return Err("node.import-failed", archive, "names no image; give one (--image FILE=NAME)");
-    if (name != info.reference && !info.reference.empty()) RETURN_IF_ERROR(run({"tag", "--force", info.reference, name}));
+    if (name != info.reference && !info.reference.empty())
+      RETURN_IF_ERROR(run({"tag", "--force", info.reference, name}));
     const std::string id = HexEncode(crypto::Sha256(AsBytes(info.config_json)));
     RETURN_IF_ERROR(WriteFileAtomic(dir_ + "/" + id + ".json", images::ImageInfoToJson(info), 0600));
     // The CRI plugin follows containerd's image store with a small delay.
@@ -110,7 +114,8 @@ Result<NodeImage> ImageStore::Describe(const runtime::v1::Image& image, const st
   }
   ASSIGN_OR_RETURN(const auto status, cri_.ImageStatus(image.id()));
   if (const auto info = status.info().find("info"); info != status.info().end()) {
-    if (auto json = ParseJson(info->second, reference); json.ok() && json->contains("imageSpec")) out.config_json = (*json)["imageSpec"].dump();
+    if (auto json = ParseJson(info->second, reference); json.ok() && json->contains("imageSpec"))
+      out.config_json = (*json)["imageSpec"].dump();
   }
   return out;
 }

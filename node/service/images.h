@@ -1,5 +1,5 @@
-// Images of the node: imported from archives into containerd, with what only the archive tells (the digest of the unpacked tree)
-// kept beside.
+// Images of the node: imported from archives into containerd, with what only the archive tells (the digest of the
+// unpacked tree) kept beside.
 #pragma once
 
 #include <string>
@@ -20,8 +20,8 @@ class ImageStore {
  public:
   // `dir`: where facts are kept; `containerd`: its socket; `ctr`: the program that imports.
   ImageStore(CriClient& cri, std::string dir, std::string containerd, std::string ctr = "ctr");
-  // Imports every image of an OCI or docker archive; `reference` gives a single image another name. Returns when the runtime
-  // knows them. Errors: image.* of the archive, node.import-failed.
+  // Imports every image of an OCI or docker archive; `reference` gives a single image another name. Returns when the
+  // runtime knows them. Errors: image.* of the archive, node.import-failed.
   Result<std::vector<NodeImage>> Import(const std::string& archive, const std::string& reference);
   // Images that came in another way have no rootfs_digest.
   Result<std::vector<NodeImage>> List();

@@ -33,12 +33,17 @@ class NodeTest : public ::testing::Test {
 Lab* NodeTest::lab_ = nullptr;
 
 // A pod of one container; `more` is put into the container, `spec` into the pod's spec.
-std::string Manifest(const std::string& name, const std::string& script, const std::string& more = "", const std::string& spec = "  restartPolicy: Never\n") {
-  return "apiVersion: v1\nkind: Pod\nmetadata:\n  name: " + name + "\nspec:\n" + spec + "  containers:\n  - name: app\n    image: localhost/lab/busybox:latest\n    command: [\"/bin/sh\", \"-c\", \"" +
+std::string Manifest(const std::string& name, const std::string& script, const std::string& more = "",
+                     const std::string& spec = "  restartPolicy: Never\n") {
+  return "apiVersion: v1\nkind: Pod\nmetadata:\n  name: " + name + "\nspec:\n" + spec +
+         "  containers:\n  - name: app\n    image: localhost/lab/busybox:latest\n    command: [\"/bin/sh\", \"-c\", "
+         "\"" +
          script + "\"]\n" + more;
 }
 
-std::string Gpus(int count) { return "    resources:\n      limits:\n        ccgpu.dev/cc-gpu: " + std::to_string(count) + "\n"; }
+std::string Gpus(int count) {
+  return "    resources:\n      limits:\n        ccgpu.dev/cc-gpu: " + std::to_string(count) + "\n";
+}
 
 TEST_F(NodeTest, RunsAPodToItsEndAndLeavesNothing) {
   const auto run = lab_->Run(Manifest("hello", "echo out; echo err >&2; hostname; exit 0"));
@@ -47,7 +52,8 @@ TEST_F(NodeTest, RunsAPodToItsEndAndLeavesNothing) {
   EXPECT_EQ(run.Log("app", "stdout"), "out\nhello") << run.Describe();
   EXPECT_EQ(run.Log("app", "stderr"), "err");
   EXPECT_EQ(run.result.exit_codes().at("app"), 0);
-  for (const char* code : {"sandbox-started", "container-started", "container-exited", "finished"}) EXPECT_TRUE(run.HasEvent(code)) << code << run.Describe();
+  for (const char* code : {"sandbox-started", "container-started", "container-exited", "finished"})
+    EXPECT_TRUE(run.HasEvent(code)) << code << run.Describe();
   EXPECT_EQ(lab_->LeftOvers(), "");
 }
 
@@ -74,14 +80,17 @@ TEST_F(NodeTest, RefusesAtAdmission) {
   };
   EXPECT_EQ(code(Manifest("many", "true", Gpus(3))), "REFUSED node.insufficient-devices");
   // The kubelet would run this pod without its device.
-  EXPECT_EQ(code(Manifest("trap", "true", "    resources:\n      limits:\n        unknown.example.com/gpu: 1\n")), "REFUSED node.unknown-resource");
+  EXPECT_EQ(code(Manifest("trap", "true", "    resources:\n      limits:\n        unknown.example.com/gpu: 1\n")),
+            "REFUSED node.unknown-resource");
   EXPECT_EQ(code(Manifest("probe", "true", "    livenessProbe: {}\n")), "INVALID node.unsupported-field");
   EXPECT_EQ(code("kind: Pod"), "INVALID input.missing-field");
-  EXPECT_EQ(code(Manifest("root", "true", "    securityContext:\n      runAsNonRoot: true\n")), "REFUSED node.run-as-root");
+  EXPECT_EQ(code(Manifest("root", "true", "    securityContext:\n      runAsNonRoot: true\n")),
+            "REFUSED node.run-as-root");
   auto missing = Manifest("missing", "true");
   missing.replace(missing.find("localhost/lab/busybox"), 21, "localhost/lab/nowhere");
   EXPECT_EQ(code(missing), "FAILED node.image-missing");
-  EXPECT_EQ(code(Manifest("handler", "true", "", "  restartPolicy: Never\n  runtimeClassName: nonsense\n")), "FAILED cri.call-failed");
+  EXPECT_EQ(code(Manifest("handler", "true", "", "  restartPolicy: Never\n  runtimeClassName: nonsense\n")),
+            "FAILED cri.call-failed");
   EXPECT_EQ(lab_->LeftOvers(), "");
 }
 
@@ -133,7 +142,8 @@ spec:
   EXPECT_EQ(run.result.kind(), v1::PodResult::SUCCEEDED) << run.Describe();
   const std::string log = run.Log("app");
   EXPECT_THAT(log, HasSubstr("from-init\n1000\n1000\n1000 4242\n/tmp\nother"));
-  for (const char* line : {"PLAIN=a b", "POD=fields", "NS=default", "ADDRESS=10.99.0.", "readonly", "NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000", "67108864", "/ram tmpfs rw,nosuid,nodev"}) {
+  for (const char* line : {"PLAIN=a b", "POD=fields", "NS=default", "ADDRESS=10.99.0.", "readonly", "NoNewPrivs:\t1",
+                           "Seccomp:\t2", "CapBnd:\t0000000000000000", "67108864", "/ram tmpfs rw,nosuid,nodev"}) {
     EXPECT_THAT(log, HasSubstr(line));
   }
   EXPECT_THAT(log, ::testing::ContainsRegex("/data [a-z0-9]+ ro"));
@@ -142,16 +152,21 @@ spec:
 }
 
 TEST_F(NodeTest, RestartsOnFailureUntilItWorks) {
-  const auto run = lab_->Run(Manifest("again", "echo try; if [ -e /data/2 ]; then exit 0; elif [ -e /data/1 ]; then touch /data/2; else touch /data/1; fi; exit 3",
-                                      "    volumeMounts:\n    - {name: data, mountPath: /data}\n", "  restartPolicy: OnFailure\n  volumes:\n  - {name: data, emptyDir: {}}\n"));
+  const auto run = lab_->Run(Manifest("again",
+                                      "echo try; if [ -e /data/2 ]; then exit 0; elif [ -e /data/1 ]; then touch "
+                                      "/data/2; else touch /data/1; fi; exit 3",
+                                      "    volumeMounts:\n    - {name: data, mountPath: /data}\n",
+                                      "  restartPolicy: OnFailure\n  volumes:\n  - {name: data, emptyDir: {}}\n"));
   EXPECT_EQ(run.result.kind(), v1::PodResult::SUCCEEDED) << run.Describe();
   EXPECT_EQ(run.Log("app"), "try\ntry\ntry");
   EXPECT_EQ(lab_->LeftOvers(), "");
 }
 
 TEST_F(NodeTest, AFailingInitContainerEndsThePod) {
-  const auto run = lab_->Run("apiVersion: v1\nkind: Pod\nmetadata: {name: init}\nspec:\n  restartPolicy: Never\n  initContainers:\n  - {name: first, image: 'localhost/lab/busybox:latest', command: [/bin/false]}\n"
-                             "  containers:\n  - {name: app, image: 'localhost/lab/busybox:latest', command: [/bin/echo, never]}\n");
+  const auto run = lab_->Run(
+      "apiVersion: v1\nkind: Pod\nmetadata: {name: init}\nspec:\n  restartPolicy: Never\n  initContainers:\n  - {name: "
+      "first, image: 'localhost/lab/busybox:latest', command: [/bin/false]}\n"
+      "  containers:\n  - {name: app, image: 'localhost/lab/busybox:latest', command: [/bin/echo, never]}\n");
   EXPECT_EQ(run.result.kind(), v1::PodResult::FAILED) << run.Describe();
   EXPECT_EQ(run.result.failure().code(), "node.init-container-failed");
   EXPECT_EQ(run.Log("app"), "");
@@ -161,21 +176,24 @@ TEST_F(NodeTest, TimesOut) {
   const auto run = lab_->Run(Manifest("slow", "sleep 1000"), [](auto& request) { request.set_timeout_seconds(1); });
   EXPECT_EQ(run.result.kind(), v1::PodResult::TIMED_OUT) << run.Describe();
   EXPECT_EQ(lab_->LeftOvers(), "");
-  const auto deadline = lab_->Run(Manifest("slow", "trap 'exit 9' TERM; sleep 1000 & wait", "", "  restartPolicy: Always\n  activeDeadlineSeconds: 1\n"));
+  const auto deadline = lab_->Run(Manifest("slow", "trap 'exit 9' TERM; sleep 1000 & wait", "",
+                                           "  restartPolicy: Always\n  activeDeadlineSeconds: 1\n"));
   EXPECT_EQ(deadline.result.failure().code(), "node.deadline-exceeded") << deadline.Describe();
   EXPECT_EQ(lab_->LeftOvers(), "");
 }
 
 TEST_F(NodeTest, AClientThatLeavesTakesItsPodAlong) {
-  lab_->Run(Manifest("left", "echo up; trap 'exit 0' TERM; sleep 1000 & wait"), {}, [](const v1::RunPodResponse& message, grpc::ClientContext& context) {
-    if (message.has_log()) context.TryCancel();
-  });
+  lab_->Run(Manifest("left", "echo up; trap 'exit 0' TERM; sleep 1000 & wait"), {},
+            [](const v1::RunPodResponse& message, grpc::ClientContext& context) {
+              if (message.has_log()) context.TryCancel();
+            });
   EXPECT_TRUE(Eventually([&] { return lab_->LeftOvers().empty(); })) << lab_->LeftOvers();
 }
 
 TEST_F(NodeTest, DetachDescribeExecLogsRemove) {
   auto detach = [](v1::RunPodRequest& request) { request.set_detach(true); };
-  const auto run = lab_->Run(Manifest("stay", "echo up; trap 'echo bye; exit 5' TERM; sleep 1000 & wait", Gpus(2)), detach);
+  const auto run =
+      lab_->Run(Manifest("stay", "echo up; trap 'echo bye; exit 5' TERM; sleep 1000 & wait", Gpus(2)), detach);
   ASSERT_EQ(run.result.kind(), v1::PodResult::RUNNING) << run.Describe();
   v1::Pod pod = lab_->Describe("stay");
   EXPECT_EQ(pod.phase(), "Running");
@@ -228,7 +246,8 @@ TEST_F(NodeTest, KeepsAFinishedPodForQuestions) {
   v1::LogLine line;
   ASSERT_TRUE(reader->Read(&line));
   EXPECT_EQ(line.text(), "words");
-  EXPECT_EQ(lab_->Run(Manifest("kept", "true")).result.kind(), v1::PodResult::SUCCEEDED);  // makes room for the next of its name
+  EXPECT_EQ(lab_->Run(Manifest("kept", "true")).result.kind(),
+            v1::PodResult::SUCCEEDED);  // makes room for the next of its name
   EXPECT_EQ(lab_->LeftOvers(), "");
 }
 
@@ -254,9 +273,13 @@ TEST_F(NodeTest, PodsOutliveTheNode) {
 }
 
 TEST_F(NodeTest, AContainerThatEndsWhileTheNodeIsAwayIsNoticed) {
-  ASSERT_EQ(lab_->Run(Manifest("ends", "while [ ! -e /data/go ]; do sleep 0.05; done; exit 6", "    volumeMounts:\n    - {name: data, mountPath: /data}\n",
-                               "  restartPolicy: Never\n  volumes:\n  - {name: data, hostPath: {path: " + lab_->dir() + ", type: Directory}}\n"),
-                      [](auto& request) { request.set_detach(true); }).result.kind(), v1::PodResult::RUNNING);
+  ASSERT_EQ(lab_->Run(Manifest("ends", "while [ ! -e /data/go ]; do sleep 0.05; done; exit 6",
+                               "    volumeMounts:\n    - {name: data, mountPath: /data}\n",
+                               "  restartPolicy: Never\n  volumes:\n  - {name: data, hostPath: {path: " + lab_->dir() +
+                                   ", type: Directory}}\n"),
+                      [](auto& request) { request.set_detach(true); })
+                .result.kind(),
+            v1::PodResult::RUNNING);
   lab_->StopNode(SIGKILL);
   std::ofstream(lab_->dir() + "/go") << "";
   lab_->StartNode();
@@ -268,7 +291,8 @@ TEST_F(NodeTest, AContainerThatEndsWhileTheNodeIsAwayIsNoticed) {
 }
 
 TEST_F(NodeTest, PodsOutliveARestartOfContainerd) {
-  ASSERT_EQ(lab_->Run(Manifest("robust", "sleep 1000"), [](auto& request) { request.set_detach(true); }).result.kind(), v1::PodResult::RUNNING);
+  ASSERT_EQ(lab_->Run(Manifest("robust", "sleep 1000"), [](auto& request) { request.set_detach(true); }).result.kind(),
+            v1::PodResult::RUNNING);
   lab_->containerd().Kill(SIGKILL);
   lab_->containerd().Wait();
   lab_->StartContainerd();
@@ -286,7 +310,9 @@ TEST_F(NodeTest, PodsOutliveARestartOfContainerd) {
 }
 
 TEST_F(NodeTest, ADeadPluginLeavesPodsAloneAndComesBack) {
-  ASSERT_EQ(lab_->Run(Manifest("busy", "sleep 1000", Gpus(1)), [](auto& request) { request.set_detach(true); }).result.kind(), v1::PodResult::RUNNING);
+  ASSERT_EQ(
+      lab_->Run(Manifest("busy", "sleep 1000", Gpus(1)), [](auto& request) { request.set_detach(true); }).result.kind(),
+      v1::PodResult::RUNNING);
   const std::string held = lab_->Describe("busy").gpus(0).device_id();
   lab_->plugin().Kill(SIGKILL);
   lab_->plugin().Wait();
@@ -303,16 +329,18 @@ TEST_F(NodeTest, ADeadPluginLeavesPodsAloneAndComesBack) {
 }
 
 TEST_F(NodeTest, AKilledSandboxEndsThePodCleanly) {
-  auto run = lab_->Run(Manifest("lost", "echo up; sleep 1000"), {}, [&](const v1::RunPodResponse& message, grpc::ClientContext&) {
-    if (!message.has_log()) return;
-    // The shim with everything below it, as a crash of the guest would look.
-    const std::string id = lab_->Describe("lost").sandbox_id();
-    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-      std::ifstream file(entry.path() / "cmdline");
-      const std::string line((std::istreambuf_iterator<char>(file)), {});
-      if (line.find("containerd-shim") != std::string::npos && line.find(id) != std::string::npos) ::kill(std::stoi(entry.path().filename()), SIGKILL);
-    }
-  });
+  auto run = lab_->Run(Manifest("lost", "echo up; sleep 1000"), {},
+                       [&](const v1::RunPodResponse& message, grpc::ClientContext&) {
+                         if (!message.has_log()) return;
+                         // The shim with everything below it, as a crash of the guest would look.
+                         const std::string id = lab_->Describe("lost").sandbox_id();
+                         for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+                           std::ifstream file(entry.path() / "cmdline");
+                           const std::string line((std::istreambuf_iterator<char>(file)), {});
+                           if (line.find("containerd-shim") != std::string::npos && line.find(id) != std::string::npos)
+                             ::kill(std::stoi(entry.path().filename()), SIGKILL);
+                         }
+                       });
   EXPECT_EQ(run.result.kind(), v1::PodResult::FAILED) << run.Describe();
   // containerd cleans up after a dead shim on its own time.
   EXPECT_TRUE(Eventually([&] { return lab_->LeftOvers().empty(); })) << lab_->LeftOvers();
@@ -324,9 +352,12 @@ TEST_F(NodeTest, AsksTheAgentInThePodsNetwork) {
   for (const char* dir : {"/attest", "/ccgpu"}) ASSERT_TRUE(MakeDirs(www + dir).ok());
   std::ofstream(www + "/attest/status") << R"({"state":"accepted"})";
   std::ofstream(www + "/ccgpu/evidence") << R"({"evidence":1})";
-  ASSERT_EQ(lab_->Run(Manifest("agent", "httpd -f -p 127.0.0.1:8006 -h /www", "    volumeMounts:\n    - {name: www, mountPath: /www}\n",
+  ASSERT_EQ(lab_->Run(Manifest("agent", "httpd -f -p 127.0.0.1:8006 -h /www",
+                               "    volumeMounts:\n    - {name: www, mountPath: /www}\n",
                                "  restartPolicy: Never\n  volumes:\n  - {name: www, hostPath: {path: " + www + "}}\n"),
-                      [](auto& request) { request.set_detach(true); }).result.kind(), v1::PodResult::RUNNING);
+                      [](auto& request) { request.set_detach(true); })
+                .result.kind(),
+            v1::PodResult::RUNNING);
   v1::CollectEvidenceRequest request;
   request.mutable_pod()->set_name("agent");
   request.set_nonce("0123456789abcdef0123456789abcdef");
@@ -342,22 +373,29 @@ TEST_F(NodeTest, AsksTheAgentInThePodsNetwork) {
   EXPECT_EQ(lab_->Describe("agent").attestation_status_json(), R"({"state":"accepted"})");
   request.set_nonce("");
   grpc::ClientContext context;
-  EXPECT_EQ(lab_->node().CollectEvidence(&context, request, &response).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(lab_->node().CollectEvidence(&context, request, &response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(lab_->Remove("agent"), "");
 }
 
 TEST_F(NodeTest, EventsOfTheSandboxExplainAFailure) {
   // What guestd and agent would write while the container runs.
-  const auto run = lab_->Run(Manifest("explained", "echo up; while [ ! -e /data/go2 ]; do sleep 0.05; done; exit 1", "    volumeMounts:\n    - {name: data, mountPath: /data}\n",
-                                      "  restartPolicy: Never\n  runtimeClassName: runc\n  volumes:\n  - {name: data, hostPath: {path: " + lab_->dir() + "}}\n"),
-                             {}, [&](const v1::RunPodResponse& message, grpc::ClientContext&) {
-                               if (!message.has_log()) return;
-                               const std::string dir = lab_->dir() + "/pods/" + lab_->Describe("explained").sandbox_id();
-                               ASSERT_TRUE(MakeDirs(dir).ok());
-                               std::ofstream(dir + "/events.jsonl") << R"({"time":"2026-01-01T00:00:00Z","component":"ccgpu-guestd","code":"gpu.session","message":"open","subject":"GPU-1"})" << "\n"
-                                                                    << R"({"time":"2026-01-01T00:00:01Z","component":"ccgpu-agent","code":"gpu.measurement-mismatch","message":"block 9 differs","subject":"GPU-1"})" << "\nnot json\n";
-                               std::ofstream(lab_->dir() + "/go2") << "";
-                             });
+  const auto run = lab_->Run(
+      Manifest("explained", "echo up; while [ ! -e /data/go2 ]; do sleep 0.05; done; exit 1",
+               "    volumeMounts:\n    - {name: data, mountPath: /data}\n",
+               "  restartPolicy: Never\n  runtimeClassName: runc\n  volumes:\n  - {name: data, hostPath: {path: " +
+                   lab_->dir() + "}}\n"),
+      {}, [&](const v1::RunPodResponse& message, grpc::ClientContext&) {
+        if (!message.has_log()) return;
+        const std::string dir = lab_->dir() + "/pods/" + lab_->Describe("explained").sandbox_id();
+        ASSERT_TRUE(MakeDirs(dir).ok());
+        std::ofstream(dir + "/events.jsonl")
+            << R"({"time":"2026-01-01T00:00:00Z","component":"ccgpu-guestd","code":"gpu.session","message":"open","subject":"GPU-1"})"
+            << "\n"
+            << R"({"time":"2026-01-01T00:00:01Z","component":"ccgpu-agent","code":"gpu.measurement-mismatch","message":"block 9 differs","subject":"GPU-1"})"
+            << "\nnot json\n";
+        std::ofstream(lab_->dir() + "/go2") << "";
+      });
   EXPECT_EQ(run.result.kind(), v1::PodResult::REFUSED) << run.Describe();
   EXPECT_EQ(run.result.failure().code(), "gpu.measurement-mismatch");
   EXPECT_EQ(run.result.failure().subject(), "GPU-1");
@@ -368,7 +406,8 @@ TEST_F(NodeTest, EventsOfTheSandboxExplainAFailure) {
 }
 
 TEST_F(NodeTest, ManyLinesArriveWhole) {
-  const auto run = lab_->Run(Manifest("lines", "yes 0123456789 | head -n 20000; head -c 40000 /dev/zero | wc -c; printf end"));
+  const auto run =
+      lab_->Run(Manifest("lines", "yes 0123456789 | head -n 20000; head -c 40000 /dev/zero | wc -c; printf end"));
   ASSERT_EQ(run.result.kind(), v1::PodResult::SUCCEEDED) << run.result.ShortDebugString();
   ASSERT_EQ(run.logs.size(), 20002u);
   EXPECT_EQ(run.logs[19999].text(), "0123456789");
@@ -379,7 +418,9 @@ TEST_F(NodeTest, TenPodsAtOnce) {
   std::vector<std::thread> threads;
   std::atomic<int> good{0};
   for (int i = 0; i < 10; ++i) {
-    threads.emplace_back([&, i] { good += lab_->Run(Manifest("many-" + std::to_string(i), "echo hi")).result.kind() == v1::PodResult::SUCCEEDED; });
+    threads.emplace_back([&, i] {
+      good += lab_->Run(Manifest("many-" + std::to_string(i), "echo hi")).result.kind() == v1::PodResult::SUCCEEDED;
+    });
   }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(good, 10);

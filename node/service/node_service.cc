@@ -19,7 +19,8 @@ void NodeService::Stop() { stopping_ = true; }
 Result<std::shared_ptr<Pod>> NodeService::Find(const v1::PodRef& ref) const {
   auto pod = pods_.Find(ref.pod_namespace(), ref.name());
   if (pod != nullptr) return pod;
-  return Err("node.unknown-pod", (ref.pod_namespace().empty() ? "default" : ref.pod_namespace()) + "/" + ref.name(), "there is no such pod; see ccgpu ps");
+  return Err("node.unknown-pod", (ref.pod_namespace().empty() ? "default" : ref.pod_namespace()) + "/" + ref.name(),
+             "there is no such pod; see ccgpu ps");
 }
 
 grpc::Status NodeService::Status(grpc::ServerContext*, const v1::StatusRequest*, v1::StatusResponse* response) {
@@ -35,21 +36,24 @@ grpc::Status NodeService::Status(grpc::ServerContext*, const v1::StatusRequest*,
   return grpc::Status::OK;
 }
 
-grpc::Status NodeService::ImportImage(grpc::ServerContext*, const v1::ImportImageRequest* request, v1::ImportImageResponse* response) {
+grpc::Status NodeService::ImportImage(grpc::ServerContext*, const v1::ImportImageRequest* request,
+                                      v1::ImportImageResponse* response) {
   auto imported = images_.Import(request->archive_path(), request->reference());
   if (!imported.ok()) return ToGrpc(imported.error());
   for (const auto& image : *imported) ToMessage(image, response->add_images());
   return grpc::Status::OK;
 }
 
-grpc::Status NodeService::ListImages(grpc::ServerContext*, const v1::ListImagesRequest*, v1::ListImagesResponse* response) {
+grpc::Status NodeService::ListImages(grpc::ServerContext*, const v1::ListImagesRequest*,
+                                     v1::ListImagesResponse* response) {
   auto all = images_.List();
   if (!all.ok()) return ToGrpc(all.error());
   for (const auto& image : *all) ToMessage(image, response->add_images());
   return grpc::Status::OK;
 }
 
-grpc::Status NodeService::RunPod(grpc::ServerContext* context, const v1::RunPodRequest* request, grpc::ServerWriter<v1::RunPodResponse>* writer) {
+grpc::Status NodeService::RunPod(grpc::ServerContext* context, const v1::RunPodRequest* request,
+                                 grpc::ServerWriter<v1::RunPodResponse>* writer) {
   v1::RunPodResponse last;
   auto run = pods_.Run(request->manifest(), request->file_name().empty() ? "pod.yaml" : request->file_name());
   if (!run.ok()) {
@@ -86,11 +90,13 @@ grpc::Status NodeService::RunPod(grpc::ServerContext* context, const v1::RunPodR
       ToMessage(view.record, last.mutable_result());
       break;
     }
-    if (stopping_) return {grpc::StatusCode::UNAVAILABLE, "ccgpu-node is being stopped; the pod goes on [node.stopping]"};
+    if (stopping_)
+      return {grpc::StatusCode::UNAVAILABLE, "ccgpu-node is being stopped; the pod goes on [node.stopping]"};
     if (!listening || context->IsCancelled()) {
       // Nobody waits any more. A pod that was meant to stay goes on; any other ends with its client.
       if (request->detach() || request->keep()) return grpc::Status::CANCELLED;
-      if (auto removed = pods_.Remove(pod, false); !removed.ok()) log::Warning("cannot remove a pod without client", {{"why", removed.error().ToString()}});
+      if (auto removed = pods_.Remove(pod, false); !removed.ok())
+        log::Warning("cannot remove a pod without client", {{"why", removed.error().ToString()}});
       return grpc::Status::CANCELLED;
     }
     if (request->timeout_seconds() > 0 && !timed_out && std::chrono::steady_clock::now() >= deadline) {
@@ -101,7 +107,8 @@ grpc::Status NodeService::RunPod(grpc::ServerContext* context, const v1::RunPodR
   }
   const bool finished = last.result().kind() != v1::PodResult::RUNNING;
   if (finished && !request->keep()) {
-    if (auto removed = pods_.Remove(pod, false); !removed.ok()) log::Warning("cannot forget a finished pod", {{"why", removed.error().ToString()}});
+    if (auto removed = pods_.Remove(pod, false); !removed.ok())
+      log::Warning("cannot forget a finished pod", {{"why", removed.error().ToString()}});
   }
   writer->Write(last);
   return grpc::Status::OK;
@@ -158,14 +165,16 @@ grpc::Status NodeService::DescribePod(grpc::ServerContext*, const v1::PodRef* re
   return grpc::Status::OK;
 }
 
-grpc::Status NodeService::PodLogs(grpc::ServerContext* context, const v1::PodLogsRequest* request, grpc::ServerWriter<v1::LogLine>* writer) {
+grpc::Status NodeService::PodLogs(grpc::ServerContext* context, const v1::PodLogsRequest* request,
+                                  grpc::ServerWriter<v1::LogLine>* writer) {
   auto found = Find(request->pod());
   if (!found.ok()) return ToGrpc(found.error());
   Pod& pod = **found;
   std::vector<std::string> names = pod.ContainerNames();
   if (!request->container().empty()) {
     if (std::find(names.begin(), names.end(), request->container()) == names.end()) {
-      return ToGrpc(Err("node.unknown-container", request->container(), "is not a container of pod " + pod.spec().name));
+      return ToGrpc(
+          Err("node.unknown-container", request->container(), "is not a container of pod " + pod.spec().name));
     }
     names = {request->container()};
   }
@@ -196,20 +205,26 @@ grpc::Status NodeService::RemovePod(grpc::ServerContext*, const v1::PodRef* ref,
   return removed.ok() ? grpc::Status::OK : ToGrpc(removed.error());
 }
 
-grpc::Status NodeService::CollectEvidence(grpc::ServerContext*, const v1::CollectEvidenceRequest* request, v1::CollectEvidenceResponse* response) {
+grpc::Status NodeService::CollectEvidence(grpc::ServerContext*, const v1::CollectEvidenceRequest* request,
+                                          v1::CollectEvidenceResponse* response) {
   auto pod = Find(request->pod());
   if (!pod.ok()) return ToGrpc(pod.error());
   if (request->nonce().empty() || request->nonce().size() > 64) {
-    return ToGrpc(Err("node.bad-request", "nonce", "must have 1 to 64 bytes, has " + std::to_string(request->nonce().size())));
+    return ToGrpc(
+        Err("node.bad-request", "nonce", "must have 1 to 64 bytes, has " + std::to_string(request->nonce().size())));
   }
-  if ((*pod)->spec().host_network) return ToGrpc(Err("node.agent-unreachable", (*pod)->spec().name, "the pod uses the host's network and has no agent"));
+  if ((*pod)->spec().host_network)
+    return ToGrpc(
+        Err("node.agent-unreachable", (*pod)->spec().name, "the pod uses the host's network and has no agent"));
   auto netns = (*pod)->NetworkNamespace();
   if (!netns.ok()) return ToGrpc(netns.error());
-  auto answer = AskAgent(*netns, "/ccgpu/evidence?nonce=" + HexEncode(AsBytes(request->nonce())), std::chrono::seconds(30));
+  auto answer =
+      AskAgent(*netns, "/ccgpu/evidence?nonce=" + HexEncode(AsBytes(request->nonce())), std::chrono::seconds(30));
   if (!answer.ok()) return ToGrpc(answer.error());
   if (answer->status != 200) {
     if (auto reason = FindReason(answer->body)) return ToGrpc(*reason);
-    return ToGrpc(Err("node.agent-refused", (*pod)->spec().name, "the agent answers " + std::to_string(answer->status) + ": " + answer->body.substr(0, 500)));
+    return ToGrpc(Err("node.agent-refused", (*pod)->spec().name,
+                      "the agent answers " + std::to_string(answer->status) + ": " + answer->body.substr(0, 500)));
   }
   response->set_evidence_json(answer->body);
   return grpc::Status::OK;
@@ -221,7 +236,8 @@ grpc::Status NodeService::Exec(grpc::ServerContext*, const v1::ExecRequest* requ
   if (request->command().empty()) return ToGrpc(Err("node.bad-request", "command", "is empty"));
   auto id = (*pod)->ContainerId(request->container());
   if (!id.ok()) return ToGrpc(id.error());
-  auto result = cri_.Exec(*id, {request->command().begin(), request->command().end()}, std::chrono::seconds(request->timeout_seconds()));
+  auto result = cri_.Exec(*id, {request->command().begin(), request->command().end()},
+                          std::chrono::seconds(request->timeout_seconds()));
   if (!result.ok()) {
     ToMessage(result.error(), response->mutable_failure());
     response->set_exit_code(-1);

@@ -24,7 +24,8 @@ class NodeService final : public v1::Node::Service {
   grpc::Status DescribePod(grpc::ServerContext*, const v1::PodRef*, v1::Pod*) override;
   grpc::Status PodLogs(grpc::ServerContext*, const v1::PodLogsRequest*, grpc::ServerWriter<v1::LogLine>*) override;
   grpc::Status RemovePod(grpc::ServerContext*, const v1::PodRef*, v1::RemovePodResponse*) override;
-  grpc::Status CollectEvidence(grpc::ServerContext*, const v1::CollectEvidenceRequest*, v1::CollectEvidenceResponse*) override;
+  grpc::Status CollectEvidence(grpc::ServerContext*, const v1::CollectEvidenceRequest*,
+                               v1::CollectEvidenceResponse*) override;
   grpc::Status Exec(grpc::ServerContext*, const v1::ExecRequest*, v1::ExecResponse*) override;
 
  private:

@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -37,7 +37,8 @@ bool Eventually(const std::function<bool()>& condition, milliseconds limit) {
 
 // --- Process
 
-Process::Process(std::vector<std::string> argv, const std::string& log, bool own_network, std::vector<std::string> env) {
+Process::Process(std::vector<std::string> argv, const std::string& log, bool own_network,
+                 std::vector<std::string> env) {
   pid_ = ::fork();
   if (pid_ != 0) return;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -128,7 +129,8 @@ constexpr char kBusybox[] = "/bin/busybox";
 std::vector<images::FileSpec> BusyboxFiles() {
   std::vector<images::FileSpec> files;
   files.push_back({"/bin/busybox", 'f', 0755, 0, 0, "", kBusybox, ""});
-  for (const char* applet : {"sh", "sleep", "echo", "cat", "env", "id", "httpd", "true", "false", "ls", "hostname", "kill", "mkdir", "touch", "wc", "yes", "head", "printf", "readlink"}) {
+  for (const char* applet : {"sh", "sleep", "echo", "cat", "env", "id", "httpd", "true", "false", "ls", "hostname",
+                             "kill", "mkdir", "touch", "wc", "yes", "head", "printf", "readlink"}) {
     files.push_back({std::string("/bin/") + applet, 'l', 0777, 0, 0, "", "", "busybox"});
   }
   files.push_back({"/etc/passwd", 'f', 0644, 0, 0, "root:x:0:0:root:/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n", "", ""});
@@ -146,7 +148,8 @@ void EndShims(const std::string& address) {
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     std::ifstream file(entry.path() / "cmdline");
     const std::string line((std::istreambuf_iterator<char>(file)), {});
-    if (line.find("containerd-shim") != std::string::npos && line.find(address) != std::string::npos) ::kill(std::stoi(name), SIGKILL);
+    if (line.find("containerd-shim") != std::string::npos && line.find(address) != std::string::npos)
+      ::kill(std::stoi(name), SIGKILL);
   }
 }
 
@@ -154,8 +157,11 @@ void EndShims(const std::string& address) {
 
 std::string Lab::WhyNot() {
   if (::geteuid() != 0) return "not root";
-  for (const char* program : {"/usr/bin/containerd", "/usr/bin/ctr", "/usr/sbin/runc", kBusybox, "/usr/lib/cni/bridge"}) {
-    if (!Exists(program)) return std::string(program) + " is missing (apt-get install containerd runc containernetworking-plugins busybox-static)";
+  for (const char* program :
+       {"/usr/bin/containerd", "/usr/bin/ctr", "/usr/sbin/runc", kBusybox, "/usr/lib/cni/bridge"}) {
+    if (!Exists(program))
+      return std::string(program) +
+             " is missing (apt-get install containerd runc containernetworking-plugins busybox-static)";
   }
   for (const char* program : {"/ccgpu-node", "/ccgpu-device-plugin"}) {
     if (!Exists(std::string(CCGPU_BIN_DIR) + program)) return std::string(program) + " is not built";
@@ -172,8 +178,11 @@ Lab::Lab(int gpus) {
   std::vector<emulator::v1::Gpu> list;
   for (int i = 0; i < gpus; ++i) list.push_back(StubEmulator::MakeGpu(static_cast<uint32_t>(i), i / 2));
   emulator_->Set(list);
-  WriteText(dir_ + "/containerd/cni/10-lab.conflist", R"({"cniVersion": "0.4.0", "name": "lab", "plugins": [{"type": "bridge", "bridge": "lab0", "isGateway": true,
-    "ipam": {"type": "host-local", "dataDir": ")" + dir_ + R"(/containerd/ipam", "ranges": [[{"subnet": "10.99.0.0/24"}]]}}]})");
+  WriteText(
+      dir_ + "/containerd/cni/10-lab.conflist",
+      R"({"cniVersion": "0.4.0", "name": "lab", "plugins": [{"type": "bridge", "bridge": "lab0", "isGateway": true,
+    "ipam": {"type": "host-local", "dataDir": ")" +
+          dir_ + R"(/containerd/ipam", "ranges": [[{"subnet": "10.99.0.0/24"}]]}}]})");
   WriteText(dir_ + "/containerd/config.toml", R"(version = 2
 root = ")" + dir_ + R"(/containerd/root"
 state = ")" + dir_ + R"(/containerd/state"
@@ -244,11 +253,14 @@ Lab::~Lab() {
 }
 
 void Lab::StartContainerd() {
-  containerd_ = Process({"/usr/bin/containerd", "--config", dir_ + "/containerd/config.toml", "--log-level", "info"}, dir_ + "/logs/containerd.log", true);
+  containerd_ = Process({"/usr/bin/containerd", "--config", dir_ + "/containerd/config.toml", "--log-level", "info"},
+                        dir_ + "/logs/containerd.log", true);
 }
 
 void Lab::StartNode() {
-  node_ = Process({std::string(CCGPU_BIN_DIR) + "/ccgpu-node", "--state", dir_, "--cgroup-parent", "/" + fs::path(dir_).filename().string()}, dir_ + "/logs/node.log");
+  node_ = Process({std::string(CCGPU_BIN_DIR) + "/ccgpu-node", "--state", dir_, "--cgroup-parent",
+                   "/" + fs::path(dir_).filename().string()},
+                  dir_ + "/logs/node.log");
   const std::string socket = "unix:" + dir_ + "/run/node.sock";
   EXPECT_TRUE(Eventually([&] {
     grpc::ChannelArguments args;
@@ -257,12 +269,14 @@ void Lab::StartNode() {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + milliseconds(5000));
     v1::StatusResponse status;
-    return stub_->Status(&context, {}, &status).ok() && (status.ready() || status.not_ready_because().find("node.no-plugin") != std::string::npos);
+    return stub_->Status(&context, {}, &status).ok() &&
+           (status.ready() || status.not_ready_because().find("node.no-plugin") != std::string::npos);
   })) << "the node or containerd did not come up";
 }
 
 void Lab::StartPlugin() {
-  plugin_ = Process({std::string(CCGPU_BIN_DIR) + "/ccgpu-device-plugin", "--state", dir_, "--http", ""}, dir_ + "/logs/plugin.log");
+  plugin_ = Process({std::string(CCGPU_BIN_DIR) + "/ccgpu-device-plugin", "--state", dir_, "--http", ""},
+                    dir_ + "/logs/plugin.log");
   int64_t healthy = 0;
   for (const auto& gpu : emulator_->Get()) healthy += gpu.healthy();
   EXPECT_TRUE(WaitAllocatable(healthy));
@@ -335,9 +349,12 @@ std::string Lab::LeftOvers() {
       if (pod.is_directory()) note("cgroup " + pod.path().string());
     }
   }
-  for (const auto& entry : fs::directory_iterator(dir_ + "/node/pods", ignored)) note("record " + entry.path().string());
+  for (const auto& entry : fs::directory_iterator(dir_ + "/node/pods", ignored))
+    note("record " + entry.path().string());
   for (const auto& entry : fs::directory_iterator(dir_ + "/logs/pods", ignored)) note("log " + entry.path().string());
-  for (const auto& entry : fs::directory_iterator(dir_ + "/containerd/state/io.containerd.runtime.v2.task/k8s.io", ignored)) note("task " + entry.path().string());
+  for (const auto& entry :
+       fs::directory_iterator(dir_ + "/containerd/state/io.containerd.runtime.v2.task/k8s.io", ignored))
+    note("task " + entry.path().string());
   std::ifstream mounts("/proc/self/mounts");
   for (std::string line; std::getline(mounts, line);) {
     if (line.find(dir_) != std::string::npos) note("mount " + line);

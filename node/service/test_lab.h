@@ -1,5 +1,5 @@
-// A node for tests: real containerd in a network namespace of its own, images made from Debian's busybox, an emulator that is
-// only its control API, and the real programs ccgpu-node and ccgpu-device-plugin.
+// A node for tests: real containerd in a network namespace of its own, images made from Debian's busybox, an emulator
+// that is only its control API, and the real programs ccgpu-node and ccgpu-device-plugin.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -22,7 +22,8 @@ using deviceplugin::StubEmulator;
 class Process {
  public:
   Process() = default;
-  Process(std::vector<std::string> argv, const std::string& log, bool own_network = false, std::vector<std::string> env = {});
+  Process(std::vector<std::string> argv, const std::string& log, bool own_network = false,
+          std::vector<std::string> env = {});
   Process(Process&& other) noexcept { *this = std::move(other); }
   Process& operator=(Process&& other) noexcept;
   ~Process() { End(); }

@@ -17,7 +17,8 @@ constexpr size_t kControlSize = CMSG_SPACE(sizeof(int) * kMaxFdsPerMessage) + CM
 }  // namespace
 
 Status SendFdMessage(int socket, std::string_view data, const std::vector<int>& fds, pid_t as_pid) {
-  if (fds.size() > kMaxFdsPerMessage) return Err("channel.too-many-fds", "", "more descriptors than one message can carry");
+  if (fds.size() > kMaxFdsPerMessage)
+    return Err("channel.too-many-fds", "", "more descriptors than one message can carry");
   alignas(cmsghdr) char control[kControlSize] = {};
   iovec part{const_cast<char*>(data.data()), data.size()};
   msghdr message{};

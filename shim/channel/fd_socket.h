@@ -20,10 +20,11 @@ struct FdMessage {
 
 inline constexpr size_t kMaxFdsPerMessage = 64;
 
-// One sendmsg. `as_pid` != 0: the message says it comes from that process (needs CAP_SYS_ADMIN); the kernel translates the id
-// for a reader in another pid namespace.
+// One sendmsg. `as_pid` != 0: the message says it comes from that process (needs CAP_SYS_ADMIN); the kernel translates
+// the id for a reader in another pid namespace.
 Status SendFdMessage(int socket, std::string_view data, const std::vector<int>& fds, pid_t as_pid = 0);
-// One recvmsg of at most `max_data` bytes. "channel.closed" at the end; "channel.empty" when `block` is false and nothing waits.
+// One recvmsg of at most `max_data` bytes. "channel.closed" at the end; "channel.empty" when `block` is false and
+// nothing waits.
 Result<FdMessage> ReceiveFdMessage(int socket, size_t max_data, bool block);
 // Messages that arrive from now on carry their sender's credentials.
 Status WantCredentials(int socket);

@@ -19,14 +19,16 @@ Result<PlatformChannel> PlatformChannel::Connect(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path)
-    return Err("platform.unreachable", path, "the platform socket's path must have 1 to 107 bytes; set platform_socket");
+    return Err("platform.unreachable", path,
+               "the platform socket's path must have 1 to 107 bytes; set platform_socket");
   std::memcpy(address.sun_path, path.data(), path.size());
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.valid() || ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     int number = errno;
-    return Err("platform.unreachable", path,
-               std::string("the secure processor does not answer (") + std::strerror(number) +
-                   "); is ccgpu-emulator running, and does platform_socket in the shim's configuration name its socket?");
+    return Err(
+        "platform.unreachable", path,
+        std::string("the secure processor does not answer (") + std::strerror(number) +
+            "); is ccgpu-emulator running, and does platform_socket in the shim's configuration name its socket?");
   }
   return PlatformChannel(std::move(fd));
 }
@@ -45,7 +47,8 @@ Result<PlatformFrame> PlatformChannel::Receive() {
   auto read_exactly = [&](size_t count) -> Result<std::string> {
     std::string data;
     while (data.size() < count) {
-      ASSIGN_OR_RETURN(FdMessage piece, ReceiveFdMessage(fd_.get(), std::min<size_t>(count - data.size(), 1 << 16), true));
+      ASSIGN_OR_RETURN(FdMessage piece,
+                       ReceiveFdMessage(fd_.get(), std::min<size_t>(count - data.size(), 1 << 16), true));
       data += piece.data;
       for (Fd& fd : piece.fds) out.fds.push_back(std::move(fd));
     }
@@ -75,7 +78,8 @@ Result<PlatformFrame> PlatformChannel::Ask(const platform::v1::Frame& frame, con
   RETURN_IF_ERROR(Send(frame, fds));
   ASSIGN_OR_RETURN(PlatformFrame answer, Receive(timeout));
   if (answer.frame.has_failure())
-    return Error::FromWire(answer.frame.failure().code(), answer.frame.failure().subject(), answer.frame.failure().text());
+    return Error::FromWire(answer.frame.failure().code(), answer.frame.failure().subject(),
+                           answer.frame.failure().text());
   return answer;
 }
 

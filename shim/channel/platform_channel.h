@@ -1,5 +1,5 @@
-// A connection to the secure processor (gpu-emulator/api/platform.proto): frames of u32 little-endian length and a Frame
-// message, with file descriptors beside the first byte.
+// A connection to the secure processor (gpu-emulator/api/platform.proto): frames of u32 little-endian length and a
+// Frame message, with file descriptors beside the first byte.
 #pragma once
 
 #include <chrono>
@@ -29,7 +29,8 @@ class PlatformChannel {
   // As Receive, "channel.timeout" when nothing begins to arrive in time.
   Result<PlatformFrame> Receive(std::chrono::milliseconds timeout);
   // Send, then Receive; a Failure frame becomes its Error.
-  Result<PlatformFrame> Ask(const platform::v1::Frame& frame, const std::vector<int>& fds, std::chrono::milliseconds timeout);
+  Result<PlatformFrame> Ask(const platform::v1::Frame& frame, const std::vector<int>& fds,
+                            std::chrono::milliseconds timeout);
   void Close() { fd_.Close(); }
 
  private:

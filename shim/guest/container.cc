@@ -180,7 +180,9 @@ Status Containers::WatchExit(const std::shared_ptr<Container>& container, const 
       }
     }
     if (leftovers)
-      std::thread([container] { (void)container->runc->Kill(container->id, container->folder, SIGKILL, true); }).detach();
+      std::thread([container] {
+        (void)container->runc->Kill(container->id, container->folder, SIGKILL, true);
+      }).detach();
     host_.Exited(container->id, exec_id, status);
   });
 }
@@ -223,7 +225,8 @@ Status Containers::Exec(const v1::ExecRequest& request) {
   } else {
     ASSIGN_OR_RETURN(fds, process.stdio->MakePipes(std::move(streams), false));
   }
-  ASSIGN_OR_RETURN(pid_t pid, container->runc->Exec(container->id, folder, folder + "/process.json", console_path, fds));
+  ASSIGN_OR_RETURN(pid_t pid,
+                   container->runc->Exec(container->id, folder, folder + "/process.json", console_path, fds));
   RETURN_IF_ERROR(Attach(process, pid, terminal, std::move(console), std::move(streams)));
   RETURN_IF_ERROR(host_.TellPid(request.token(), pid));
   {
@@ -263,7 +266,8 @@ Status Containers::Resize(const v1::ResizeRequest& request) {
 Status Containers::Update(const v1::UpdateRequest& request) {
   ASSIGN_OR_RETURN(auto container, Find(request.id()));
   std::lock_guard operation(container->operation);
-  return container->runc->Command("update", container->id, container->folder, {"--resources", "-"}, request.resources_json());
+  return container->runc->Command("update", container->id, container->folder, {"--resources", "-"},
+                                  request.resources_json());
 }
 
 Status Containers::Command(const std::string& verb, const v1::ProcessRef& request) {

@@ -28,7 +28,7 @@ class Containers {
   Status Resize(const v1::ResizeRequest& request);
   Status Update(const v1::UpdateRequest& request);
   Status Command(const std::string& verb, const v1::ProcessRef& request);  // pause, resume
-  Status Delete(const v1::DeleteRequest& request);  // of a container or of one exec
+  Status Delete(const v1::DeleteRequest& request);                         // of a container or of one exec
 
  private:
   struct Process {
@@ -44,7 +44,7 @@ class Containers {
     bool has_gpu = false;
     bool private_pid = true;
     bool poststop_hooks = false;
-    std::mutex state;      // guards what follows
+    std::mutex state;  // guards what follows
     Process init;
     std::map<std::string, Process> execs;
   };

@@ -57,7 +57,8 @@ Status Gpus::Lend(const std::string& container, const std::vector<std::string>& 
   for (const auto& uuid : uuids) {
     auto it = drivers_.find(uuid);
     if (it == drivers_.end())
-      return Err("gpu.not-locked", uuid, "container " + container + " is to get a GPU that is not locked to this sandbox");
+      return Err("gpu.not-locked", uuid,
+                 "container " + container + " is to get a GPU that is not locked to this sandbox");
     if (auto user = lent_.find(uuid); user != lent_.end())
       return Err("gpu.in-use", uuid, "container " + user->second + " of this pod already holds it");
     options.gpus.push_back(it->second);

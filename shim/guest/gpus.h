@@ -26,17 +26,18 @@ class Gpus {
 
   // The agent's own socket: all GPUs, and the right to let them accept work.
   Status ServeAgent(const std::string& socket);
-  // A container's socket. "gpu.not-locked" for a GPU this sandbox does not hold, "gpu.in-use" for one another container has.
+  // A container's socket. "gpu.not-locked" for a GPU this sandbox does not hold, "gpu.in-use" for one another container
+  // has.
   Status Lend(const std::string& container, const std::vector<std::string>& uuids, const std::string& socket,
               bool may_set_ready);
   void TakeBack(const std::string& container);
 
  private:
   std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<driver::GuestDriver>> drivers_;  // by uuid
-  std::vector<std::string> order_;                                       // uuids as the platform listed them
-  std::map<std::string, std::string> lent_;                              // uuid -> container
-  std::map<std::string, std::unique_ptr<driver::DriverServer>> servers_; // by container
+  std::map<std::string, std::shared_ptr<driver::GuestDriver>> drivers_;   // by uuid
+  std::vector<std::string> order_;                                        // uuids as the platform listed them
+  std::map<std::string, std::string> lent_;                               // uuid -> container
+  std::map<std::string, std::unique_ptr<driver::DriverServer>> servers_;  // by container
   std::unique_ptr<driver::DriverServer> agent_;
 };
 

@@ -15,7 +15,8 @@ namespace {
 constexpr size_t kWorkers = 32;  // as many runc calls at the same time
 
 ttrpc::Code CodeOf(const Error& error) {
-  if (error.code.rfind("policy.", 0) == 0 || error.code.rfind("initdata.", 0) == 0) return ttrpc::Code::kPermissionDenied;
+  if (error.code.rfind("policy.", 0) == 0 || error.code.rfind("initdata.", 0) == 0)
+    return ttrpc::Code::kPermissionDenied;
   if (error.code == "process.gone" || error.code == "container.unknown") return ttrpc::Code::kNotFound;
   if (error.code == "container.exists") return ttrpc::Code::kAlreadyExists;
   if (error.code == "sandbox.not-ready") return ttrpc::Code::kFailedPrecondition;
@@ -51,18 +52,22 @@ GuestService::GuestService(ttrpc::Server& server, Sandbox& sandbox, HostLink& ho
   auto ready = [this](auto&& call) -> Status {
     {
       std::lock_guard lock(mutex_);
-      if (state_ != State::kReady) return Err("sandbox.not-ready", "", "nothing runs before CreateSandbox was accepted");
+      if (state_ != State::kReady)
+        return Err("sandbox.not-ready", "", "nothing runs before CreateSandbox was accepted");
     }
     return call();
   };
-  On<v1::CreateContainerRequest>("CreateContainer", [=, this](const auto& r) { return ready([&] { return containers_.Create(r); }); });
+  On<v1::CreateContainerRequest>("CreateContainer",
+                                 [=, this](const auto& r) { return ready([&] { return containers_.Create(r); }); });
   On<v1::StartRequest>("Start", [=, this](const auto& r) { return ready([&] { return containers_.Start(r); }); });
   On<v1::ExecRequest>("Exec", [=, this](const auto& r) { return ready([&] { return containers_.Exec(r); }); });
   On<v1::SignalRequest>("Signal", [=, this](const auto& r) { return ready([&] { return containers_.Signal(r); }); });
   On<v1::ResizeRequest>("ResizePty", [=, this](const auto& r) { return ready([&] { return containers_.Resize(r); }); });
   On<v1::UpdateRequest>("Update", [=, this](const auto& r) { return ready([&] { return containers_.Update(r); }); });
-  On<v1::ProcessRef>("Pause", [=, this](const auto& r) { return ready([&] { return containers_.Command("pause", r); }); });
-  On<v1::ProcessRef>("Resume", [=, this](const auto& r) { return ready([&] { return containers_.Command("resume", r); }); });
+  On<v1::ProcessRef>("Pause",
+                     [=, this](const auto& r) { return ready([&] { return containers_.Command("pause", r); }); });
+  On<v1::ProcessRef>("Resume",
+                     [=, this](const auto& r) { return ready([&] { return containers_.Command("resume", r); }); });
   On<v1::DeleteRequest>("Delete", [=, this](const auto& r) { return ready([&] { return containers_.Delete(r); }); });
 }
 
@@ -81,7 +86,8 @@ Status RunGuest() {
   log::AddContext("sandbox", launch.sandbox_id);
   auto take = [&launch](const char* name) -> Result<Fd> {
     auto it = launch.channels.find(name);
-    if (it == launch.channels.end()) return Err("platform.bad-params", name, "the sandbox was launched without this channel");
+    if (it == launch.channels.end())
+      return Err("platform.bad-params", name, "the sandbox was launched without this channel");
     return std::move(it->second);
   };
   ASSIGN_OR_RETURN(Fd log_channel, take(kChannelLog));

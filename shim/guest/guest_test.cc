@@ -1,6 +1,6 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <thread>
@@ -26,34 +26,42 @@ constexpr char kSpec[] = R"({"root": {"path": "rootfs"},
             {"type": "uts", "path": "/proc/99/ns/uts"}, {"type": "network", "path": "/proc/99/ns/net"}]}})";
 
 TEST(RewriteSpec, SharedNamespacesAreTheSandboxesWhateverTheHostWrote) {
-  auto text = RewriteSpec(kSpec, {.in_pod = true, .rootfs = "/run/ccgpu/c/x/rootfs", .gpu_folder = "", .library_folder = ""});
+  auto text =
+      RewriteSpec(kSpec, {.in_pod = true, .rootfs = "/run/ccgpu/c/x/rootfs", .gpu_folder = "", .library_folder = ""});
   ASSERT_TRUE(text.ok()) << text.error().ToString();
   Json spec = Json::parse(*text);
   std::map<std::string, std::string> namespaces;
   for (const auto& entry : spec["linux"]["namespaces"]) namespaces[entry["type"]] = entry.value("path", "");
-  EXPECT_EQ(namespaces, (std::map<std::string, std::string>{
-                            {"pid", ""}, {"mount", ""}, {"ipc", "/proc/1/ns/ipc"}, {"uts", "/proc/1/ns/uts"}, {"network", "/proc/1/ns/net"}}));
+  EXPECT_EQ(namespaces, (std::map<std::string, std::string>{{"pid", ""},
+                                                            {"mount", ""},
+                                                            {"ipc", "/proc/1/ns/ipc"},
+                                                            {"uts", "/proc/1/ns/uts"},
+                                                            {"network", "/proc/1/ns/net"}}));
   EXPECT_EQ(spec["root"]["path"], "/run/ccgpu/c/x/rootfs");
   EXPECT_THAT(spec["process"]["env"].get<std::vector<std::string>>(), ElementsAre("PATH=/bin", "A=1"));
   EXPECT_EQ(spec["mounts"].size(), 1u) << "no GPU, no driver";
 }
 
 TEST(RewriteSpec, ASharedPidNamespaceIsTheSandboxesAndOthersAreRefused) {
-  auto shared = RewriteSpec(R"({"linux": {"namespaces": [{"type": "pid", "path": "/proc/99/ns/pid"}]}})", {.in_pod = true, .rootfs = "/r", .gpu_folder = "", .library_folder = ""});
+  auto shared = RewriteSpec(R"({"linux": {"namespaces": [{"type": "pid", "path": "/proc/99/ns/pid"}]}})",
+                            {.in_pod = true, .rootfs = "/r", .gpu_folder = "", .library_folder = ""});
   ASSERT_TRUE(shared.ok());
   EXPECT_TRUE(Json::parse(*shared)["linux"]["namespaces"].empty());
-  auto mount = RewriteSpec(R"({"linux": {"namespaces": [{"type": "mount", "path": "/proc/1/ns/mnt"}]}})", {.in_pod = true, .rootfs = "/r", .gpu_folder = "", .library_folder = ""});
+  auto mount = RewriteSpec(R"({"linux": {"namespaces": [{"type": "mount", "path": "/proc/1/ns/mnt"}]}})",
+                           {.in_pod = true, .rootfs = "/r", .gpu_folder = "", .library_folder = ""});
   EXPECT_EQ(mount.error().code, "oci.namespace");
 }
 
 TEST(RewriteSpec, AContainerWithAGpuGetsDriverAndLibrariesReadOnly) {
-  auto text = RewriteSpec(kSpec, {.in_pod = true, .rootfs = "/r", .gpu_folder = "/run/ccgpu/c/x/gpu", .library_folder = "/run/ccgpu/lib"});
+  auto text = RewriteSpec(
+      kSpec, {.in_pod = true, .rootfs = "/r", .gpu_folder = "/run/ccgpu/c/x/gpu", .library_folder = "/run/ccgpu/lib"});
   ASSERT_TRUE(text.ok());
   Json spec = Json::parse(*text);
   ASSERT_EQ(spec["mounts"].size(), 3u);
   EXPECT_EQ(spec["mounts"][1]["destination"], "/run/ccgpu");
   EXPECT_THAT(spec["mounts"][2]["options"].get<std::vector<std::string>>(), testing::Contains("ro"));
-  EXPECT_THAT(spec["process"]["env"].get<std::vector<std::string>>(), testing::Contains("LD_LIBRARY_PATH=/run/ccgpu/lib"));
+  EXPECT_THAT(spec["process"]["env"].get<std::vector<std::string>>(),
+              testing::Contains("LD_LIBRARY_PATH=/run/ccgpu/lib"));
   auto process = RewriteProcess(R"({"env": ["LD_LIBRARY_PATH=/opt"], "terminal": true})", false, true);
   ASSERT_TRUE(process.ok());
   EXPECT_EQ(Json::parse(*process)["env"][0], "LD_LIBRARY_PATH=/run/ccgpu/lib:/opt");
@@ -62,7 +70,9 @@ TEST(RewriteSpec, AContainerWithAGpuGetsDriverAndLibrariesReadOnly) {
 }
 
 TEST(Runc, TheLastErrorOfItsLogIsTheReason) {
-  EXPECT_EQ(LastRuncError("{\"level\":\"info\",\"msg\":\"a\"}\n{\"level\":\"error\",\"msg\":\"b\"}\n{\"level\":\"error\",\"msg\":\"c\"}\ngarbage\n"), "c");
+  EXPECT_EQ(LastRuncError("{\"level\":\"info\",\"msg\":\"a\"}\n{\"level\":\"error\",\"msg\":\"b\"}\n{\"level\":"
+                          "\"error\",\"msg\":\"c\"}\ngarbage\n"),
+            "c");
   EXPECT_EQ(LastRuncError(""), "");
 }
 
@@ -108,7 +118,12 @@ TEST_F(LoopTest, ACommandSeesOnlyTheDescriptorsItWasGiven) {
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
   Fd read_end(ends[0]), write_end(ends[1]);
   Fd leak(::open("/dev/zero", O_RDONLY));  // not close-on-exec
-  EXPECT_EQ(*reaper.Run({"/bin/sh", {"sh", "-c", "ls /proc/self/fd | tr '\\n' ' '"}, {"PATH=/bin:/usr/bin"}, {-1, write_end.get(), -1}, ""}), 0);
+  EXPECT_EQ(*reaper.Run({"/bin/sh",
+                         {"sh", "-c", "ls /proc/self/fd | tr '\\n' ' '"},
+                         {"PATH=/bin:/usr/bin"},
+                         {-1, write_end.get(), -1},
+                         ""}),
+            0);
   write_end.Close();
   char text[256] = {};
   ASSERT_GT(::read(read_end.get(), text, sizeof text - 1), 0);
@@ -123,7 +138,9 @@ TEST_F(LoopTest, StreamsPassAllBytesThroughASlowReader) {
   Stdio stdio(loop_);
   auto fds = stdio.MakePipes(HostStreams{Fd(), Fd(host[1]), Fd()}, false);
   ASSERT_TRUE(fds.ok());
-  auto pid = reaper.Start({"/bin/sh", {"sh", "-c", "dd if=/dev/zero bs=1000 count=1000 2>/dev/null"}, {"PATH=/bin:/usr/bin"}, *fds, ""}, [](int) {});
+  auto pid = reaper.Start(
+      {"/bin/sh", {"sh", "-c", "dd if=/dev/zero bs=1000 count=1000 2>/dev/null"}, {"PATH=/bin:/usr/bin"}, *fds, ""},
+      [](int) {});
   ASSERT_TRUE(pid.ok());
   stdio.StartPipes();
   size_t total = 0;

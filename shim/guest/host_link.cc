@@ -77,7 +77,8 @@ Result<HostStreams> HostLink::TakeStreams(const v1::Stdio& stdio) {
   streams_.erase(stdio.token());
   bool has_stdin = stdio.has_stdin() && !stdio.stdin_later();
   size_t wanted = size_t{has_stdin} + stdio.has_stdout() + stdio.has_stderr();
-  if (fds.size() != wanted) return Err("channel.no-streams", "", "the host half sent another number of descriptors than announced");
+  if (fds.size() != wanted)
+    return Err("channel.no-streams", "", "the host half sent another number of descriptors than announced");
   size_t next = 0;
   if (has_stdin) out.in = std::move(fds[next++]);
   if (stdio.has_stdout()) out.out = std::move(fds[next++]);

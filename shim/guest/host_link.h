@@ -25,11 +25,13 @@ class HostLink {
 
   // Queued, sent one after the other.
   void Exited(const std::string& id, const std::string& exec_id, int status);
-  void Event(const std::string& component, const std::string& code, const std::string& message, const std::string& subject);
+  void Event(const std::string& component, const std::string& code, const std::string& message,
+             const std::string& subject);
   // An event of guestd itself about a refusal or failure.
   void EventOf(const Error& error) { Event("ccgpu-guestd", error.code, error.text, error.subject); }
 
-  // Tells the host half which process `token` asked for: in the host's own numbers, which only the kernel can translate.
+  // Tells the host half which process `token` asked for: in the host's own numbers, which only the kernel can
+  // translate.
   Status TellPid(uint64_t token, pid_t pid);
   // The streams that the host half sent with this token before it made the request.
   Result<HostStreams> TakeStreams(const v1::Stdio& stdio);

@@ -13,7 +13,8 @@ constexpr size_t kHostDataSize = 32;
 
 Result<Fd> Take(int fd) {
   if (fd <= kPlatformFd || ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
-    return Err("platform.bad-params", "descriptor " + std::to_string(fd), "the secure processor named a descriptor that is not open");
+    return Err("platform.bad-params", "descriptor " + std::to_string(fd),
+               "the secure processor named a descriptor that is not open");
   return Fd(fd);
 }
 
@@ -32,7 +33,8 @@ Result<Launch> PlatformLink::Begin() {
   for (int i = 0; i < params.gpus_size(); ++i) {
     const auto& gpu = params.gpus(i);
     launch.gpus.push_back(GuestGpu{gpu.index(), gpu.uuid(), ToBytes(AsBytes(gpu.lock_nonce())),
-                                   ToBytes(AsBytes(gpu.device_cert_sha384())), std::move(first.fds[static_cast<size_t>(i)])});
+                                   ToBytes(AsBytes(gpu.device_cert_sha384())),
+                                   std::move(first.fds[static_cast<size_t>(i)])});
   }
   for (int i = 0; i < params.channels_size(); ++i) {
     ASSIGN_OR_RETURN(launch.channels[params.channels(i)], Take(params.channel_fd_base() + i));

@@ -38,8 +38,7 @@ Reaper::Reaper(ttrpc::Loop& loop) : loop_(loop) {
   signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   loop_.Add(signals_.get(), EPOLLIN, [this](ttrpc::Loop::Events) {
     signalfd_siginfo info;
-    while (::read(signals_.get(), &info, sizeof info) > 0) {
-    }
+    while (::read(signals_.get(), &info, sizeof info) > 0) {}
     std::lock_guard lock(mutex_);
     if (sweep_planned_) return;
     sweep_planned_ = true;
@@ -58,8 +57,8 @@ struct Child {
   volatile int* error;         // errno of what failed in the child
 };
 
-// vfork: the child shares our memory and only makes system calls, so its errno comes back without a pipe. A function of its own,
-// so that the parent has no variables in registers that the child could change.
+// vfork: the child shares our memory and only makes system calls, so its errno comes back without a pipe. A function of
+// its own, so that the parent has no variables in registers that the child could change.
 __attribute__((noinline)) pid_t StartChild(const Child& child) {
   const int count = static_cast<int>(child.fds->size());
   const pid_t pid = ::vfork();
@@ -126,7 +125,8 @@ Status Reaper::Watch(pid_t pid, OnExit on_exit) {
 
 Status Reaper::WatchLocked(pid_t pid, OnExit on_exit) {
   Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!pidfd.valid()) return Err("process.gone", std::to_string(pid), "the process has already ended and been collected");
+  if (!pidfd.valid())
+    return Err("process.gone", std::to_string(pid), "the process has already ended and been collected");
   int fd = pidfd.get();
   watched_[pid] = Watched{std::move(pidfd), std::move(on_exit)};
   loop_.Add(fd, EPOLLIN, [this, pid](ttrpc::Loop::Events) { Collect(pid); });

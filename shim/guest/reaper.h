@@ -19,8 +19,8 @@ struct Spawn {
   std::string path;               // an absolute path, or /proc/self/fd/N
   std::vector<std::string> args;  // with argv[0]
   std::vector<std::string> env;
-  std::vector<int> fds;           // become 0, 1, 2, ...; -1: /dev/null. All others are closed.
-  std::string cwd;                // "": ours
+  std::vector<int> fds;  // become 0, 1, 2, ...; -1: /dev/null. All others are closed.
+  std::string cwd;       // "": ours
 };
 
 // Thread-safe. Lives as long as the program. Exits are noticed on the loop's thread.
@@ -36,8 +36,8 @@ class Reaper {
   Result<pid_t> Start(const Spawn& spawn, OnExit on_exit);
   // Runs a program to its end and gives its status. Not on the loop's thread.
   Result<int> Run(const Spawn& spawn);
-  // A process that became our child because its parent ended. One that has ended keeps its number for a second, so that who
-  // has just read it out of a pid file still finds the right process. "process.gone" when it is too late.
+  // A process that became our child because its parent ended. One that has ended keeps its number for a second, so that
+  // who has just read it out of a pid file still finds the right process. "process.gone" when it is too late.
   Status Watch(pid_t pid, OnExit on_exit);
   // Signals a watched process. "process.gone" when it has ended: its number may by now be another's.
   Status Signal(pid_t pid, int signal);

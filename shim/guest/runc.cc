@@ -23,7 +23,8 @@ Result<std::string> FindProgram(const std::string& name) {
     if (::access(candidate.c_str(), X_OK) == 0) return candidate;
     begin = colon + 1;
   }
-  return Err("runc.missing", name, "the OCI runtime is not installed; install runc, or name it with runc: in the shim's configuration");
+  return Err("runc.missing", name,
+             "the OCI runtime is not installed; install runc, or name it with runc: in the shim's configuration");
 }
 
 Result<pid_t> ReadPid(const std::string& file) {
@@ -58,7 +59,8 @@ Status Runc::Call(const std::string& verb, const std::string& id, const std::str
   spawn.args.push_back(verb);
   spawn.args.insert(spawn.args.end(), flags.begin(), flags.end());
   spawn.args.push_back(id);
-  spawn.env = {std::string("PATH=") + kPath, "GOMAXPROCS=1"};  // one thread less to start; it never has two things to do
+  spawn.env = {std::string("PATH=") + kPath,
+               "GOMAXPROCS=1"};  // one thread less to start; it never has two things to do
   spawn.fds = fds;
   spawn.cwd = folder;
   ASSIGN_OR_RETURN(int status, reaper_.Run(spawn));
@@ -80,7 +82,9 @@ Result<pid_t> Runc::Create(const std::string& id, const std::string& bundle, con
   return ReadPid(pid_file);
 }
 
-Status Runc::Start(const std::string& id, const std::string& bundle) { return Call("start", id, bundle, {}, {-1, -1, -1}); }
+Status Runc::Start(const std::string& id, const std::string& bundle) {
+  return Call("start", id, bundle, {}, {-1, -1, -1});
+}
 
 Result<pid_t> Runc::Exec(const std::string& id, const std::string& folder, const std::string& process_file,
                          const std::string& console_socket, const std::vector<int>& fds) {

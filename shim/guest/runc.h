@@ -11,7 +11,7 @@ namespace ccgpu::shim {
 
 struct RuncOptions {
   std::string binary = "runc";
-  std::string root;          // state, on our tmpfs
+  std::string root;  // state, on our tmpfs
   bool systemd_cgroup = false;
   bool no_pivot_root = false;
   bool no_new_keyring = false;

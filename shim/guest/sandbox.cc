@@ -24,7 +24,8 @@ constexpr size_t kMaxEventLine = 16384;
 // A collateral id comes from the host and becomes a file name: anything but a plain name is replaced.
 std::string FileName(const std::string& id) {
   std::string out;
-  for (char c : id) out.push_back(std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.' ? c : '_');
+  for (char c : id)
+    out.push_back(std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.' ? c : '_');
   return out.empty() || out.front() == '.' ? "_" + out : out.substr(0, 200);
 }
 
@@ -59,15 +60,17 @@ Status Sandbox::CheckInitData(const std::string& text) {
   Bytes digest = crypto::Sha256(AsBytes(text));
   if (!Equal(measured, digest))
     return Err("initdata.digest-mismatch", "initdata",
-               "HOST_DATA of this sandbox is " + HexEncode(measured) + ", the document's SHA-256 is " + HexEncode(digest) +
-                   ": the host handed in another document than the one that was measured");
+               "HOST_DATA of this sandbox is " + HexEncode(measured) + ", the document's SHA-256 is " +
+                   HexEncode(digest) + ": the host handed in another document than the one that was measured");
   ASSIGN_OR_RETURN(initdata_, kbs::ParseInitData(text));
   if (initdata_.algorithm != "sha256")
-    return Err("initdata.algorithm", "initdata", "HOST_DATA holds a SHA-256 digest; expected algorithm sha256, found " + initdata_.algorithm);
+    return Err("initdata.algorithm", "initdata",
+               "HOST_DATA holds a SHA-256 digest; expected algorithm sha256, found " + initdata_.algorithm);
   auto entry = initdata_.data.find(std::string(policy::kPodPolicyEntry));
   if (entry == initdata_.data.end())
-    return Err("policy.missing", "initdata", "the document has no entry " + std::string(policy::kPodPolicyEntry) +
-                                                 "; make it with: ccgpu policy generate POD.yaml");
+    return Err("policy.missing", "initdata",
+               "the document has no entry " + std::string(policy::kPodPolicyEntry) +
+                   "; make it with: ccgpu policy generate POD.yaml");
   ASSIGN_OR_RETURN(policy_, policy::ParsePodPolicy(entry->second, entry->first));
   host_.Event("ccgpu-guestd", "policy.in-force", "SHA-256 of the initdata document is HOST_DATA", HexEncode(digest));
   return Ok();
@@ -93,7 +96,8 @@ Status Sandbox::PrepareFiles(const v1::CreateSandboxRequest& request) {
     auto image = launch_.images.find(name);
     if (image == launch_.images.end()) {
       if (gpus_.count() == 0) continue;
-      return Err("sandbox.image-incomplete", name, "the guest image has no such file; reinstall ccgpu or set guest_image");
+      return Err("sandbox.image-incomplete", name,
+                 "the guest image has no such file; reinstall ccgpu or set guest_image");
     }
     RETURN_IF_ERROR(CopyImage(image->second.get(), std::string(kLibraries) + "/" + name, 0755));
   }
@@ -117,12 +121,16 @@ Status Sandbox::StartAgent() {
   Spawn spawn;
   spawn.path = "/proc/self/fd/" + std::to_string(image->second.get());
   spawn.args = {"ccgpu-agent", "--events-fd", "3"};
-  spawn.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", std::string("CCGPU_DRIVER_SOCKET=") + kAgentSocket,
-               std::string("CCGPU_NVML=") + kLibraries + "/libnvidia-ml.so.1", "CCGPU_INITDATA=/run/ccgpu/initdata.toml",
-               "CCGPU_COLLATERAL=/run/ccgpu/collateral", std::string("CCGPU_TSM=") + kTsmDir + "/report"};
+  spawn.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+               std::string("CCGPU_DRIVER_SOCKET=") + kAgentSocket,
+               std::string("CCGPU_NVML=") + kLibraries + "/libnvidia-ml.so.1",
+               "CCGPU_INITDATA=/run/ccgpu/initdata.toml",
+               "CCGPU_COLLATERAL=/run/ccgpu/collateral",
+               std::string("CCGPU_TSM=") + kTsmDir + "/report"};
   spawn.fds = {-1, 2, 2, write_end.get()};
   ASSIGN_OR_RETURN([[maybe_unused]] pid_t pid, reaper_.Start(spawn, [this](int status) {
-    host_.Event("ccgpu-guestd", "agent.exited", "the agent ended with status " + std::to_string(status), launch_.sandbox_id);
+    host_.Event("ccgpu-guestd", "agent.exited", "the agent ended with status " + std::to_string(status),
+                launch_.sandbox_id);
   }));
   agent_events_ = std::move(read_end);
   ttrpc::SetNonBlocking(agent_events_.get());

@@ -4,11 +4,11 @@
 #include <optional>
 #include <string>
 
+#include "shim/api/guest.pb.h"
 #include "shim/guest/gpus.h"
 #include "shim/guest/host_link.h"
 #include "shim/guest/platform_link.h"
 #include "shim/guest/reaper.h"
-#include "shim/api/guest.pb.h"
 #include "trust/kbs/initdata.h"
 #include "trust/policy/pod_policy.h"
 
@@ -19,7 +19,8 @@ class Sandbox {
   Sandbox(Launch launch, PlatformLink& platform, HostLink& host, Reaper& reaper, ttrpc::Loop& loop)
       : launch_(std::move(launch)), platform_(platform), host_(host), reaper_(reaper), loop_(loop) {}
 
-  // Once; everything before its success is refused by the service. Not thread-safe; what follows is read-only afterwards.
+  // Once; everything before its success is refused by the service. Not thread-safe; what follows is read-only
+  // afterwards.
   Status Create(const v1::CreateSandboxRequest& request);
 
   // Without initdata there is no policy, and nothing in such a sandbox can prove anything to anybody.

@@ -70,8 +70,12 @@ Status CopyImage(int image, const std::string& path, mode_t mode) {
 
 void RemoveTree(const std::string& path) {
   ::nftw(
-      path.c_str(), [](const char* entry, const struct stat*, int, FTW*) { (void)::remove(entry); return 0; }, 16,
-      FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+      path.c_str(),
+      [](const char* entry, const struct stat*, int, FTW*) {
+        (void)::remove(entry);
+        return 0;
+      },
+      16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
 }  // namespace ccgpu::shim

@@ -9,14 +9,15 @@
 namespace ccgpu::shim {
 
 struct SpecChanges {
-  bool in_pod = false;        // CRI: shared namespaces are those of the sandbox, whatever path the host wrote
-  std::string rootfs;         // absolute path in the sandbox
-  std::string gpu_folder;     // bind-mounted read-only on /run/ccgpu in the container; empty: no GPU
-  std::string library_folder; // bind-mounted read-only on /run/ccgpu/lib
+  bool in_pod = false;         // CRI: shared namespaces are those of the sandbox, whatever path the host wrote
+  std::string rootfs;          // absolute path in the sandbox
+  std::string gpu_folder;      // bind-mounted read-only on /run/ccgpu in the container; empty: no GPU
+  std::string library_folder;  // bind-mounted read-only on /run/ccgpu/lib
 };
 
-// Namespaces with a path become the sandbox's own (/proc/1/ns/..), a shared pid namespace is simply not made; root.path; the
-// device plugin's marker variables go; a container with GPUs gets the driver socket and libraries, and LD_LIBRARY_PATH.
+// Namespaces with a path become the sandbox's own (/proc/1/ns/..), a shared pid namespace is simply not made;
+// root.path; the device plugin's marker variables go; a container with GPUs gets the driver socket and libraries, and
+// LD_LIBRARY_PATH.
 Result<std::string> RewriteSpec(std::string_view config_json, const SpecChanges& changes);
 // The process of an exec: the same variables as the container, terminal as the request says.
 Result<std::string> RewriteProcess(std::string_view process_json, bool terminal, bool has_gpu);

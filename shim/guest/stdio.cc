@@ -134,7 +134,8 @@ void Stdio::StartPipes() {
 void Stdio::StartTerminal(Fd master, HostStreams streams) {
   master_ = std::move(master);
   if (streams.in.valid()) AttachInput(std::move(streams.in));
-  if (!streams.out.valid()) streams.out = Fd(::open("/dev/null", O_WRONLY | O_CLOEXEC));  // else the process would block
+  if (!streams.out.valid())
+    streams.out = Fd(::open("/dev/null", O_WRONLY | O_CLOEXEC));  // else the process would block
   outputs_.push_back(
       std::make_shared<Stream>(loop_, Fd(::fcntl(master_.get(), F_DUPFD_CLOEXEC, 3)), std::move(streams.out)));
   outputs_.back()->Start();

@@ -1,5 +1,5 @@
-// Standard streams of one process: copies between the container's pipes (or its pty) and the descriptors that the host half
-// sent. All copying of a sandbox is done by one loop on one thread.
+// Standard streams of one process: copies between the container's pipes (or its pty) and the descriptors that the host
+// half sent. All copying of a sandbox is done by one loop on one thread.
 #pragma once
 
 #include <chrono>
@@ -43,7 +43,7 @@ class Stdio {
  private:
   ttrpc::Loop& loop_;
   HostStreams host_;
-  Fd child_[3];   // the process's ends, until StartPipes
+  Fd child_[3];  // the process's ends, until StartPipes
   Fd parent_[3];
   Fd master_;
   std::vector<std::shared_ptr<Stream>> outputs_;

@@ -8,8 +8,8 @@
 
 namespace ccgpu::shim {
 
-// Finds or starts the shim of the pod that the bundle in the working folder belongs to. Gives what containerd reads: the
-// plain address, understood by every version from 1.6 on. Leaves nothing behind when it fails.
+// Finds or starts the shim of the pod that the bundle in the working folder belongs to. Gives what containerd reads:
+// the plain address, understood by every version from 1.6 on. Leaves nothing behind when it fails.
 Result<std::string> StartAction(const Flags& flags);
 
 // Cleans up for a shim that is dead, from files only; idempotent, seconds at most. Gives a serialized DeleteResponse.

@@ -12,8 +12,11 @@ constexpr size_t kMaxFile = 1 << 16;
 }  // namespace
 
 Status WriteBundle(const std::string& bundle, const BundleState& state) {
-  Json json = {{"sandbox_id", state.sandbox_id}, {"cgroups_path", state.cgroups_path}, {"guest_pid", state.guest_pid},
-               {"guest_start", state.guest_start}, {"init_pid", state.init_pid}};
+  Json json = {{"sandbox_id", state.sandbox_id},
+               {"cgroups_path", state.cgroups_path},
+               {"guest_pid", state.guest_pid},
+               {"guest_start", state.guest_start},
+               {"init_pid", state.init_pid}};
   return WriteFileAtomic(bundle + kFile, json.dump(), 0600);
 }
 

@@ -11,9 +11,9 @@ namespace ccgpu::shim {
 
 struct BundleState {
   std::string sandbox_id;
-  std::string cgroups_path;   // of this container; empty: none that we made
+  std::string cgroups_path;  // of this container; empty: none that we made
   pid_t guest_pid = 0;
-  uint64_t guest_start = 0;   // field 22 of /proc/PID/stat: with the pid it names one process for good
+  uint64_t guest_start = 0;  // field 22 of /proc/PID/stat: with the pid it names one process for good
   pid_t init_pid = 0;
 };
 

@@ -79,7 +79,8 @@ Result<std::vector<std::string>> ContainerGpus(const SpecFacts& spec, const std:
       if (device.rfind(prefix, 0) == 0) names.push_back(device.substr(prefix.size()));
     }
   }
-  if (auto it = spec.ccgpu_env.find(kVisibleDevices); names.empty() && it != spec.ccgpu_env.end()) names = Split(it->second);
+  if (auto it = spec.ccgpu_env.find(kVisibleDevices); names.empty() && it != spec.ccgpu_env.end())
+    names = Split(it->second);
   for (const auto& name : names) {
     ASSIGN_OR_RETURN(std::string uuid, Resolve(name, cdi_dirs));
     if (std::find(uuids.begin(), uuids.end(), uuid) == uuids.end()) uuids.push_back(uuid);

@@ -97,9 +97,12 @@ Result<Config> ParseConfig(std::string_view text, const std::string& file) {
   ASSIGN_OR_RETURN(std::vector<Entry> entries, json ? ReadJson(text, file) : ReadLines(text, file));
   Config config;
   const std::map<std::string, std::string Config::*> texts = {
-      {"platform_socket", &Config::platform_socket}, {"resolver_socket", &Config::resolver_socket},
-      {"guest_image", &Config::guest_image},         {"events_dir", &Config::events_dir},
-      {"runc", &Config::runc},                       {"pod_gpu_resource", &Config::pod_gpu_resource},
+      {"platform_socket", &Config::platform_socket},
+      {"resolver_socket", &Config::resolver_socket},
+      {"guest_image", &Config::guest_image},
+      {"events_dir", &Config::events_dir},
+      {"runc", &Config::runc},
+      {"pod_gpu_resource", &Config::pod_gpu_resource},
   };
   std::set<std::string> seen;
   for (const auto& entry : entries) {

@@ -1,4 +1,5 @@
-// The shim's configuration: a flat YAML mapping (or a JSON object), read without a YAML library because one shim per pod runs.
+// The shim's configuration: a flat YAML mapping (or a JSON object), read without a YAML library because one shim per
+// pod runs.
 #pragma once
 
 #include <string>
@@ -11,11 +12,11 @@ namespace ccgpu::shim {
 
 struct Config {
   std::string platform_socket = "/var/lib/ccgpu/run/platform.sock";  // the secure processor
-  std::string resolver_socket;   // the device plugin's; empty: no pod ever holds a GPU here
-  std::string guest_image;       // folder with guestd, agent, libcuda.so.1, libnvidia-ml.so.1; empty: the shim's own folder
-  std::string events_dir;        // <events_dir>/<sandbox>/events.jsonl; empty: no event files
+  std::string resolver_socket;  // the device plugin's; empty: no pod ever holds a GPU here
+  std::string guest_image;  // folder with guestd, agent, libcuda.so.1, libnvidia-ml.so.1; empty: the shim's own folder
+  std::string events_dir;   // <events_dir>/<sandbox>/events.jsonl; empty: no event files
   std::vector<std::string> cdi_dirs = {"/etc/cdi", "/var/run/cdi"};
-  bool require_policy = false;   // refuse pods without initdata
+  bool require_policy = false;  // refuse pods without initdata
   std::string runc = "runc";
   std::string pod_gpu_resource = "ccgpu.dev/cc-gpu";
 };

@@ -12,7 +12,8 @@ namespace ccgpu::shim {
 class EventLog {
  public:
   EventLog(std::string events_dir, const std::string& sandbox_id);
-  void Write(const std::string& component, const std::string& code, const std::string& message, const std::string& subject);
+  void Write(const std::string& component, const std::string& code, const std::string& message,
+             const std::string& subject);
   void Write(const Error& error) { Write("containerd-shim-ccgpu-v2", error.code, error.text, error.subject); }
 
  private:

@@ -18,7 +18,8 @@ Result<Flags> ParseFlags(const std::vector<std::string>& arguments) {
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
     if (argument.empty() || argument[0] != '-') {
-      if (!flags.action.empty()) return Err("shim.usage", argument, "more than one action: " + flags.action + " came before");
+      if (!flags.action.empty())
+        return Err("shim.usage", argument, "more than one action: " + flags.action + " came before");
       flags.action = argument;
       continue;
     }
@@ -27,7 +28,8 @@ Result<Flags> ParseFlags(const std::vector<std::string>& arguments) {
     bool has_value = equals != std::string::npos;
     if (has_value) value = name.substr(equals + 1), name.resize(equals);
     if (auto it = switches.find(name); it != switches.end()) {
-      if (has_value && value != "true" && value != "false") return Err("shim.usage", argument, "expected true or false");
+      if (has_value && value != "true" && value != "false")
+        return Err("shim.usage", argument, "expected true or false");
       flags.*it->second = !has_value || value == "true";
       continue;
     }
@@ -43,12 +45,15 @@ Result<Flags> ParseFlags(const std::vector<std::string>& arguments) {
 }
 
 std::string UsageText() {
-  return "containerd-shim-ccgpu-v2: containerd's runtime shim for confidential-GPU pods (runtime io.containerd.ccgpu.v2).\n"
+  return "containerd-shim-ccgpu-v2: containerd's runtime shim for confidential-GPU pods (runtime "
+         "io.containerd.ccgpu.v2).\n"
          "containerd runs it; by hand only --version and --help make sense.\n"
          "usage: containerd-shim-ccgpu-v2 -namespace NS -address SOCKET -id ID [-bundle DIR] [-debug] start|delete\n"
          "\n"
-         "Configuration: the file named by the runtime's ConfigPath option, by $CCGPU_SHIM_CONFIG, or /etc/ccgpu/shim.yaml.\n"
-         "Keys: platform_socket, resolver_socket, guest_image, events_dir, cdi_dirs, require_policy, runc, pod_gpu_resource.\n";
+         "Configuration: the file named by the runtime's ConfigPath option, by $CCGPU_SHIM_CONFIG, or "
+         "/etc/ccgpu/shim.yaml.\n"
+         "Keys: platform_socket, resolver_socket, guest_image, events_dir, cdi_dirs, require_policy, runc, "
+         "pod_gpu_resource.\n";
 }
 
 }  // namespace ccgpu::shim

@@ -18,11 +18,12 @@ struct Flags {
   bool debug = false;
   bool version = false;
   bool help = false;
-  bool info = false;           // containerd 2.x asks what the runtime can do
-  std::string action;          // start | delete | serve | ""
+  bool info = false;   // containerd 2.x asks what the runtime can do
+  std::string action;  // start | delete | serve | ""
 };
 
-// "-flag value", "-flag=value", "--flag" as well. "shim.usage" for a flag nobody knows, a missing value, more than one action.
+// "-flag value", "-flag=value", "--flag" as well. "shim.usage" for a flag nobody knows, a missing value, more than one
+// action.
 Result<Flags> ParseFlags(const std::vector<std::string>& arguments);
 std::string UsageText();
 

@@ -47,7 +47,8 @@ Result<std::vector<std::pair<std::string, Fd>>> OpenImage(const std::string& con
     }
     if (fd.valid()) out.emplace_back(file.name, std::move(fd));
     else if (file.required)
-      return Err("shim.no-guest-image", folder, std::string("no file ") + file.name + "; set guest_image to the folder that has it");
+      return Err("shim.no-guest-image", folder,
+                 std::string("no file ") + file.name + "; set guest_image to the folder that has it");
   }
   return out;
 }
@@ -55,8 +56,12 @@ Result<std::vector<std::pair<std::string, Fd>>> OpenImage(const std::string& con
 }  // namespace
 
 Guest::Guest(ttrpc::Loop& loop, PlatformChannel platform, Fd task, Fd pids, Fd log, GuestCallbacks callbacks)
-    : loop_(loop), platform_(std::move(platform)), client_(ttrpc::Client::FromFd(std::move(task))), pids_(std::move(pids)),
-      log_(std::move(log)), callbacks_(std::move(callbacks)) {}
+    : loop_(loop),
+      platform_(std::move(platform)),
+      client_(ttrpc::Client::FromFd(std::move(task))),
+      pids_(std::move(pids)),
+      log_(std::move(log)),
+      callbacks_(std::move(callbacks)) {}
 
 Result<std::unique_ptr<Guest>> Guest::Launch(const Config& config, const LaunchPlan& plan, ttrpc::Loop& loop,
                                              GuestCallbacks callbacks) {
@@ -81,8 +86,10 @@ Result<std::unique_ptr<Guest>> Guest::Launch(const Config& config, const LaunchP
     launch->add_image_files(name);
     fds.push_back(fd.get());
   }
-  const std::pair<const char*, int> channels[] = {{kChannelTask, task.second.get()}, {kChannelHost, host.second.get()},
-                                                  {kChannelPids, pids.second.get()}, {kChannelLog, log.second.get()}};
+  const std::pair<const char*, int> channels[] = {{kChannelTask, task.second.get()},
+                                                  {kChannelHost, host.second.get()},
+                                                  {kChannelPids, pids.second.get()},
+                                                  {kChannelLog, log.second.get()}};
   for (const auto& [name, fd] : channels) {
     launch->add_channels(name);
     fds.push_back(fd);
@@ -92,7 +99,8 @@ Result<std::unique_ptr<Guest>> Guest::Launch(const Config& config, const LaunchP
 
   ASSIGN_OR_RETURN(PlatformChannel platform, PlatformChannel::Connect(config.platform_socket));
   ASSIGN_OR_RETURN(PlatformFrame answer, platform.Ask(frame, fds, kLaunchTimeout));
-  if (!answer.frame.has_launched()) return Err("platform.bad-answer", config.platform_socket, "expected LaunchResponse");
+  if (!answer.frame.has_launched())
+    return Err("platform.bad-answer", config.platform_socket, "expected LaunchResponse");
   std::unique_ptr<Guest> guest(new Guest(loop, std::move(platform), std::move(task.first), std::move(pids.first),
                                          std::move(log.first), std::move(callbacks)));
   guest->pid_ = answer.frame.launched().guest_pid();
@@ -159,14 +167,16 @@ ttrpc::Reply Guest::CallRaw(const char* method, std::string payload, std::chrono
   if (gone_) return ttrpc::Reply::Fail(ttrpc::Code::kUnavailable, Err("sandbox.gone", "", "the sandbox has ended"));
   ttrpc::Reply reply = client_.CallRaw(kGuestService, method, std::move(payload), timeout);
   if (reply.code == ttrpc::Code::kUnavailable)
-    return ttrpc::Reply::Fail(ttrpc::Code::kUnavailable, Err("sandbox.gone", method, "the sandbox ended during this call"));
+    return ttrpc::Reply::Fail(ttrpc::Code::kUnavailable,
+                              Err("sandbox.gone", method, "the sandbox ended during this call"));
   return reply;
 }
 
 Result<uint64_t> Guest::SendStreams(const std::vector<int>& fds) {
   if (fds.empty()) return uint64_t{0};
   uint64_t token = NewToken();
-  RETURN_IF_ERROR(SendFdMessage(pids_.get(), std::string_view(reinterpret_cast<const char*>(&token), sizeof token), fds));
+  RETURN_IF_ERROR(
+      SendFdMessage(pids_.get(), std::string_view(reinterpret_cast<const char*>(&token), sizeof token), fds));
   return token;
 }
 

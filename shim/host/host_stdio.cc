@@ -31,6 +31,17 @@ bool IsFifo(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 && S_ISFIFO(info.st_mode);
 }
 
+// A function of its own: the vfork child shares our memory, so no variable of a longer function may live in a register
+// here.
+__attribute__((noinline)) pid_t ExecLogger(char* const* argv, char* const* env, const int sources[3]) {
+  const pid_t child = ::vfork();
+  if (child != 0) return child;
+  for (int i = 0; i < 3; ++i) ::dup2(sources[i], 3 + i);
+  ::syscall(SYS_close_range, 6, ~0u, CLOSE_RANGE_CLOEXEC);
+  ::execve(argv[0], argv, env);
+  ::_exit(127);
+}
+
 }  // namespace
 
 HostStdio::~HostStdio() {
@@ -78,7 +89,8 @@ Status HostStdio::OpenStdin() {
   in_ = Fd(::open(stdin_path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (!in_.valid()) return ErrnoError("stdio.open", "open", stdin_path_);
   // As long as we hold a writing end the process sees no end of its input, whoever comes and goes at the other side.
-  if (IsFifo(stdin_path_) && !stdin_closed_) in_writer_ = Fd(::open(stdin_path_.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  if (IsFifo(stdin_path_) && !stdin_closed_)
+    in_writer_ = Fd(::open(stdin_path_.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
   return Ok();
 }
 
@@ -114,19 +126,14 @@ Status HostStdio::StartLogger(const std::string& uri, const std::string& id, con
   int sources[3];
   for (int i = 0; i < 3; ++i)
     sources[i] = ::fcntl(i == 0 ? out_read.get() : i == 1 ? err_read.get() : ready_write.get(), F_DUPFD_CLOEXEC, 16);
-  pid_t child = ::vfork();
-  if (child == 0) {
-    for (int i = 0; i < 3; ++i) ::dup2(sources[i], 3 + i);
-    ::syscall(SYS_close_range, 6, ~0u, CLOSE_RANGE_CLOEXEC);
-    ::execve(argv[0], argv.data(), env.data());
-    ::_exit(127);
-  }
+  const pid_t child = ExecLogger(argv.data(), env.data(), sources);
   for (int source : sources) ::close(source);
   if (child < 0) return ErrnoError("stdio.open", "run", program);
   logger_ = child;
   ready_write.Close();
   pollfd waiting{ready_read.get(), POLLIN, 0};
-  if (::poll(&waiting, 1, kLoggerReadyMillis) != 1) return Err("stdio.open", program, "the logger did not say that it is ready");
+  if (::poll(&waiting, 1, kLoggerReadyMillis) != 1)
+    return Err("stdio.open", program, "the logger did not say that it is ready");
   if (with_stderr) err_ = std::move(err_write);
   return Ok();
 }

@@ -1,5 +1,5 @@
-// The host's ends of a process's standard streams: fifos of containerd, files, logger programs. The process sandbox gets the
-// descriptors themselves; nothing is copied here.
+// The host's ends of a process's standard streams: fifos of containerd, files, logger programs. The process sandbox
+// gets the descriptors themselves; nothing is copied here.
 #pragma once
 
 #include <sys/types.h>
@@ -28,8 +28,8 @@ class HostStdio {
   HostStdio& operator=(HostStdio&&) = default;
   ~HostStdio();  // a logger gets SIGTERM
 
-  // Input is opened at Start, not at Create: a client learns how to close it (CloseIO) only after Create has answered, and
-  // must not have written all of it before.
+  // Input is opened at Start, not at Create: a client learns how to close it (CloseIO) only after Create has answered,
+  // and must not have written all of it before.
   Status OpenStdin();
 
   // What goes to guestd: fills `stdio` (without the token) and gives the descriptors in the order it wants.

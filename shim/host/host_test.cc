@@ -19,7 +19,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 TEST(Flags, AsEveryContainerdWritesThem) {
-  auto old = ParseFlags({"-namespace", "k8s.io", "-address", "/run/c.sock", "-publish-binary", "/usr/bin/containerd", "-id", "x", "start"});
+  auto old = ParseFlags({"-namespace", "k8s.io", "-address", "/run/c.sock", "-publish-binary", "/usr/bin/containerd",
+                         "-id", "x", "start"});
   ASSERT_TRUE(old.ok());
   EXPECT_EQ(old->ns, "k8s.io");
   EXPECT_EQ(old->action, "start");
@@ -34,7 +35,8 @@ TEST(Flags, AsEveryContainerdWritesThem) {
 }
 
 TEST(Config, ReadsFlatYamlAndJson) {
-  auto config = ParseConfig("# a comment\nplatform_socket: /p  # why\nrequire_policy: true\ncdi_dirs: [/a, \"/b\"]\n", "f");
+  auto config =
+      ParseConfig("# a comment\nplatform_socket: /p  # why\nrequire_policy: true\ncdi_dirs: [/a, \"/b\"]\n", "f");
   ASSERT_TRUE(config.ok()) << config.error().ToString();
   EXPECT_EQ(config->platform_socket, "/p");
   EXPECT_TRUE(config->require_policy);
@@ -45,10 +47,14 @@ TEST(Config, ReadsFlatYamlAndJson) {
 
 TEST(Config, SaysWhereItIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
-      {"runc: runc\nruncc: x\n", "f:2:1: no such key: runcc"}, {"runc: a\nrunc: b\n", "f:2:1"},
-      {"platform_socket: run/p\n", "absolute"},                {"require_policy: yes\n", "true or false"},
-      {"nonsense\n", "f:1:1"},                                 {"a:\n  b: c\n", "f:2:1"},
-      {"runc: [a]\n", "one value"},                            {"{\"runc\": 7}", "runc"},
+      {"runc: runc\nruncc: x\n", "f:2:1: no such key: runcc"},
+      {"runc: a\nrunc: b\n", "f:2:1"},
+      {"platform_socket: run/p\n", "absolute"},
+      {"require_policy: yes\n", "true or false"},
+      {"nonsense\n", "f:1:1"},
+      {"a:\n  b: c\n", "f:2:1"},
+      {"runc: [a]\n", "one value"},
+      {"{\"runc\": 7}", "runc"},
   };
   for (const auto& [text, where] : cases) {
     auto config = ParseConfig(text, "f");
@@ -91,7 +97,8 @@ TEST(ProcessState, TheTableHoldsTheRulesThatCallersRelyOn) {
   EXPECT_TRUE(Allows(S::kStopped, C::kDelete));
   EXPECT_FALSE(Allows(S::kStopped, C::kExec));
   EXPECT_FALSE(Allows(S::kPaused, C::kExec));
-  for (C call : {C::kStart, C::kSignal, C::kDelete, C::kPause, C::kResume, C::kExec}) EXPECT_FALSE(Allows(S::kCreating, call));
+  for (C call : {C::kStart, C::kSignal, C::kDelete, C::kPause, C::kResume, C::kExec})
+    EXPECT_FALSE(Allows(S::kCreating, call));
 }
 
 class CdiTest : public testing::Test {

@@ -1,5 +1,5 @@
-// containerd-shim-ccgpu-v2: containerd's shim for confidential-GPU pods. The untrusted half: what it decides is whether a pod
-// runs, never what it may do.
+// containerd-shim-ccgpu-v2: containerd's shim for confidential-GPU pods. The untrusted half: what it decides is whether
+// a pod runs, never what it may do.
 #include <unistd.h>
 
 #include <cstdio>

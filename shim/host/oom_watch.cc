@@ -46,8 +46,7 @@ bool OomWatch::Fired() {
     return ::read(fd_.get(), &count, sizeof count) == sizeof count && count > 0 && Exists(file_);
   }
   char buffer[512];
-  while (::read(fd_.get(), buffer, sizeof buffer) > 0) {
-  }
+  while (::read(fd_.get(), buffer, sizeof buffer) > 0) {}
   uint64_t now = Kills(file_);
   bool more = now > kills_;
   if (now > 0) kills_ = now;

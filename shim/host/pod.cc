@@ -34,8 +34,8 @@ Status Pod::Begin(const SpecFacts& spec, const std::string& spec_json, const std
   events_ = std::make_unique<EventLog>(spec.kind == ContainerKind::kSingle ? "" : config_.events_dir, sandbox_id_);
   Status status = BeginSteps(spec, spec_json, id, bundle, std::move(callbacks));
   if (status.ok()) return status;
-  events_->Write(refused_by_guest_ ? "ccgpu-guestd" : "containerd-shim-ccgpu-v2", status.error().code, status.error().text,
-                 status.error().subject);
+  events_->Write(refused_by_guest_ ? "ccgpu-guestd" : "containerd-shim-ccgpu-v2", status.error().code,
+                 status.error().text, status.error().subject);
   End(kCleanTimeout);
   cgroup_.Remove();
   return status;
@@ -65,8 +65,8 @@ Status Pod::BeginSteps(const SpecFacts& spec, const std::string& spec_json, cons
     std::lock_guard lock(mutex_);
     guest_ = guest;
   }
-  // In the pod's group before it does anything, so that its memory counts there from the first page on. A container without a
-  // pod has a group of its own that runc makes.
+  // In the pod's group before it does anything, so that its memory counts there from the first page on. A container
+  // without a pod has a group of its own that runc makes.
   if (spec.kind == ContainerKind::kPodSandbox) {
     cgroup_ = Cgroup(spec.cgroups_path);
     RETURN_IF_ERROR(cgroup_.Join(guest->pid()));
@@ -99,7 +99,8 @@ Result<std::string> Pod::InitData(const SpecFacts& spec) {
   if (annotation.size() > kbs::kMaxInitDataAnnotation)
     return Err("initdata.too-large", "annotation", "the initdata annotation is larger than 256 KiB");
   auto packed = Base64Decode(annotation);
-  if (!packed.ok()) return Err("initdata.bad-base64", "annotation", "expected base64(gzip(TOML)): " + packed.error().text);
+  if (!packed.ok())
+    return Err("initdata.bad-base64", "annotation", "expected base64(gzip(TOML)): " + packed.error().text);
   return kbs::GzipDecompress(AsText(*packed), kbs::kMaxInitDataDocument);
 }
 
@@ -111,7 +112,8 @@ Status Pod::FindGpus(const SpecFacts& spec, bool has_policy) {
   request.set_pod_namespace(spec.Annotation(kCriSandboxNamespace));
   auto answer = [&]() -> Result<deviceplugin::v1::PodGpusResponse> {
     ASSIGN_OR_RETURN(ttrpc::Client client, ttrpc::Client::ConnectUnix(config_.resolver_socket));
-    return client.Call<deviceplugin::v1::PodGpusResponse>("ccgpu.deviceplugin.v1.Resolver", "PodGpus", request, kResolverTimeout);
+    return client.Call<deviceplugin::v1::PodGpusResponse>("ccgpu.deviceplugin.v1.Resolver", "PodGpus", request,
+                                                          kResolverTimeout);
   }();
   if (!answer.ok()) {
     // A pod with a policy goes on: if the policy wants GPUs, guestd refuses it for having none.
@@ -119,7 +121,8 @@ Status Pod::FindGpus(const SpecFacts& spec, bool has_policy) {
       return Err("gpu.resolver-unreachable", config_.resolver_socket,
                  "cannot ask the device plugin which GPUs this pod holds (" + answer.error().ToString() +
                      "); is ccgpu-device-plugin running?");
-    log::Warning("the device plugin does not answer; the pod runs without GPU", {{"reason", answer.error().ToString()}});
+    log::Warning("the device plugin does not answer; the pod runs without GPU",
+                 {{"reason", answer.error().ToString()}});
     return Ok();
   }
   for (const auto& container : answer->containers()) {
@@ -129,8 +132,9 @@ Status Pod::FindGpus(const SpecFacts& spec, bool has_policy) {
     }
   }
   if (!gpus_.empty() && !has_policy)
-    return Err("policy.missing", name, "a pod that holds " + config_.pod_gpu_resource +
-                                           " needs a policy; make one with: ccgpu policy generate POD.yaml");
+    return Err("policy.missing", name,
+               "a pod that holds " + config_.pod_gpu_resource +
+                   " needs a policy; make one with: ccgpu policy generate POD.yaml");
   return Ok();
 }
 

@@ -19,18 +19,20 @@ namespace ccgpu::shim {
 // Thread-safe.
 class Pod {
  public:
-  Pod(Config config, std::string ns, ttrpc::Loop& loop) : config_(std::move(config)), namespace_(std::move(ns)), loop_(loop) {}
+  Pod(Config config, std::string ns, ttrpc::Loop& loop)
+      : config_(std::move(config)), namespace_(std::move(ns)), loop_(loop) {}
 
   const Config& config() const { return config_; }
   EventLog* events() { return events_.get(); }
 
-  // The steps of a sandbox, in order (the way of a pod): policy document, GPUs, launch, control group, CreateSandbox. After an
-  // error nothing of it is left. Every error is also an event.
+  // The steps of a sandbox, in order (the way of a pod): policy document, GPUs, launch, control group, CreateSandbox.
+  // After an error nothing of it is left. Every error is also an event.
   Status Begin(const SpecFacts& spec, const std::string& spec_json, const std::string& id, const std::string& bundle,
                GuestCallbacks callbacks);
   // nullptr before Begin and after the guest's end.
   std::shared_ptr<Guest> guest();
-  // The GPUs a container is to get: CDI, else what the device plugin said for its name; all of them locked to this sandbox.
+  // The GPUs a container is to get: CDI, else what the device plugin said for its name; all of them locked to this
+  // sandbox.
   Result<std::vector<std::string>> GpusOf(const SpecFacts& container);
   // Kills the guest and waits until it is gone; at most `limit`.
   void End(std::chrono::milliseconds limit);
@@ -38,8 +40,8 @@ class Pod {
   Status WriteBundleState(const std::string& bundle, const std::string& cgroups_path);
 
  private:
-  Status BeginSteps(const SpecFacts& spec, const std::string& spec_json, const std::string& id, const std::string& bundle,
-                    GuestCallbacks callbacks);
+  Status BeginSteps(const SpecFacts& spec, const std::string& spec_json, const std::string& id,
+                    const std::string& bundle, GuestCallbacks callbacks);
   Result<std::string> InitData(const SpecFacts& spec);
   Status FindGpus(const SpecFacts& spec, bool has_policy);
 

@@ -19,9 +19,11 @@ enum class ProcessCall { kStart, kSignal, kDelete, kPause, kResume, kExec };
 constexpr bool Allows(ProcessState state, ProcessCall call) {
   switch (state) {
     case ProcessState::kCreating: return false;
-    case ProcessState::kCreated: return call == ProcessCall::kStart || call == ProcessCall::kSignal || call == ProcessCall::kDelete;
+    case ProcessState::kCreated:
+      return call == ProcessCall::kStart || call == ProcessCall::kSignal || call == ProcessCall::kDelete;
     case ProcessState::kStarting: return call == ProcessCall::kSignal;
-    case ProcessState::kRunning: return call == ProcessCall::kSignal || call == ProcessCall::kPause || call == ProcessCall::kExec;
+    case ProcessState::kRunning:
+      return call == ProcessCall::kSignal || call == ProcessCall::kPause || call == ProcessCall::kExec;
     case ProcessState::kPaused: return call == ProcessCall::kSignal || call == ProcessCall::kResume;
     case ProcessState::kStopped: return call == ProcessCall::kDelete;
   }

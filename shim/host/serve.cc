@@ -1,10 +1,10 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/epoll.h>
 #include <sys/un.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
-// SHA-256 by OpenSSL's low-level functions. The usual ones (base/crypto) would link all of libcrypto into a program that runs
-// once per pod and hashes two short texts.
+// SHA-256 by OpenSSL's low-level functions. The usual ones (base/crypto) would link all of libcrypto into a program
+// that runs once per pod and hashes two short texts.
 #pragma once
 
 #include <string>

@@ -35,7 +35,8 @@ using testing::IsEmpty;
 class ShimTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (std::string why = WhyNoSandboxes(); !why.empty()) GTEST_SKIP() << "SKIPPED, no sandbox can be made here: " << why;
+    if (std::string why = WhyNoSandboxes(); !why.empty())
+      GTEST_SKIP() << "SKIPPED, no sandbox can be made here: " << why;
     rig_ = std::make_unique<Rig>();
     rootfs_ = rig_->MakeRootfs();
   }
@@ -112,7 +113,8 @@ class ShimTest : public testing::Test {
     auto created = Create(sandbox, pod_bundle_, false);
     if (!created.ok()) return created.error();
     EXPECT_GT(created->pid(), 1u);
-    EXPECT_TRUE(Exists("/proc/" + std::to_string(created->pid()) + "/ns/ipc")) << "containerd looks for namespaces there";
+    EXPECT_TRUE(Exists("/proc/" + std::to_string(created->pid()) + "/ns/ipc"))
+        << "containerd looks for namespaces there";
     return StartTask(sandbox, pod_bundle_);
   }
   void EndPod(const std::string& sandbox, const std::string& app = "") {
@@ -144,7 +146,8 @@ TEST_F(ShimTest, AContainerWithoutAPodRunsAndNothingIsLeft) {
   EXPECT_EQ(deleted->exit_status(), 7u);
   Shutdown(bundle);
   EXPECT_TRUE(rig_->WaitForEvent("/tasks/delete one"));
-  EXPECT_THAT(rig_->Events(), ElementsAre("/tasks/create one", "/tasks/start one", "/tasks/exit one", "/tasks/delete one"));
+  EXPECT_THAT(rig_->Events(),
+              ElementsAre("/tasks/create one", "/tasks/start one", "/tasks/exit one", "/tasks/delete one"));
   EXPECT_THAT(Leftovers({"one"}, rig_->dir()), IsEmpty());
 }
 
@@ -205,17 +208,20 @@ TEST_F(ShimTest, APodRunsWhatItsPolicyAllowsAndNothingElse) {
   policy::PodPolicy policy = PolicyFor("demo", "app", rootfs_, {"sh", "-c", "echo allowed"});
   Status made = MakePod("pod1", policy);
   ASSERT_TRUE(made.ok()) << made.error().ToString();
-  std::string edited = rig_->MakeBundle("c-edited", rig_->PodContainerSpec("c-edited", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo stolen"}));
+  std::string edited = rig_->MakeBundle(
+      "c-edited", rig_->PodContainerSpec("c-edited", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo stolen"}));
   auto refused = Create("c-edited", edited);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, "policy.command");
-  std::string unknown = rig_->MakeBundle("c-unknown", rig_->PodContainerSpec("c-unknown", "pod1", "demo", "other", rootfs_, {"sh", "-c", "echo allowed"}));
+  std::string unknown = rig_->MakeBundle(
+      "c-unknown", rig_->PodContainerSpec("c-unknown", "pod1", "demo", "other", rootfs_, {"sh", "-c", "echo allowed"}));
   EXPECT_THAT(Create("c-unknown", unknown).error().code, testing::StartsWith("policy."));
   Json with_env = rig_->PodContainerSpec("c-env", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo allowed"});
   with_env["process"]["env"].push_back("LD_PRELOAD=/tmp/x.so");
   EXPECT_EQ(Create("c-env", rig_->MakeBundle("c-env", with_env)).error().code, "policy.env");
 
-  std::string good = rig_->MakeBundle("c-good", rig_->PodContainerSpec("c-good", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo allowed"}));
+  std::string good = rig_->MakeBundle(
+      "c-good", rig_->PodContainerSpec("c-good", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo allowed"}));
   auto created = Create("c-good", good);
   ASSERT_TRUE(created.ok()) << created.error().ToString();
   containerd::ExecProcessRequest exec;
@@ -227,7 +233,8 @@ TEST_F(ShimTest, APodRunsWhatItsPolicyAllowsAndNothingElse) {
   EXPECT_EQ(Output(8), "allowed\n");
   EXPECT_TRUE(DeleteTask("c-good", good).ok());
   // Its digest would fit, but the policy lets a container run once.
-  std::string again = rig_->MakeBundle("c-again", rig_->PodContainerSpec("c-again", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo allowed"}));
+  std::string again = rig_->MakeBundle(
+      "c-again", rig_->PodContainerSpec("c-again", "pod1", "demo", "app", rootfs_, {"sh", "-c", "echo allowed"}));
   EXPECT_THAT(Create("c-again", again).error().code, testing::StartsWith("policy."));
   std::vector<std::string> codes;
   for (const auto& event : rig_->PodEvents("pod1")) codes.push_back(event["code"]);
@@ -240,7 +247,8 @@ TEST_F(ShimTest, AnExecThatThePolicyDoesNotNameIsRefusedAndOneItNamesRuns) {
   policy::PodPolicy policy = PolicyFor("demo", "app", rootfs_, {"sleep", "1000"});
   policy.containers[0].allowed_exec = {{"echo", "fine"}};
   ASSERT_TRUE(MakePod("pod2", policy).ok());
-  std::string bundle = rig_->MakeBundle("app2", rig_->PodContainerSpec("app2", "pod2", "demo", "app", rootfs_, {"sleep", "1000"}));
+  std::string bundle =
+      rig_->MakeBundle("app2", rig_->PodContainerSpec("app2", "pod2", "demo", "app", rootfs_, {"sleep", "1000"}));
   auto created = Create("app2", bundle);
   ASSERT_TRUE(created.ok()) << created.error().ToString();
   ASSERT_TRUE(StartTask("app2", bundle).ok());
@@ -284,7 +292,8 @@ TEST_F(ShimTest, AGpuThatThePolicyWantsMustBeBoundAndIsGivenToOnePodOnly) {
   std::string second = rig_->MakeBundle("pod3c", Rig::SandboxSpec("pod3c", "demo", AnnotationFor(policy)));
   EXPECT_EQ(Create("pod3c", second, false).error().code, "gpu.already-locked");
 
-  std::string bundle = rig_->MakeBundle("app3", rig_->PodContainerSpec("app3", "pod3", "demo", "app", rootfs_, policy.containers[0].args));
+  std::string bundle = rig_->MakeBundle(
+      "app3", rig_->PodContainerSpec("app3", "pod3", "demo", "app", rootfs_, policy.containers[0].args));
   auto created = Create("app3", bundle);
   ASSERT_TRUE(created.ok()) << created.error().ToString();
   ASSERT_TRUE(StartTask("app3", bundle).ok());
@@ -324,7 +333,8 @@ TEST_F(ShimTest, AWrongConfigurationFailsStartWithOneLineAndNoDaemon) {
 TEST_F(ShimTest, AShimThatIsKilledLeavesNothingAfterDelete) {
   policy::PodPolicy policy = PolicyFor("demo", "app", rootfs_, {"sleep", "1000"});
   ASSERT_TRUE(MakePod("pod6", policy).ok());
-  std::string bundle = rig_->MakeBundle("app6", rig_->PodContainerSpec("app6", "pod6", "demo", "app", rootfs_, {"sleep", "1000"}));
+  std::string bundle =
+      rig_->MakeBundle("app6", rig_->PodContainerSpec("app6", "pod6", "demo", "app", rootfs_, {"sleep", "1000"}));
   ASSERT_TRUE(Create("app6", bundle).ok());
   ASSERT_TRUE(StartTask("app6", bundle).ok());
   ASSERT_EQ(GuestsOf("pod6").empty(), false);
@@ -342,7 +352,9 @@ TEST_F(ShimTest, AShimThatIsKilledLeavesNothingAfterDelete) {
   EXPECT_EQ(response.exit_status(), 137u);
   EXPECT_EQ(rig_->Delete("pod6", pod_bundle_).status, 0) << "a second time as well";
   EXPECT_THAT(Leftovers({"pod6", "app6"}, rig_->dir()), IsEmpty());
-  RunResult orphan = rig_->Start("app6b", rig_->MakeBundle("app6b", rig_->PodContainerSpec("app6b", "pod6", "demo", "app", rootfs_, {"sleep", "1"})));
+  RunResult orphan = rig_->Start(
+      "app6b",
+      rig_->MakeBundle("app6b", rig_->PodContainerSpec("app6b", "pod6", "demo", "app", rootfs_, {"sleep", "1"})));
   EXPECT_EQ(orphan.status, 1) << "no second shim for a pod that is gone";
   EXPECT_THAT(orphan.output, HasSubstr("[sandbox.gone]"));
 }
@@ -350,7 +362,8 @@ TEST_F(ShimTest, AShimThatIsKilledLeavesNothingAfterDelete) {
 TEST_F(ShimTest, AGuestThatIsKilledEndsItsContainersAndTheShimSaysSo) {
   policy::PodPolicy policy = PolicyFor("demo", "app", rootfs_, {"sleep", "1000"});
   ASSERT_TRUE(MakePod("pod7", policy).ok());
-  std::string bundle = rig_->MakeBundle("app7", rig_->PodContainerSpec("app7", "pod7", "demo", "app", rootfs_, {"sleep", "1000"}));
+  std::string bundle =
+      rig_->MakeBundle("app7", rig_->PodContainerSpec("app7", "pod7", "demo", "app", rootfs_, {"sleep", "1000"}));
   ASSERT_TRUE(Create("app7", bundle).ok());
   ASSERT_TRUE(StartTask("app7", bundle).ok());
   auto guests = GuestsOf("pod7");
@@ -403,8 +416,9 @@ TEST_F(ShimTest, TheAgentAcceptsTheGpuFromInsideTheSandbox) {
   policy.host_network = false;
   policy.gpus.count = 1;
   policy.containers[0].gpus = 1;
-  Json spec = Rig::SandboxSpec("pod8", "demo", AnnotationFor(policy, {{"aa.toml", kbs::WriteAaToml({"https://127.0.0.1:1", ""})},
-                                                                     {"ccgpu-trust.yaml", Machine::Get().TrustDocument()}}));
+  Json spec = Rig::SandboxSpec("pod8", "demo",
+                               AnnotationFor(policy, {{"aa.toml", kbs::WriteAaToml({"https://127.0.0.1:1", ""})},
+                                                      {"ccgpu-trust.yaml", Machine::Get().TrustDocument()}}));
   spec["linux"]["namespaces"].push_back({{"type", "network"}, {"path", network.path}});
   pod_bundle_ = rig_->MakeBundle("pod8", spec);
   auto created = Create("pod8", pod_bundle_, false);
@@ -449,7 +463,8 @@ TEST_F(ShimTest, AnotherDocumentThanTheMeasuredOneIsRefusedByTheGuest) {
     request.set_initdata(handed_in);
     ttrpc::Reply reply = (*guest)->Call("CreateSandbox", request, 20s);
     ttrpc::Reply second = (*guest)->Call("CreateSandbox", v1::CreateSandboxRequest(), 20s);
-    EXPECT_EQ(second.error ? second.error->code : "", "sandbox.not-ready") << "one document, once: no second try without one";
+    EXPECT_EQ(second.error ? second.error->code : "", "sandbox.not-ready")
+        << "one document, once: no second try without one";
     v1::CreateContainerRequest container;
     container.set_id("c");
     EXPECT_EQ((*guest)->Call("CreateContainer", container, 20s).error->code, "sandbox.not-ready");

@@ -49,7 +49,8 @@ Status WriteAddress(const std::string& address) { return WriteFileAtomic("addres
 // The daemon keeps only the listener: containerd reads our output until the last copy of it is closed.
 Result<pid_t> StartDaemon(const Flags& flags, const Fd& listener, const std::string& config_file) {
   std::string variable = std::string(kConfigVariable) + "=" + config_file;
-  std::vector<std::string> words = {"containerd-shim-ccgpu-v2", "-namespace", flags.ns, "-address", flags.address, "-id", flags.id};
+  std::vector<std::string> words = {
+      "containerd-shim-ccgpu-v2", "-namespace", flags.ns, "-address", flags.address, "-id", flags.id};
   if (flags.debug) words.push_back("-debug");
   words.push_back("serve");
   std::vector<char*> argv, env;
@@ -89,7 +90,8 @@ Result<std::string> StartAction(const Flags& flags) {
   if (flags.ns.empty() || flags.id.empty()) return Err("shim.usage", "start", "needs -namespace and -id");
   ASSIGN_OR_RETURN(TaskOptions options, ReadStartInput(ReadInput(), flags.id));
   std::string config_file = ConfigFile(options.config_path);
-  ASSIGN_OR_RETURN([[maybe_unused]] Config config, LoadConfig(config_file));  // a wrong one is said here, where a person sees it
+  ASSIGN_OR_RETURN([[maybe_unused]] Config config,
+                   LoadConfig(config_file));  // a wrong one is said here, where a person sees it
   ASSIGN_OR_RETURN(SpecFacts spec, ReadBundleSpec("."));
   std::string path = flags.socket.empty() ? SocketPath(flags.address, flags.ns, GroupOf(spec, flags.id)) : flags.socket;
   if (path.size() > kMaxSocketPath) return Err("shim.usage", path, "the socket's path is longer than 106 bytes");
@@ -101,7 +103,8 @@ Result<std::string> StartAction(const Flags& flags) {
     return address;
   }
   if (spec.kind == ContainerKind::kPodContainer)
-    return Err("sandbox.gone", flags.id, "the shim of this container's pod does not answer at " + path + "; the pod must be made anew");
+    return Err("sandbox.gone", flags.id,
+               "the shim of this container's pod does not answer at " + path + "; the pod must be made anew");
   RETURN_IF_ERROR(MakeDirs(path.substr(0, path.rfind('/')), 0700));
   auto listener = ttrpc::ListenUnix(path);
   if (!listener.ok() && listener.error().code == "ttrpc.in-use") {  // somebody was faster with the same group

@@ -186,7 +186,8 @@ ttrpc::Reply TaskService::PauseOrResume(const containerd::ContainerRequest& requ
     if (!process) return why;
     if (!Allows(process->state, pause ? ProcessCall::kPause : ProcessCall::kResume) ||
         containers_[request.id()].facts.kind == ContainerKind::kPodSandbox)
-      return Reply::Fail(Code::kFailedPrecondition, pause ? "cannot pause it: it is not running" : "cannot resume it: it is not paused");
+      return Reply::Fail(Code::kFailedPrecondition,
+                         pause ? "cannot pause it: it is not running" : "cannot resume it: it is not paused");
   }
   auto guest = pod_.guest();
   if (!guest) return Reply::Fail(Code::kNotFound, "process already finished");
@@ -211,7 +212,8 @@ ttrpc::Reply TaskService::Update(const containerd::UpdateTaskRequest& request) {
     std::lock_guard lock(mutex_);
     Reply why;
     if (!FindLocked(request.id(), "", why)) return why;
-    if (containers_[request.id()].facts.kind == ContainerKind::kPodSandbox) return Reply::Ok();  // the pod's own group is kubelet's
+    if (containers_[request.id()].facts.kind == ContainerKind::kPodSandbox)
+      return Reply::Ok();  // the pod's own group is kubelet's
   }
   auto guest = pod_.guest();
   if (!guest) return Reply::Fail(Code::kNotFound, "process already finished");

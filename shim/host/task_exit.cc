@@ -36,8 +36,8 @@ void TaskService::TellExit(Container& container, Process& process) {
   bool init = process.exec_id.empty();
   if (init && container.facts.kind != ContainerKind::kPodSandbox) {
     // Execs end before the container does, for everyone who listens.
-    bool others = std::any_of(container.execs.begin(), container.execs.end(),
-                              [](const auto& e) { return Live(e.second.state); });
+    bool others =
+        std::any_of(container.execs.begin(), container.execs.end(), [](const auto& e) { return Live(e.second.state); });
     if (others && !container.init_exit_held) {
       container.init_exit_held = true;
       server_.loop().After(kHoldInit, [this, id = process.id] {
@@ -73,7 +73,8 @@ void TaskService::TellExit(Container& container, Process& process) {
 
 void TaskService::TellHeldInit(Container& container) {
   if (!container.init_exit_held) return;
-  if (std::any_of(container.execs.begin(), container.execs.end(), [](const auto& e) { return Live(e.second.state); })) return;
+  if (std::any_of(container.execs.begin(), container.execs.end(), [](const auto& e) { return Live(e.second.state); }))
+    return;
   container.init_exit_held = false;
   TellExit(container, container.init);
 }
@@ -109,13 +110,15 @@ void TaskService::OnGuestGone(int status) {
   now.set_seconds(clock.tv_sec);
   now.set_nanos(static_cast<int32_t>(clock.tv_nsec));
   std::lock_guard lock(mutex_);
-  if (pod_.events()) pod_.events()->Write("containerd-shim-ccgpu-v2", "sandbox.ended", "the sandbox has ended, its GPUs are free", "");
+  if (pod_.events())
+    pod_.events()->Write("containerd-shim-ccgpu-v2", "sandbox.ended", "the sandbox has ended, its GPUs are free", "");
   auto end = [&](Container& container, Process& process, uint32_t code) {
     if (process.state == ProcessState::kStopped) return;
     if (process.exit_pending) return;  // its own status is known already
     process.exit_status = code;
     process.exited_at = now;
-    if (process.state == ProcessState::kCreating || process.state == ProcessState::kStarting) process.exit_pending = true;
+    if (process.state == ProcessState::kCreating || process.state == ProcessState::kStarting)
+      process.exit_pending = true;
     else TellExit(container, process);
   };
   for (auto& [id, container] : containers_) {

@@ -19,7 +19,7 @@ using ttrpc::Code;
 
 constexpr auto kGuestTimeout = std::chrono::seconds(120);  // reading a large root file system for its digest
 constexpr auto kShortTimeout = std::chrono::seconds(30);
-constexpr auto kEndTimeout = std::chrono::seconds(10);     // the GPUs' memory is scrubbed in it
+constexpr auto kEndTimeout = std::chrono::seconds(10);  // the GPUs' memory is scrubbed in it
 constexpr auto kHoldInit = std::chrono::seconds(2);
 constexpr size_t kMaxSpec = 16u << 20;
 constexpr char kProcessType[] = "types.containerd.io/opencontainers/runtime-spec/1/Process";
@@ -52,7 +52,11 @@ void TaskService::On(const char* method, F handler) {
 
 TaskService::TaskService(ttrpc::Server& server, Pod& pod, Publisher& publisher, std::string ns,
                          std::function<void()> on_shutdown)
-    : server_(server), pod_(pod), publisher_(publisher), namespace_(std::move(ns)), on_shutdown_(std::move(on_shutdown)) {
+    : server_(server),
+      pod_(pod),
+      publisher_(publisher),
+      namespace_(std::move(ns)),
+      on_shutdown_(std::move(on_shutdown)) {
   using namespace containerd;
   On<CreateTaskRequest>("Create", [this](const auto& r) { return Create(r); });
   On<StartRequest>("Start", [this](const auto& r) { return Start(r); });
@@ -92,13 +96,14 @@ TaskService::Process* TaskService::FindLocked(const std::string& id, const std::
 
 ttrpc::Reply TaskService::GuestFailure(const ttrpc::Reply& reply) {
   if (reply.error && reply.error->code != "process.gone" && pod_.events())
-    pod_.events()->Write(reply.error->code == "sandbox.gone" ? "containerd-shim-ccgpu-v2" : "ccgpu-guestd", reply.error->code,
-                         reply.error->text, reply.error->subject);
+    pod_.events()->Write(reply.error->code == "sandbox.gone" ? "containerd-shim-ccgpu-v2" : "ccgpu-guestd",
+                         reply.error->code, reply.error->text, reply.error->subject);
   return reply;
 }
 
 ttrpc::Reply TaskService::Create(const containerd::CreateTaskRequest& request) {
-  if (!request.checkpoint().empty()) return Reply::Fail(Code::kUnimplemented, "restoring from a checkpoint is not supported");
+  if (!request.checkpoint().empty())
+    return Reply::Fail(Code::kUnimplemented, "restoring from a checkpoint is not supported");
   auto fail = [&](const Error& error) {
     if (pod_.events()) pod_.events()->Write(error);
     return Reply::Fail(Code::kUnknown, error);
@@ -112,7 +117,8 @@ ttrpc::Reply TaskService::Create(const containerd::CreateTaskRequest& request) {
     std::lock_guard lock(mutex_);
     first = containers_.empty();
     Container& container = containers_[request.id()];
-    if (!container.bundle.empty()) return Reply::Fail(Code::kAlreadyExists, "container " + request.id() + " already exists");
+    if (!container.bundle.empty())
+      return Reply::Fail(Code::kAlreadyExists, "container " + request.id() + " already exists");
     container.bundle = request.bundle();
     container.facts = *facts;
     container.cgroup = Cgroup(facts->cgroups_path);
@@ -129,7 +135,8 @@ ttrpc::Reply TaskService::Create(const containerd::CreateTaskRequest& request) {
       RETURN_IF_ERROR(pod_.Begin(*facts, *spec_json, request.id(), request.bundle(),
                                  {[this](const auto& r) { OnExited(r); },
                                   [this](const auto& r) {
-                                    if (pod_.events()) pod_.events()->Write(r.component(), r.code(), r.message(), r.subject());
+                                    if (pod_.events())
+                                      pod_.events()->Write(r.component(), r.code(), r.message(), r.subject());
                                   },
                                   [this](int status) { OnGuestGone(status); }}));
       launched_here = true;
@@ -225,7 +232,8 @@ ttrpc::Reply TaskService::Start(const containerd::StartRequest& request) {
   std::lock_guard lock(mutex_);
   Container& container = containers_[request.id()];
   Process& process = container.init;
-  if (process.state == ProcessState::kStarting) process.state = reply.ok() ? ProcessState::kRunning : ProcessState::kCreated;
+  if (process.state == ProcessState::kStarting)
+    process.state = reply.ok() ? ProcessState::kRunning : ProcessState::kCreated;
   if (reply.ok()) {
     containerd::TaskStart event;
     event.set_container_id(request.id());

@@ -17,8 +17,8 @@
 
 namespace ccgpu::shim {
 
-// Registers itself with the server. No call holds the lock while it waits for the guest, so State, Wait and Connect answer
-// at any time.
+// Registers itself with the server. No call holds the lock while it waits for the guest, so State, Wait and Connect
+// answer at any time.
 class TaskService {
  public:
   TaskService(ttrpc::Server& server, Pod& pod, Publisher& publisher, std::string ns, std::function<void()> on_shutdown);

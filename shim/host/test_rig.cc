@@ -3,14 +3,13 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <grpcpp/grpcpp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <grpcpp/grpcpp.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -33,8 +32,13 @@ using namespace std::chrono_literals;
 std::string Bin(const std::string& name) { return std::string(CCGPU_BIN_DIR) + "/" + name; }
 
 void RemoveAll(const std::string& path) {
-  ::nftw(path.c_str(), [](const char* p, const struct stat*, int, FTW*) { ::remove(p); return 0; }, 16,
-         FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+  ::nftw(
+      path.c_str(),
+      [](const char* p, const struct stat*, int, FTW*) {
+        ::remove(p);
+        return 0;
+      },
+      16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
 std::string TempDir(const char* name) {
@@ -67,7 +71,8 @@ pid_t Launch(const std::vector<std::string>& words, const std::string& cwd, cons
 std::string WhyNoSandboxes() {
   if (::geteuid() != 0) return "not root";
   if (::access("/usr/sbin/runc", X_OK) != 0 && ::access("/usr/bin/runc", X_OK) != 0) return "runc is not installed";
-  if (::access("/usr/bin/busybox", X_OK) != 0 && ::access("/bin/busybox", X_OK) != 0) return "busybox-static is not installed";
+  if (::access("/usr/bin/busybox", X_OK) != 0 && ::access("/bin/busybox", X_OK) != 0)
+    return "busybox-static is not installed";
   if (Cgroup("/ccgpu-test-probe").folders().empty()) return "no control groups below /sys/fs/cgroup";
   if (!Exists(Bin("ccgpu-emulator"))) return "ccgpu-emulator is not built";
   return "";
@@ -159,7 +164,8 @@ Rig::Rig() : dir_(TempDir("rig")) {
   (void)MakeDirs(dir_ + "/tasks", 0700);
   containerd_ = std::make_unique<ttrpc::Server>(ttrpc::ServerOptions{.max_workers = 1});
   containerd_->On<containerd::ForwardRequest, containerd::Empty>(
-      kEventsService, "Forward", [this](const containerd::ForwardRequest& r, const ttrpc::CallContext&) -> Result<containerd::Empty> {
+      kEventsService, "Forward",
+      [this](const containerd::ForwardRequest& r, const ttrpc::CallContext&) -> Result<containerd::Empty> {
         std::string id;
         const auto& any = r.envelope().event();
         if (any.type_url() == "containerd.events.TaskExit") {
@@ -235,21 +241,28 @@ std::string Rig::MakeBundle(const std::string& id, const Json& spec) {
 
 Json Rig::ProcessSpec(const std::vector<std::string>& args) {
   Json caps = policy::DefaultCapabilities();
-  return {{"user", {{"uid", 0}, {"gid", 0}}}, {"args", args}, {"env", {"PATH=/bin"}}, {"cwd", "/"},
-          {"capabilities", {{"bounding", caps}, {"effective", caps}, {"permitted", caps}}}, {"noNewPrivileges", true}};
+  return {{"user", {{"uid", 0}, {"gid", 0}}},
+          {"args", args},
+          {"env", {"PATH=/bin"}},
+          {"cwd", "/"},
+          {"capabilities", {{"bounding", caps}, {"effective", caps}, {"permitted", caps}}},
+          {"noNewPrivileges", true}};
 }
 
 Json Rig::ContainerSpec(const std::string& id, const std::string& rootfs, const std::vector<std::string>& args) {
   Json namespaces = Json::array();
   for (const char* type : {"pid", "ipc", "uts", "mount", "network"}) namespaces.push_back({{"type", type}});
-  return {{"ociVersion", "1.0.2-dev"},
-          {"process", ProcessSpec(args)},
-          {"root", {{"path", rootfs}}},
-          {"mounts",
-           {{{"destination", "/proc"}, {"type", "proc"}, {"source", "proc"}, {"options", {"nosuid", "noexec", "nodev"}}},
-            {{"destination", "/dev"}, {"type", "tmpfs"}, {"source", "tmpfs"},
-             {"options", {"nosuid", "strictatime", "mode=755", "size=65536k"}}}}},
-          {"linux", {{"cgroupsPath", "/ccgpu-test/" + id}, {"namespaces", namespaces}}}};
+  return {
+      {"ociVersion", "1.0.2-dev"},
+      {"process", ProcessSpec(args)},
+      {"root", {{"path", rootfs}}},
+      {"mounts",
+       {{{"destination", "/proc"}, {"type", "proc"}, {"source", "proc"}, {"options", {"nosuid", "noexec", "nodev"}}},
+        {{"destination", "/dev"},
+         {"type", "tmpfs"},
+         {"source", "tmpfs"},
+         {"options", {"nosuid", "strictatime", "mode=755", "size=65536k"}}}}},
+      {"linux", {{"cgroupsPath", "/ccgpu-test/" + id}, {"namespaces", namespaces}}}};
 }
 
 Json Rig::SandboxSpec(const std::string& id, const std::string& pod, const std::string& initdata_annotation) {
@@ -260,8 +273,8 @@ Json Rig::SandboxSpec(const std::string& id, const std::string& pod, const std::
   Json namespaces = Json::array();
   for (const char* type : {"pid", "ipc", "uts", "mount"}) namespaces.push_back({{"type", type}});
   spec["linux"]["namespaces"] = namespaces;
-  spec["annotations"] = {{kCriContainerType, "sandbox"}, {kCriSandboxId, id}, {kCriSandboxName, pod},
-                         {kCriSandboxNamespace, "default"}};
+  spec["annotations"] = {
+      {kCriContainerType, "sandbox"}, {kCriSandboxId, id}, {kCriSandboxName, pod}, {kCriSandboxNamespace, "default"}};
   if (!initdata_annotation.empty()) spec["annotations"][std::string(kbs::kInitDataAnnotation)] = initdata_annotation;
   return spec;
 }
@@ -273,8 +286,9 @@ Json Rig::PodContainerSpec(const std::string& id, const std::string& sandbox, co
   for (const char* type : {"ipc", "uts", "network"})
     namespaces.push_back({{"type", type}, {"path", std::string("/proc/4711/ns/") + (type[0] == 'n' ? "net" : type)}});
   spec["linux"]["namespaces"] = namespaces;
-  spec["linux"]["maskedPaths"] = {"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-                                  "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi"};
+  spec["linux"]["maskedPaths"] = {"/proc/acpi",          "/proc/asound",     "/proc/kcore",       "/proc/keys",
+                                  "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+                                  "/sys/firmware",       "/proc/scsi"};
   spec["linux"]["readonlyPaths"] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
   spec["linux"]["resources"] = {{"devices", {{{"allow", false}, {"access", "rwm"}}}}};
   // What CRI mounts by itself; the policy asks for exactly these.
@@ -292,20 +306,23 @@ Json Rig::PodContainerSpec(const std::string& id, const std::string& sandbox, co
     mount((std::string("/etc/") + file).c_str(), "bind", files + "/" + file, {"rbind", "rprivate", "rw"});
   }
   mount("/dev/shm", "bind", files + "/shm", {"rbind", "rprivate", "rw"});
-  spec["annotations"] = {{kCriContainerType, "container"}, {kCriSandboxId, sandbox}, {kCriSandboxName, pod},
-                         {kCriSandboxNamespace, "default"}, {kCriContainerName, name}, {kCriImageName, "localhost/bb:latest"}};
+  spec["annotations"] = {{kCriContainerType, "container"}, {kCriSandboxId, sandbox},
+                         {kCriSandboxName, pod},           {kCriSandboxNamespace, "default"},
+                         {kCriContainerName, name},        {kCriImageName, "localhost/bb:latest"}};
   return spec;
 }
 
 RunResult Rig::Start(const std::string& id, const std::string& bundle) {
-  return RunProgram({Bin("containerd-shim-ccgpu-v2"), "-namespace", "test", "-address", dir_ + "/c.sock", "-publish-binary",
-                     "/usr/bin/containerd", "-id", id, "start"},
-                    bundle, {"PATH=/usr/sbin:/usr/bin", "TTRPC_ADDRESS=" + dir_ + "/c.sock.ttrpc", "CCGPU_SHIM_CONFIG=" + config_file()});
+  return RunProgram(
+      {Bin("containerd-shim-ccgpu-v2"), "-namespace", "test", "-address", dir_ + "/c.sock", "-publish-binary",
+       "/usr/bin/containerd", "-id", id, "start"},
+      bundle,
+      {"PATH=/usr/sbin:/usr/bin", "TTRPC_ADDRESS=" + dir_ + "/c.sock.ttrpc", "CCGPU_SHIM_CONFIG=" + config_file()});
 }
 
 RunResult Rig::Delete(const std::string& id, const std::string& bundle) {
-  return RunProgram({Bin("containerd-shim-ccgpu-v2"), "-namespace", "test", "-address", dir_ + "/c.sock", "-publish-binary",
-                     "/usr/bin/containerd", "-id", id, "-bundle", bundle, "delete"},
+  return RunProgram({Bin("containerd-shim-ccgpu-v2"), "-namespace", "test", "-address", dir_ + "/c.sock",
+                     "-publish-binary", "/usr/bin/containerd", "-id", id, "-bundle", bundle, "delete"},
                     bundle, {"PATH=/usr/sbin:/usr/bin"});
 }
 
@@ -329,14 +346,16 @@ std::vector<std::string> Rig::Events() {
 
 bool Rig::WaitForEvent(const std::string& event) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, 20s, [&] { return std::find(events_.begin(), events_.end(), event) != events_.end(); });
+  return changed_.wait_for(lock, 20s,
+                           [&] { return std::find(events_.begin(), events_.end(), event) != events_.end(); });
 }
 
 void Rig::ServeResolver(const std::string& container, const std::vector<std::string>& uuids) {
   resolver_ = std::make_unique<ttrpc::Server>();
   resolver_->On<deviceplugin::v1::PodGpusRequest, deviceplugin::v1::PodGpusResponse>(
       "ccgpu.deviceplugin.v1.Resolver", "PodGpus",
-      [=](const deviceplugin::v1::PodGpusRequest&, const ttrpc::CallContext&) -> Result<deviceplugin::v1::PodGpusResponse> {
+      [=](const deviceplugin::v1::PodGpusRequest&,
+          const ttrpc::CallContext&) -> Result<deviceplugin::v1::PodGpusResponse> {
         deviceplugin::v1::PodGpusResponse response;
         if (uuids.empty()) return response;
         auto* entry = response.add_containers();

@@ -66,7 +66,7 @@ class Rig {
   static Json ContainerSpec(const std::string& id, const std::string& rootfs, const std::vector<std::string>& args);
   static Json SandboxSpec(const std::string& id, const std::string& pod, const std::string& initdata_annotation);
   Json PodContainerSpec(const std::string& id, const std::string& sandbox, const std::string& pod,
-                               const std::string& name, const std::string& rootfs, const std::vector<std::string>& args);
+                        const std::string& name, const std::string& rootfs, const std::vector<std::string>& args);
 
   // `start` in the bundle; the shim's address, or what it printed.
   RunResult Start(const std::string& id, const std::string& bundle);

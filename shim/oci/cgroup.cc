@@ -60,7 +60,8 @@ std::string RelativePath(const std::string& cgroups_path) {
   size_t second = first == std::string::npos ? first : cgroups_path.find(':', first + 1);
   if (second == std::string::npos) return cgroups_path.front() == '/' ? cgroups_path : "/" + cgroups_path;
   std::string slice = cgroups_path.substr(0, first);
-  std::string unit = cgroups_path.substr(first + 1, second - first - 1) + "-" + cgroups_path.substr(second + 1) + ".scope";
+  std::string unit =
+      cgroups_path.substr(first + 1, second - first - 1) + "-" + cgroups_path.substr(second + 1) + ".scope";
   if (slice.empty() || slice == "-.slice") return "/system.slice/" + unit;
   return ExpandSlice(slice) + "/" + unit;
 }
@@ -120,7 +121,8 @@ void RemoveTree(const std::string& folder) {
 Cgroup::Cgroup(const std::string& cgroups_path, const std::string& root) {
   if (cgroups_path.empty()) return;
   std::string relative = RelativePath(cgroups_path);
-  if (relative.find("/../") != std::string::npos || relative == "/" || relative.ends_with("/..")) return;  // never the root
+  if (relative.find("/../") != std::string::npos || relative == "/" || relative.ends_with("/.."))
+    return;  // never the root
   unified_ = IsFs(root, kCgroup2Magic);
   if (unified_) {
     folders_.push_back(root + relative);
@@ -128,7 +130,8 @@ Cgroup::Cgroup(const std::string& cgroups_path, const std::string& root) {
   }
   // On a hybrid machine one of them is the v2 hierarchy, without controllers; runc makes a folder there as well.
   for (const auto& name : Subfolders(root))
-    if (IsFs(root + "/" + name, kCgroup1Magic) || IsFs(root + "/" + name, kCgroup2Magic)) folders_.push_back(root + "/" + name + relative);
+    if (IsFs(root + "/" + name, kCgroup1Magic) || IsFs(root + "/" + name, kCgroup2Magic))
+      folders_.push_back(root + "/" + name + relative);
 }
 
 std::string Cgroup::Folder(const std::string& controller) const {

@@ -30,7 +30,8 @@ class Cgroup {
   bool KillAll() const;
   // Removes the folders; what is busy stays.
   void Remove() const;
-  // The file that says how often the kernel ran out of memory for this group: v2 memory.events, v1 memory.oom_control; "" if none.
+  // The file that says how often the kernel ran out of memory for this group: v2 memory.events, v1 memory.oom_control;
+  // "" if none.
   std::string OomFile() const;
 
  private:

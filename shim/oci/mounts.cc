@@ -21,13 +21,28 @@ struct Flag {
 
 const std::map<std::string, Flag>& Flags() {
   static const std::map<std::string, Flag> flags = {
-      {"async", {MS_SYNCHRONOUS, true}}, {"atime", {MS_NOATIME, true}}, {"bind", {MS_BIND, false}}, {"defaults", {0, false}},
-      {"dev", {MS_NODEV, true}}, {"diratime", {MS_NODIRATIME, true}}, {"dirsync", {MS_DIRSYNC, false}},
-      {"exec", {MS_NOEXEC, true}}, {"noatime", {MS_NOATIME, false}}, {"nodev", {MS_NODEV, false}},
-      {"nodiratime", {MS_NODIRATIME, false}}, {"noexec", {MS_NOEXEC, false}}, {"norelatime", {MS_RELATIME, true}},
-      {"nostrictatime", {MS_STRICTATIME, true}}, {"nosuid", {MS_NOSUID, false}}, {"rbind", {MS_BIND | MS_REC, false}},
-      {"relatime", {MS_RELATIME, false}}, {"remount", {MS_REMOUNT, false}}, {"ro", {MS_RDONLY, false}},
-      {"rw", {MS_RDONLY, true}}, {"strictatime", {MS_STRICTATIME, false}}, {"suid", {MS_NOSUID, true}},
+      {"async", {MS_SYNCHRONOUS, true}},
+      {"atime", {MS_NOATIME, true}},
+      {"bind", {MS_BIND, false}},
+      {"defaults", {0, false}},
+      {"dev", {MS_NODEV, true}},
+      {"diratime", {MS_NODIRATIME, true}},
+      {"dirsync", {MS_DIRSYNC, false}},
+      {"exec", {MS_NOEXEC, true}},
+      {"noatime", {MS_NOATIME, false}},
+      {"nodev", {MS_NODEV, false}},
+      {"nodiratime", {MS_NODIRATIME, false}},
+      {"noexec", {MS_NOEXEC, false}},
+      {"norelatime", {MS_RELATIME, true}},
+      {"nostrictatime", {MS_STRICTATIME, true}},
+      {"nosuid", {MS_NOSUID, false}},
+      {"rbind", {MS_BIND | MS_REC, false}},
+      {"relatime", {MS_RELATIME, false}},
+      {"remount", {MS_REMOUNT, false}},
+      {"ro", {MS_RDONLY, false}},
+      {"rw", {MS_RDONLY, true}},
+      {"strictatime", {MS_STRICTATIME, false}},
+      {"suid", {MS_NOSUID, true}},
       {"sync", {MS_SYNCHRONOUS, false}},
   };
   return flags;
@@ -35,9 +50,10 @@ const std::map<std::string, Flag>& Flags() {
 
 const std::map<std::string, unsigned long>& Propagations() {
   static const std::map<std::string, unsigned long> values = {
-      {"private", MS_PRIVATE}, {"rprivate", MS_PRIVATE | MS_REC}, {"shared", MS_SHARED}, {"rshared", MS_SHARED | MS_REC},
-      {"slave", MS_SLAVE}, {"rslave", MS_SLAVE | MS_REC}, {"unbindable", MS_UNBINDABLE},
-      {"runbindable", MS_UNBINDABLE | MS_REC}};
+      {"private", MS_PRIVATE},       {"rprivate", MS_PRIVATE | MS_REC},
+      {"shared", MS_SHARED},         {"rshared", MS_SHARED | MS_REC},
+      {"slave", MS_SLAVE},           {"rslave", MS_SLAVE | MS_REC},
+      {"unbindable", MS_UNBINDABLE}, {"runbindable", MS_UNBINDABLE | MS_REC}};
   return values;
 }
 
@@ -51,9 +67,10 @@ int Mount(const MountEntry& entry, const std::string& target, const MountOptions
   return 0;
 }
 
-// Short paths need another working folder; a thread that leaves the shared one has its own, so that no other thread notices.
-int MountFrom(const std::string& folder, const MountEntry& entry, const std::string& target, const MountOptions& options,
-              const std::string& data) {
+// Short paths need another working folder; a thread that leaves the shared one has its own, so that no other thread
+// notices.
+int MountFrom(const std::string& folder, const MountEntry& entry, const std::string& target,
+              const MountOptions& options, const std::string& data) {
   int error = 0;
   std::thread([&] {
     if (::unshare(CLONE_FS) != 0 || ::chdir(folder.c_str()) != 0 ||
@@ -110,7 +127,8 @@ Status MountAll(const std::vector<MountEntry>& entries, const std::string& targe
     MountOptions options = ParseMountOptions(entry.options);
     int error;
     auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-    auto [folder, shorter] = options.data.size() >= page ? CompactOverlay(options.data) : std::pair<std::string, std::string>();
+    auto [folder, shorter] =
+        options.data.size() >= page ? CompactOverlay(options.data) : std::pair<std::string, std::string>();
     if (!folder.empty()) error = MountFrom(folder, entry, target, options, shorter);
     else error = Mount(entry, target, options, options.data);
     if (error != 0) {

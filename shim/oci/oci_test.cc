@@ -89,7 +89,8 @@ TEST(Cgroup, PathsAsRuncMakesThem) {
   Cgroup plain("k8s.io/x"), systemd("kubepods-besteffort-pod1.slice:cri-containerd:abc");
   for (const auto& folder : plain.folders()) EXPECT_TRUE(folder.ends_with("/k8s.io/x")) << folder;
   for (const auto& folder : systemd.folders())
-    EXPECT_TRUE(folder.ends_with("/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1.slice/cri-containerd-abc.scope"))
+    EXPECT_TRUE(folder.ends_with(
+        "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1.slice/cri-containerd-abc.scope"))
         << folder;
   EXPECT_EQ(Cgroup("/ccgpu-test/not-there").Stats().error().code, "cgroup.gone");
 }

@@ -87,7 +87,8 @@ Result<SpecFacts> ReadSpec(std::string_view config_json, const std::string& subj
   if (type == "sandbox") facts.kind = ContainerKind::kPodSandbox;
   else if (type == "container") facts.kind = ContainerKind::kPodContainer;
   else if (!type.empty())
-    return Err("oci.bad-spec", subject, std::string(kCriContainerType) + " must be sandbox or container, found " + type);
+    return Err("oci.bad-spec", subject,
+               std::string(kCriContainerType) + " must be sandbox or container, found " + type);
   if (facts.kind != ContainerKind::kSingle && facts.Annotation(kCriSandboxId).empty())
     return Err("oci.bad-spec", subject, std::string("a CRI container needs the annotation ") + kCriSandboxId);
   return facts;

@@ -1,5 +1,5 @@
-// What both halves of the shim need to know out of an OCI config.json. Nothing here is trusted: guestd holds the whole document
-// against the pod policy.
+// What both halves of the shim need to know out of an OCI config.json. Nothing here is trusted: guestd holds the whole
+// document against the pod policy.
 #pragma once
 
 #include <map>
@@ -25,7 +25,7 @@ struct SpecFacts {
   std::string cgroups_path;
   std::string hostname;
   std::string root_path;
-  std::map<std::string, std::string> ccgpu_env;   // process.env entries whose name begins with CCGPU_
+  std::map<std::string, std::string> ccgpu_env;  // process.env entries whose name begins with CCGPU_
   bool has_poststop_hooks = false;
 
   std::string Annotation(const std::string& key) const {
@@ -39,8 +39,8 @@ struct SpecFacts {
   }
 };
 
-// "oci.bad-spec" with the field's name for anything that is not of the expected type. An annotation container-type that is
-// neither sandbox nor container is an error as well.
+// "oci.bad-spec" with the field's name for anything that is not of the expected type. An annotation container-type that
+// is neither sandbox nor container is an error as well.
 Result<SpecFacts> ReadSpec(std::string_view config_json, const std::string& subject);
 // The same from <bundle>/config.json (at most 16 MiB).
 Result<SpecFacts> ReadBundleSpec(const std::string& bundle);

@@ -63,17 +63,10 @@ Result<OcspSingle> ReadSingle(OCSP_SINGLERESP* single) {
   int reason = -1;
   ASN1_GENERALIZEDTIME *revoked = nullptr, *this_update = nullptr, *next_update = nullptr;
   switch (OCSP_single_get0_status(single, &reason, &revoked, &this_update, &next_update)) {
-    case V_OCSP_CERTSTATUS_GOOD:
-      out.status = CertStatus::kGood;
-      break;
-    case V_OCSP_CERTSTATUS_REVOKED:
-      out.status = CertStatus::kRevoked;
-      break;
-    case V_OCSP_CERTSTATUS_UNKNOWN:
-      out.status = CertStatus::kUnknown;
-      break;
-    default:
-      return Bad("a status is none of good, revoked, unknown");
+    case V_OCSP_CERTSTATUS_GOOD: out.status = CertStatus::kGood; break;
+    case V_OCSP_CERTSTATUS_REVOKED: out.status = CertStatus::kRevoked; break;
+    case V_OCSP_CERTSTATUS_UNKNOWN: out.status = CertStatus::kUnknown; break;
+    default: return Bad("a status is none of good, revoked, unknown");
   }
   out.reason = reason;
   const auto at = ToTime(this_update);

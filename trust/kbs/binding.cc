@@ -25,8 +25,8 @@ Bytes DeviceReportData(std::string_view nonce, const PublicJwk& key) {
 }
 
 Bytes PrimaryReportData(std::string_view nonce, const PublicJwk& key, std::string_view additional_evidence) {
-  return crypto::Sha384(AsBytes(R"({"additional-evidence":)" + JsonQuoted(additional_evidence) + R"(,"nonce":)" + JsonQuoted(nonce) +
-                                R"(,"tee-pubkey":)" + key.ToJson() + "}"));
+  return crypto::Sha384(AsBytes(R"({"additional-evidence":)" + JsonQuoted(additional_evidence) + R"(,"nonce":)" +
+                                JsonQuoted(nonce) + R"(,"tee-pubkey":)" + key.ToJson() + "}"));
 }
 
 Bytes GpuNonce(ByteView device_report_data) {
@@ -46,11 +46,13 @@ Result<crypto::Hash> SelectedHash(std::string_view extra_params_json) {
   ASSIGN_OR_RETURN(const Json extra, ParseJson(extra_params_json, "extra-params"));
   if (!extra.is_object() || !extra.contains("selected-hash-algorithm")) return crypto::Hash::kSha384;
   ASSIGN_OR_RETURN(std::string name, JsonString(extra, "selected-hash-algorithm", "extra-params"));
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (name == "sha256") return crypto::Hash::kSha256;
   if (name == "sha384") return crypto::Hash::kSha384;
   if (name == "sha512") return crypto::Hash::kSha512;
-  return Err("kbs.unknown-hash", "extra-params.selected-hash-algorithm", "\"" + name + "\" is not one of sha256, sha384, sha512");
+  return Err("kbs.unknown-hash", "extra-params.selected-hash-algorithm",
+             "\"" + name + "\" is not one of sha256, sha384, sha512");
 }
 
 }  // namespace ccgpu::kbs

@@ -1,5 +1,5 @@
-// What evidence commits to (KBS protocol 0.4.0): the digests of nonce, agent key and GPU evidence that the devices and the CPU
-// sign. Agent and broker compute them with this same code. docs/formats/kbs.md, "Binding".
+// What evidence commits to (KBS protocol 0.4.0): the digests of nonce, agent key and GPU evidence that the devices and
+// the CPU sign. Agent and broker compute them with this same code. docs/formats/kbs.md, "Binding".
 #pragma once
 
 #include <string>
@@ -14,7 +14,8 @@ namespace ccgpu::kbs {
 // The hash of the canonical (RFC 8785) text of a JSON value.
 Result<Bytes> ReportData(std::string_view json_material, crypto::Hash hash = crypto::Hash::kSha384);
 
-// SHA-384 over {"nonce", "tee-pubkey"}, 48 bytes: what each device's evidence must carry. `nonce` is the broker's base64 text.
+// SHA-384 over {"nonce", "tee-pubkey"}, 48 bytes: what each device's evidence must carry. `nonce` is the broker's
+// base64 text.
 Bytes DeviceReportData(std::string_view nonce, const PublicJwk& key);
 // SHA-384 over {"additional-evidence", "nonce", "tee-pubkey"}, 48 bytes: what the CPU's evidence must carry.
 // `additional_evidence` is the exact string that is sent, "" when there are no devices.

@@ -22,7 +22,8 @@ TEST(BindingTest, GoldenValues) {
     ASSERT_TRUE(key.ok()) << key.error().ToString();
     const std::string nonce = row["nonce"], additional = row["additional_evidence"];
     EXPECT_EQ(HexEncode(DeviceReportData(nonce, *key)), row["device_report_data_sha384"].get<std::string>());
-    EXPECT_EQ(HexEncode(PrimaryReportData(nonce, *key, additional)), row["primary_report_data_sha384"].get<std::string>());
+    EXPECT_EQ(HexEncode(PrimaryReportData(nonce, *key, additional)),
+              row["primary_report_data_sha384"].get<std::string>());
     // The written-out texts are what RFC 8785 makes of the same values.
     auto device = ReportData(Json{{"nonce", nonce}, {"tee-pubkey", row["tee-pubkey"]}}.dump());
     EXPECT_EQ(*device, DeviceReportData(nonce, *key));

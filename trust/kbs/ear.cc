@@ -45,7 +45,8 @@ struct Parts {
 Result<Parts> Split(std::string_view token) {
   if (token.size() > kMaxToken) return BadToken("is larger than 1 MiB");
   const size_t first = token.find('.'), last = token.rfind('.');
-  if (first == std::string_view::npos || first == last || token.find('.', first + 1) != last) return BadToken("is not a JWT of three parts");
+  if (first == std::string_view::npos || first == last || token.find('.', first + 1) != last)
+    return BadToken("is not a JWT of three parts");
   Parts out;
   out.signed_text = token.substr(0, last);
   auto header = Base64UrlDecode(token.substr(0, first));
@@ -54,7 +55,8 @@ Result<Parts> Split(std::string_view token) {
   if (!header.ok() || !claims.ok() || !signature.ok()) return BadToken("is not base64url");
   auto header_json = ParseJson(AsText(*header), "token header");
   auto claims_json = ParseJson(AsText(*claims), "token claims");
-  if (!header_json.ok() || !claims_json.ok() || !header_json->is_object() || !claims_json->is_object()) return BadToken("does not hold JSON objects");
+  if (!header_json.ok() || !claims_json.ok() || !header_json->is_object() || !claims_json->is_object())
+    return BadToken("does not hold JSON objects");
   out.header = std::move(*header_json);
   out.claims = std::move(*claims_json);
   out.signature = std::move(*signature);
@@ -79,10 +81,11 @@ std::string MakeEarClaims(const EarSpec& spec) {
       vector[std::string(name)] = it == submod.vector.end() ? 0 : it->second;
     }
     auto annotated = ParseJson(submod.annotated_evidence_json, submod.name);
-    submods[submod.name] = {{"ear.status", TrustStatus(submod.vector)},
-                            {"ear.trustworthiness-vector", std::move(vector)},
-                            {"ear.appraisal-policy-id", "default"},
-                            {"ear.veraison.annotated-evidence", annotated.ok() ? std::move(*annotated) : Json::object()}};
+    submods[submod.name] = {
+        {"ear.status", TrustStatus(submod.vector)},
+        {"ear.trustworthiness-vector", std::move(vector)},
+        {"ear.appraisal-policy-id", "default"},
+        {"ear.veraison.annotated-evidence", annotated.ok() ? std::move(*annotated) : Json::object()}};
   }
   const Json claims = {{"eat_profile", kProfile},
                        {"iat", spec.issued.time_since_epoch().count()},
@@ -101,9 +104,10 @@ std::string SignJwt(const crypto::PrivateKey& key, std::string_view claims_json)
   if (!algorithm.ok()) return "";
   const Bytes point = public_key.Point();
   const ByteView view(point);
-  const std::string header = R"({"typ":"JWT","alg":")" + std::string(algorithm->name) + R"(","jwk":{"alg":")" + std::string(algorithm->name) +
-                             R"(","kty":"EC","crv":")" + std::string(algorithm->crv) + R"(","x":")" + Base64UrlEncode(view.first(point.size() / 2)) +
-                             R"(","y":")" + Base64UrlEncode(view.subspan(point.size() / 2)) + "\"}}";
+  const std::string header = R"({"typ":"JWT","alg":")" + std::string(algorithm->name) + R"(","jwk":{"alg":")" +
+                             std::string(algorithm->name) + R"(","kty":"EC","crv":")" + std::string(algorithm->crv) +
+                             R"(","x":")" + Base64UrlEncode(view.first(point.size() / 2)) + R"(","y":")" +
+                             Base64UrlEncode(view.subspan(point.size() / 2)) + "\"}}";
   std::string token = Base64UrlEncode(AsBytes(header)) + "." + Base64UrlEncode(AsBytes(claims_json));
   return token + "." + Base64UrlEncode(key.SignRaw(algorithm->hash, AsBytes(token)));
 }
@@ -120,11 +124,14 @@ Result<std::string> VerifyJwt(const crypto::PublicKey& key, std::string_view tok
   const int64_t at = now.time_since_epoch().count();
   auto expires = JsonInt(parts.claims, "exp", "token");
   if (!expires.ok()) return BadToken("has no expiry (exp)");
-  if (*expires <= at) return Err("kbs.token-expired", "token", "expired at " + FormatTime(TimePoint(std::chrono::seconds(*expires))) + "; attest again");
+  if (*expires <= at)
+    return Err("kbs.token-expired", "token",
+               "expired at " + FormatTime(TimePoint(std::chrono::seconds(*expires))) + "; attest again");
   for (const char* name : {"iat", "nbf"}) {
     if (!parts.claims.contains(name)) continue;
     auto from = JsonInt(parts.claims, name, "token");
-    if (!from.ok() || *from > at + kClockSlack) return Err("kbs.token-not-yet", "token", std::string(name) + " is in the future: compare the clocks");
+    if (!from.ok() || *from > at + kClockSlack)
+      return Err("kbs.token-not-yet", "token", std::string(name) + " is in the future: compare the clocks");
   }
   return parts.claims.dump();
 }

@@ -11,7 +11,13 @@ namespace {
 const TimePoint kNow = *ParseTime("2026-11-22T06:30:00Z");
 
 EarSpec Spec() {
-  return {kNow, kNow + std::chrono::minutes(5), "ccgpu-broker", "ccgpu", "test", "emulated", "s1",
+  return {kNow,
+          kNow + std::chrono::minutes(5),
+          "ccgpu-broker",
+          "ccgpu",
+          "test",
+          "emulated",
+          "s1",
           {{"cpu0", {{"hardware", 2}, {"configuration", 2}}, R"({"snp":{}})"}, {"gpu0", {{"hardware", 33}}, "{}"}}};
 }
 
@@ -49,7 +55,8 @@ TEST_P(JwtTest, OnlyThisKeyInTime) {
   EXPECT_EQ(Json::parse(*claims)["jti"], "s1");
   EXPECT_EQ(*UnverifiedExpiry(token), kNow + std::chrono::minutes(5));
   EXPECT_EQ(Code(VerifyJwt(other.public_key(), token, kNow)), "kbs.token-signature");
-  EXPECT_EQ(Code(VerifyJwt(key.public_key(), SignJwt(other, MakeEarClaims(Spec())), kNow)), "kbs.token-signature") << "the header's own jwk counts for nothing";
+  EXPECT_EQ(Code(VerifyJwt(key.public_key(), SignJwt(other, MakeEarClaims(Spec())), kNow)), "kbs.token-signature")
+      << "the header's own jwk counts for nothing";
   EXPECT_EQ(Code(VerifyJwt(key.public_key(), token, kNow + std::chrono::minutes(5))), "kbs.token-expired");
   EXPECT_EQ(Code(VerifyJwt(key.public_key(), token, kNow - std::chrono::minutes(2))), "kbs.token-not-yet");
   EXPECT_EQ(Code(VerifyJwt(key.public_key(), SignJwt(key, R"({"iat":1})"), kNow)), "kbs.bad-token");
@@ -72,7 +79,8 @@ TEST(EarTest, HeaderTricks) {
   EXPECT_EQ(Code(VerifyJwt(key.public_key(), forge(R"({"alg":"ES384"})", true), kNow)), "kbs.bad-token");
   EXPECT_EQ(Code(VerifyJwt(key.public_key(), forge(R"({"alg":"HS256"})", true), kNow)), "kbs.bad-token");
   EXPECT_EQ(Code(VerifyJwt(key.public_key(), forge(R"({"alg":"ES256","crit":["x"]})", true), kNow)), "kbs.bad-token");
-  for (const char* bad : {"", "a", "a.b", "a.b.c.d", "..", "e30.e30."}) EXPECT_FALSE(VerifyJwt(key.public_key(), bad, kNow).ok()) << bad;
+  for (const char* bad : {"", "a", "a.b", "a.b.c.d", "..", "e30.e30."})
+    EXPECT_FALSE(VerifyJwt(key.public_key(), bad, kNow).ok()) << bad;
 }
 
 }  // namespace

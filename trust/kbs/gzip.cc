@@ -50,7 +50,9 @@ Result<std::string> GzipDecompress(std::string_view data, size_t limit) {
     return Err("initdata.too-large", "initdata annotation", "unpacks to more than " + std::to_string(limit) + " bytes");
   }
   if (state != Z_STREAM_END) return Err("initdata.bad-gzip", "initdata annotation", "is not a whole gzip stream");
-  if (left != 0) return Err("initdata.bad-gzip", "initdata annotation", std::to_string(left) + " bytes stand after the gzip stream's end");
+  if (left != 0)
+    return Err("initdata.bad-gzip", "initdata annotation",
+               std::to_string(left) + " bytes stand after the gzip stream's end");
   return out;
 }
 

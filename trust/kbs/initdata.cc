@@ -26,7 +26,8 @@ std::optional<crypto::Hash> HashNamed(std::string_view name) {
   return std::nullopt;
 }
 
-// The TOML library descends once per open bracket: brackets outside strings and comments are counted before it sees the text.
+// The TOML library descends once per open bracket: brackets outside strings and comments are counted before it sees the
+// text.
 bool NestsTooDeep(std::string_view text) {
   int depth = 0;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -75,7 +76,8 @@ Error ParseError(std::string_view file, const std::string& what) {
 
 Result<Table> ParseToml(std::string_view text, std::string_view file) {
   if (text.size() > kMaxInitDataDocument) {
-    return Err("initdata.too-large", std::string(file), "has " + std::to_string(text.size()) + " bytes; at most 1 MiB is read");
+    return Err("initdata.too-large", std::string(file),
+               "has " + std::to_string(text.size()) + " bytes; at most 1 MiB is read");
   }
   if (NestsTooDeep(text)) return Err("initdata.bad-toml", std::string(file), "nests brackets deeper than 32 levels");
   try {
@@ -108,8 +110,8 @@ bool IsControl(char c) {
   return (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f;
 }
 
-// A one-line text as a basic string; one with line ends as a multi-line literal string, which people can read, unless it
-// holds what such a string cannot.
+// A one-line text as a basic string; one with line ends as a multi-line literal string, which people can read, unless
+// it holds what such a string cannot.
 std::string TomlString(std::string_view text) {
   const bool lines = text.find('\n') != std::string_view::npos;
   bool literal = lines && text.find("'''") == std::string_view::npos && !text.ends_with('\'');
@@ -154,24 +156,28 @@ Result<InitData> ParseInitData(std::string_view text) {
   ASSIGN_OR_RETURN(const Table root, ParseToml(text, kFile));
   for (const auto& [key, value] : root.as_table()) {
     if (key != "version" && key != "algorithm" && key != "data") {
-      return Err("initdata.unknown-field", At(kFile, value), "\"" + key + "\" is not a field of initdata (version, algorithm, data)");
+      return Err("initdata.unknown-field", At(kFile, value),
+                 "\"" + key + "\" is not a field of initdata (version, algorithm, data)");
     }
   }
   InitData out;
   ASSIGN_OR_RETURN(out.version, StringOf(root, "version", kFile, true));
   if (out.version != kVersion) {
-    return Err("initdata.unknown-version", std::string(kFile), "version is \"" + out.version + "\"; this program reads 0.1.0");
+    return Err("initdata.unknown-version", std::string(kFile),
+               "version is \"" + out.version + "\"; this program reads 0.1.0");
   }
   ASSIGN_OR_RETURN(out.algorithm, StringOf(root, "algorithm", kFile, true));
   const auto hash = HashNamed(out.algorithm);
   if (!hash) {
-    return Err("initdata.unknown-algorithm", std::string(kFile), "algorithm is \"" + out.algorithm + "\"; it must be sha256, sha384 or sha512");
+    return Err("initdata.unknown-algorithm", std::string(kFile),
+               "algorithm is \"" + out.algorithm + "\"; it must be sha256, sha384 or sha512");
   }
   if (!root.contains("data")) return Err("initdata.missing-field", std::string(kFile), "has no [data]");
   const Table& data = root.as_table().at("data");
   if (!data.is_table()) return Err("initdata.bad-value", At(kFile, data), "\"data\" must be a table");
   for (const auto& [key, value] : data.as_table()) {
-    if (!value.is_string()) return Err("initdata.bad-value", At(kFile, value), "data entry \"" + key + "\" must be a string");
+    if (!value.is_string())
+      return Err("initdata.bad-value", At(kFile, value), "data entry \"" + key + "\" must be a string");
     out.data[key] = value.as_string().str;
   }
   out.digest = crypto::Digest(*hash, AsBytes(text));
@@ -179,7 +185,8 @@ Result<InitData> ParseInitData(std::string_view text) {
 }
 
 std::string WriteInitData(const InitData& init) {
-  std::string out = "version = " + TomlString(init.version) + "\nalgorithm = " + TomlString(init.algorithm) + "\n\n[data]\n";
+  std::string out =
+      "version = " + TomlString(init.version) + "\nalgorithm = " + TomlString(init.algorithm) + "\n\n[data]\n";
   for (const auto& [key, value] : init.data) {
     std::string quoted = "\"";
     for (char c : key) {
@@ -194,7 +201,8 @@ std::string WriteInitData(const InitData& init) {
 
 Result<std::string> DecodeInitDataAnnotation(std::string_view annotation) {
   if (annotation.size() > kMaxInitDataAnnotation) {
-    return Err("initdata.too-large", "initdata annotation", "has " + std::to_string(annotation.size()) + " characters; at most 256 Ki are read");
+    return Err("initdata.too-large", "initdata annotation",
+               "has " + std::to_string(annotation.size()) + " characters; at most 256 Ki are read");
   }
   auto packed = Base64Decode(annotation);
   if (!packed.ok()) return Err("initdata.bad-base64", "initdata annotation", packed.error().text);
@@ -206,7 +214,8 @@ std::string EncodeInitDataAnnotation(std::string_view text) { return Base64Encod
 Result<BrokerAddress> ParseAaToml(std::string_view text) {
   static constexpr std::string_view kFile = "aa.toml";
   ASSIGN_OR_RETURN(const Table root, ParseToml(text, kFile));
-  if (!root.contains("token_configs") || !root.as_table().at("token_configs").is_table() || !root.as_table().at("token_configs").contains("kbs")) {
+  if (!root.contains("token_configs") || !root.as_table().at("token_configs").is_table() ||
+      !root.as_table().at("token_configs").contains("kbs")) {
     return Err("initdata.missing-field", std::string(kFile), "has no [token_configs.kbs]");
   }
   return ReadAddress(root.as_table().at("token_configs").as_table().at("kbs"), kFile, "cert", {"tee_key_algorithm"});

@@ -83,7 +83,9 @@ TEST(InitDataTest, WritesWhatItReads) {
   init.data["ends in quote"] = "a\nb'";
   init.data["control"] = std::string("\x01\x7f\r\n\t", 5);
   init.data["empty"] = "";
-  init.data["utf8"] = "gr\xc3\xbc\xc3\x9f" "e\nzwei";
+  init.data["utf8"] =
+      "gr\xc3\xbc\xc3\x9f"
+      "e\nzwei";
   init.data["backslashes"] = "C:\\new\nline\\";
   const std::string text = WriteInitData(init);
   auto back = ParseInitData(text);
@@ -115,7 +117,8 @@ TEST(InitDataTest, AnnotationRefuses) {
   EXPECT_EQ(AnnotationCode(encode(kGood)), "initdata.bad-gzip");
   EXPECT_EQ(AnnotationCode(encode(packed + "x")), "initdata.bad-gzip");
   EXPECT_EQ(AnnotationCode(encode(packed + packed)), "initdata.bad-gzip");
-  for (size_t cut = 0; cut < packed.size(); ++cut) EXPECT_EQ(AnnotationCode(encode(packed.substr(0, cut))), "initdata.bad-gzip") << cut;
+  for (size_t cut = 0; cut < packed.size(); ++cut)
+    EXPECT_EQ(AnnotationCode(encode(packed.substr(0, cut))), "initdata.bad-gzip") << cut;
   EXPECT_EQ(AnnotationCode(encode(GzipCompress(std::string(64 << 20, 'a')))), "initdata.too-large");
   EXPECT_EQ(AnnotationCode(encode(GzipCompress(std::string(kMaxInitDataDocument, 'a')))), "accepted");
   EXPECT_EQ(AnnotationCode(encode(GzipCompress(std::string(kMaxInitDataDocument + 1, 'a')))), "initdata.too-large");
@@ -138,7 +141,9 @@ TEST(InitDataTest, BrokerAddressRoundTrip) {
   EXPECT_FALSE(ParseAaToml("[token_configs]\nkbs=3\n").ok());
   EXPECT_FALSE(ParseAaToml("token_configs=3\n").ok());
   EXPECT_FALSE(ParseAaToml("").ok());
-  EXPECT_TRUE(ParseAaToml("[token_configs.coco_as]\nurl=\"http://a\"\n[token_configs.kbs]\nurl=\"http://b\"\n[eventlog_config]\ninit_pcr=17\n").ok());
+  EXPECT_TRUE(ParseAaToml("[token_configs.coco_as]\nurl=\"http://a\"\n[token_configs.kbs]\nurl=\"http://"
+                          "b\"\n[eventlog_config]\ninit_pcr=17\n")
+                  .ok());
 }
 
 }  // namespace

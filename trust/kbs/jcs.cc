@@ -29,7 +29,8 @@ std::string Number(double value) {
   const int point = exponent + 1;  // digits before the decimal point
   std::string out = value < 0 ? "-" : "";
   if (count <= point && point <= 21) return out + digits + std::string(static_cast<size_t>(point - count), '0');
-  if (0 < point && point <= 21) return out + digits.substr(0, static_cast<size_t>(point)) + "." + digits.substr(static_cast<size_t>(point));
+  if (0 < point && point <= 21)
+    return out + digits.substr(0, static_cast<size_t>(point)) + "." + digits.substr(static_cast<size_t>(point));
   if (-6 < point && point <= 0) return out + "0." + std::string(static_cast<size_t>(-point), '0') + digits;
   out += digits.substr(0, 1);
   if (count > 1) out += "." + digits.substr(1);
@@ -44,7 +45,8 @@ std::u16string Utf16(std::string_view text) {
     const auto lead = static_cast<unsigned char>(text[i]);
     const size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
     uint32_t point = size == 1 ? lead : lead & (0xffu >> (size + 1));
-    for (size_t k = 1; k < size && i + k < text.size(); ++k) point = point << 6 | (static_cast<unsigned char>(text[i + k]) & 0x3f);
+    for (size_t k = 1; k < size && i + k < text.size(); ++k)
+      point = point << 6 | (static_cast<unsigned char>(text[i + k]) & 0x3f);
     i += size;
     if (point >= 0x10000) {
       out += static_cast<char16_t>(0xd800 + ((point - 0x10000) >> 10));
@@ -111,7 +113,7 @@ void Print(const Json& value, std::string& out) {
     case Json::value_t::number_unsigned:
     case Json::value_t::number_float: out += Number(value.get<double>()); break;
     case Json::value_t::null:
-    case Json::value_t::binary:     // parsing never makes these two
+    case Json::value_t::binary:  // parsing never makes these two
     case Json::value_t::discarded: out += "null"; break;
   }
 }

@@ -12,15 +12,19 @@ namespace {
 constexpr std::string_view kContentAlgorithm = "A256GCM";
 constexpr size_t kMaxJwe = 64u << 20;
 
-Error BadJwe(std::string_view part, std::string text) { 
+Error BadJwe(std::string_view part, std::string text) {
   return Err("kbs.bad-jwe", part.empty() ? "jwe" : "jwe." + std::string(part), std::move(text));
 }
-Error CannotDecrypt() { return Err("kbs.jwe-decrypt", "jwe", "does not decrypt with this agent's key: changed, or meant for another agent"); }
+Error CannotDecrypt() {
+  return Err("kbs.jwe-decrypt", "jwe", "does not decrypt with this agent's key: changed, or meant for another agent");
+}
 
 // The only form in which this project writes a header, and the only one it takes.
 std::string HeaderText(std::string_view alg, const PublicJwk* epk) {
   std::string out = R"({"alg":)" + JsonQuoted(alg) + R"(,"enc":")" + std::string(kContentAlgorithm) + '"';
-  if (epk) out += R"(,"epk":{"crv":)" + JsonQuoted(epk->crv) + R"(,"kty":"EC","x":)" + JsonQuoted(epk->x) + R"(,"y":)" + JsonQuoted(epk->y) + "}";
+  if (epk)
+    out += R"(,"epk":{"crv":)" + JsonQuoted(epk->crv) + R"(,"kty":"EC","x":)" + JsonQuoted(epk->x) + R"(,"y":)" +
+           JsonQuoted(epk->y) + "}";
   return out + "}";
 }
 
@@ -57,7 +61,8 @@ Result<Bytes> UnwrapEcdh(const TeeKey& key, const Json& header, ByteView encrypt
   ASSIGN_OR_RETURN(epk.x, JsonString(epk_json, "x", "jwe.protected.epk"));
   ASSIGN_OR_RETURN(epk.y, JsonString(epk_json, "y", "jwe.protected.epk"));
   if (epk.crv != key.jwk.crv) return BadJwe("protected.epk", "is on another curve than this agent's key");
-  if (header_text != HeaderText(key.jwk.alg, &epk)) return BadJwe("protected", "is not in the one canonical form (alg, enc, epk; no spaces)");
+  if (header_text != HeaderText(key.jwk.alg, &epk))
+    return BadJwe("protected", "is not in the one canonical form (alg, enc, epk; no spaces)");
   auto ephemeral = JwkKey(epk);
   if (!ephemeral.ok()) return BadJwe("protected.epk", ephemeral.error().text);
   ASSIGN_OR_RETURN(Bytes secret, key.key.Agree(*ephemeral));
@@ -69,7 +74,8 @@ Result<Bytes> UnwrapEcdh(const TeeKey& key, const Json& header, ByteView encrypt
 }
 
 Result<Bytes> UnwrapRsa(const TeeKey& key, ByteView encrypted_key, std::string_view header_text) {
-  if (header_text != HeaderText(key.jwk.alg, nullptr)) return BadJwe("protected", "is not in the one canonical form (alg, enc; no spaces)");
+  if (header_text != HeaderText(key.jwk.alg, nullptr))
+    return BadJwe("protected", "is not in the one canonical form (alg, enc; no spaces)");
   auto content_key = RsaDecrypt(key.key, key.jwk.alg == kRsaOaep256, encrypted_key);
   if (content_key.ok() && content_key->size() == crypto::kAeadKeySize) return content_key;
   // A broken padding goes the same way as a wrong tag (Bleichenbacher, RFC 7516 11.5).
@@ -107,22 +113,24 @@ Result<std::string> EncryptJwe(const PublicJwk& to, ByteView plaintext, crypto::
   const Bytes sealed = crypto::AeadSeal(content_key, iv, AsBytes(protected_text), plaintext);
   Wipe(content_key);
   const ByteView view(sealed);
-  return R"({"protected":")" + protected_text + R"(","encrypted_key":")" + Base64UrlEncode(wrapped->encrypted_key) + R"(","iv":")" +
-         Base64UrlEncode(iv) + R"(","ciphertext":")" + Base64UrlEncode(view.first(plaintext.size())) + R"(","tag":")" +
-         Base64UrlEncode(view.subspan(plaintext.size())) + "\"}";
+  return R"({"protected":")" + protected_text + R"(","encrypted_key":")" + Base64UrlEncode(wrapped->encrypted_key) +
+         R"(","iv":")" + Base64UrlEncode(iv) + R"(","ciphertext":")" + Base64UrlEncode(view.first(plaintext.size())) +
+         R"(","tag":")" + Base64UrlEncode(view.subspan(plaintext.size())) + "\"}";
 }
 
 Result<Bytes> DecryptJwe(const TeeKey& key, std::string_view json) {
   if (json.size() > kMaxJwe) return BadJwe("", "is larger than 64 MiB");
   ASSIGN_OR_RETURN(const Json jwe, ParseJson(json, "jwe"));
-  if (!jwe.is_object() || jwe.size() != 5) return BadJwe("", "must have exactly protected, encrypted_key, iv, ciphertext, tag");
+  if (!jwe.is_object() || jwe.size() != 5)
+    return BadJwe("", "must have exactly protected, encrypted_key, iv, ciphertext, tag");
   ASSIGN_OR_RETURN(const std::string protected_text, JsonString(jwe, "protected", "jwe"));
   ASSIGN_OR_RETURN(const Bytes encrypted_key, Part(jwe, "encrypted_key"));
   ASSIGN_OR_RETURN(const Bytes iv, Part(jwe, "iv"));
   ASSIGN_OR_RETURN(const Bytes ciphertext, Part(jwe, "ciphertext"));
   ASSIGN_OR_RETURN(const Bytes tag, Part(jwe, "tag"));
   ASSIGN_OR_RETURN(const Bytes header_bytes, Part(jwe, "protected"));
-  if (iv.size() != crypto::kAeadNonceSize || tag.size() != crypto::kAeadTagSize) return BadJwe("iv", "must have 12 bytes, and tag 16");
+  if (iv.size() != crypto::kAeadNonceSize || tag.size() != crypto::kAeadTagSize)
+    return BadJwe("iv", "must have 12 bytes, and tag 16");
   ASSIGN_OR_RETURN(const Json header, ParseJson(AsText(header_bytes), "jwe.protected"));
   ASSIGN_OR_RETURN(const std::string alg, JsonString(header, "alg", "jwe.protected"));
   if (alg != key.jwk.alg) return BadJwe("protected.alg", "is \"" + alg + "\"; this agent's key is for " + key.jwk.alg);

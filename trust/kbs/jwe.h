@@ -1,5 +1,5 @@
-// Flattened JWE (RFC 7516) as CoCo's brokers and agents exchange it: A256GCM content, key by ECDH-ES+A256KW, RSA-OAEP-256 or
-// RSA1_5. docs/formats/kbs.md, "JWE".
+// Flattened JWE (RFC 7516) as CoCo's brokers and agents exchange it: A256GCM content, key by ECDH-ES+A256KW,
+// RSA-OAEP-256 or RSA1_5. docs/formats/kbs.md, "JWE".
 #pragma once
 
 #include <string>
@@ -26,9 +26,9 @@ struct TeeKey {
 // authenticate the received header bytes but their own re-serialisation of it. Fails when the JWK holds no valid key.
 Result<std::string> EncryptJwe(const PublicJwk& to, ByteView plaintext, crypto::Random& random);
 
-// Accepts only the algorithm of `key`, and a header that equals its own re-serialisation (so that both ways to authenticate it
-// agree). Every failure past parsing is the one code "kbs.jwe-decrypt", so that nothing can be learnt from differences.
-// The caller wipes the result.
+// Accepts only the algorithm of `key`, and a header that equals its own re-serialisation (so that both ways to
+// authenticate it agree). Every failure past parsing is the one code "kbs.jwe-decrypt", so that nothing can be learnt
+// from differences. The caller wipes the result.
 Result<Bytes> DecryptJwe(const TeeKey& key, std::string_view json);
 
 }  // namespace ccgpu::kbs

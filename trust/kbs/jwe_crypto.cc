@@ -24,7 +24,8 @@ CipherContext WrapContext() {
 
 bool SetPadding(EVP_PKEY_CTX* context, bool oaep) {
   if (!oaep) return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1;
-  return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_OAEP_PADDING) == 1 && EVP_PKEY_CTX_set_rsa_oaep_md(context, EVP_sha256()) == 1 &&
+  return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_OAEP_PADDING) == 1 &&
+         EVP_PKEY_CTX_set_rsa_oaep_md(context, EVP_sha256()) == 1 &&
          EVP_PKEY_CTX_set_rsa_mgf1_md(context, EVP_sha256()) == 1;
 }
 
@@ -44,7 +45,8 @@ Bytes AesWrap(ByteView kek, ByteView key) {
   CipherContext context = WrapContext();
   Bytes out(key.size() + kWrapBlock);
   int size = 0, last = 0;
-  if (kek.size() != kKekBits / 8 || EVP_EncryptInit_ex(context.get(), EVP_aes_256_wrap(), nullptr, kek.data(), nullptr) != 1 ||
+  if (kek.size() != kKekBits / 8 ||
+      EVP_EncryptInit_ex(context.get(), EVP_aes_256_wrap(), nullptr, kek.data(), nullptr) != 1 ||
       EVP_EncryptUpdate(context.get(), out.data(), &size, key.data(), static_cast<int>(key.size())) != 1 ||
       EVP_EncryptFinal_ex(context.get(), out.data() + size, &last) != 1) {
     std::abort();

@@ -26,7 +26,8 @@ TEST(JweTest, Fixtures) {
     EXPECT_EQ(Base64Encode(*plaintext), row["plaintext_b64"].get<std::string>());
     if (row.contains("z_hex")) {
       EXPECT_EQ(HexEncode(ConcatKdf(*HexDecode(row["z_hex"].get<std::string>()))), row["kek_hex"].get<std::string>());
-      const Bytes kek = *HexDecode(row["kek_hex"].get<std::string>()), cek = *HexDecode(row["cek_hex"].get<std::string>());
+      const Bytes kek = *HexDecode(row["kek_hex"].get<std::string>()),
+                  cek = *HexDecode(row["cek_hex"].get<std::string>());
       EXPECT_EQ(Base64UrlEncode(AesWrap(kek, cek)), row["jwe"]["encrypted_key"].get<std::string>());
     }
     ++seen;
@@ -54,8 +55,10 @@ TEST_P(JweRoundTrip, EncryptsWhatDecryptReads) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Keys, JweRoundTrip,
-                         testing::Values(std::pair(crypto::KeyType::kP256, kRsaOaep256), std::pair(crypto::KeyType::kP521, kRsaOaep256),
-                                         std::pair(crypto::KeyType::kRsa2048, kRsaOaep256), std::pair(crypto::KeyType::kRsa2048, kRsa15)));
+                         testing::Values(std::pair(crypto::KeyType::kP256, kRsaOaep256),
+                                         std::pair(crypto::KeyType::kP521, kRsaOaep256),
+                                         std::pair(crypto::KeyType::kRsa2048, kRsaOaep256),
+                                         std::pair(crypto::KeyType::kRsa2048, kRsa15)));
 
 TEST(JweTest, HeaderSurvivesReserialisation) {
   // Deployed clients parse the header and authenticate {"alg","enc",others sorted} printed compactly.
@@ -64,7 +67,8 @@ TEST(JweTest, HeaderSurvivesReserialisation) {
   const Json jwe = Json::parse(*EncryptJwe(key.jwk, AsBytes("secret"), random));
   const std::string header = ToText(*Base64UrlDecode(jwe["protected"].get<std::string>()));
   const Json parsed = Json::parse(header);
-  EXPECT_EQ(header, R"({"alg":"ECDH-ES+A256KW","enc":"A256GCM","epk":)" + parsed["epk"].dump() + "}");  // dump() sorts and is compact
+  EXPECT_EQ(header, R"({"alg":"ECDH-ES+A256KW","enc":"A256GCM","epk":)" + parsed["epk"].dump() +
+                        "}");  // dump() sorts and is compact
   EXPECT_EQ(jwe.size(), 5u);
 }
 
@@ -103,12 +107,17 @@ TEST(JweTest, HeaderRules) {
   const Json epk = Json::parse(header)["epk"];
   EXPECT_EQ(CodeWithHeader(key, good, header), "accepted");
   EXPECT_EQ(CodeWithHeader(key, good, R"({"alg":"dir","enc":"A256GCM"})"), "kbs.bad-jwe");
-  EXPECT_EQ(CodeWithHeader(key, good, R"({"alg":"ECDH-ES+A256KW","enc":"A128GCM","epk":)" + epk.dump() + "}"), "kbs.bad-jwe");
-  EXPECT_EQ(CodeWithHeader(key, good, R"({"alg":"ECDH-ES+A256KW", "enc":"A256GCM","epk":)" + epk.dump() + "}"), "kbs.bad-jwe");
-  EXPECT_EQ(CodeWithHeader(key, good, R"({"alg":"ECDH-ES+A256KW","enc":"A256GCM","epk":)" + epk.dump() + R"(,"zip":"DEF"})"), "kbs.bad-jwe");
+  EXPECT_EQ(CodeWithHeader(key, good, R"({"alg":"ECDH-ES+A256KW","enc":"A128GCM","epk":)" + epk.dump() + "}"),
+            "kbs.bad-jwe");
+  EXPECT_EQ(CodeWithHeader(key, good, R"({"alg":"ECDH-ES+A256KW", "enc":"A256GCM","epk":)" + epk.dump() + "}"),
+            "kbs.bad-jwe");
+  EXPECT_EQ(
+      CodeWithHeader(key, good, R"({"alg":"ECDH-ES+A256KW","enc":"A256GCM","epk":)" + epk.dump() + R"(,"zip":"DEF"})"),
+      "kbs.bad-jwe");
   Json off_curve = epk;
   off_curve["x"] = Base64UrlEncode(Bytes(32, 1));
-  EXPECT_EQ(CodeWithHeader(key, good, R"({"alg":"ECDH-ES+A256KW","enc":"A256GCM","epk":)" + off_curve.dump() + "}"), "kbs.bad-jwe");
+  EXPECT_EQ(CodeWithHeader(key, good, R"({"alg":"ECDH-ES+A256KW","enc":"A256GCM","epk":)" + off_curve.dump() + "}"),
+            "kbs.bad-jwe");
   Json extra = good;
   extra["aad"] = "AA";
   EXPECT_FALSE(DecryptJwe(key, extra.dump()).ok());
@@ -116,7 +125,8 @@ TEST(JweTest, HeaderRules) {
 
 TEST(JweTest, RefusesBadRecipients) {
   crypto::SystemRandom random;
-  PublicJwk jwk{"EC", "P-256", std::string(kEcdhEsA256Kw), Base64UrlEncode(Bytes(32, 1)), Base64UrlEncode(Bytes(32, 2)), "", ""};
+  PublicJwk jwk{"EC", "P-256", std::string(kEcdhEsA256Kw), Base64UrlEncode(Bytes(32, 1)), Base64UrlEncode(Bytes(32, 2)),
+                "",   ""};
   EXPECT_FALSE(EncryptJwe(jwk, AsBytes("x"), random).ok()) << "a point off the curve";
   jwk.x = Base64UrlEncode(Bytes(31, 1));
   EXPECT_FALSE(EncryptJwe(jwk, AsBytes("x"), random).ok());

@@ -29,17 +29,23 @@ Result<std::string> Number(const Json& object, std::string_view key) {
 }
 
 Result<crypto::PublicKey> RsaKey(ByteView modulus, ByteView exponent) {
-  std::unique_ptr<BIGNUM, decltype(&BN_free)> n(BN_bin2bn(modulus.data(), static_cast<int>(modulus.size()), nullptr), BN_free);
-  std::unique_ptr<BIGNUM, decltype(&BN_free)> e(BN_bin2bn(exponent.data(), static_cast<int>(exponent.size()), nullptr), BN_free);
+  std::unique_ptr<BIGNUM, decltype(&BN_free)> n(BN_bin2bn(modulus.data(), static_cast<int>(modulus.size()), nullptr),
+                                                BN_free);
+  std::unique_ptr<BIGNUM, decltype(&BN_free)> e(BN_bin2bn(exponent.data(), static_cast<int>(exponent.size()), nullptr),
+                                                BN_free);
   if (BN_num_bits(n.get()) < kMinRsaBits) return Unsupported("an RSA key must have 2048 bits or more");
-  if (!BN_is_odd(e.get()) || BN_is_one(e.get()) || BN_num_bits(e.get()) > 64) return Unsupported("the RSA exponent is not usable");
+  if (!BN_is_odd(e.get()) || BN_is_one(e.get()) || BN_num_bits(e.get()) > 64)
+    return Unsupported("the RSA exponent is not usable");
   std::unique_ptr<OSSL_PARAM_BLD, decltype(&OSSL_PARAM_BLD_free)> builder(OSSL_PARAM_BLD_new(), OSSL_PARAM_BLD_free);
   OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get());
   OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get());
-  std::unique_ptr<OSSL_PARAM, decltype(&OSSL_PARAM_free)> params(OSSL_PARAM_BLD_to_param(builder.get()), OSSL_PARAM_free);
-  std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr), EVP_PKEY_CTX_free);
+  std::unique_ptr<OSSL_PARAM, decltype(&OSSL_PARAM_free)> params(OSSL_PARAM_BLD_to_param(builder.get()),
+                                                                 OSSL_PARAM_free);
+  std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(
+      EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr), EVP_PKEY_CTX_free);
   EVP_PKEY* key = nullptr;
-  if (EVP_PKEY_fromdata_init(context.get()) != 1 || EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, params.get()) != 1) {
+  if (EVP_PKEY_fromdata_init(context.get()) != 1 ||
+      EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, params.get()) != 1) {
     return Err("kbs.bad-key", "tee-pubkey", "is not an RSA key");
   }
   return crypto::PublicKey(std::shared_ptr<EVP_PKEY>(key, EVP_PKEY_free));
@@ -58,9 +64,10 @@ std::string RsaPart(const crypto::PublicKey& key, const char* name) {
 
 std::string PublicJwk::ToJson() const {
   // The members are already in RFC 8785's order.
-  if (kty == "RSA") return R"({"alg":)" + JsonQuoted(alg) + R"(,"e":)" + JsonQuoted(e) + R"(,"kty":"RSA","n":)" + JsonQuoted(n) + "}";
-  return R"({"alg":)" + JsonQuoted(alg) + R"(,"crv":)" + JsonQuoted(crv) + R"(,"kty":)" + JsonQuoted(kty) + R"(,"x":)" + JsonQuoted(x) +
-         R"(,"y":)" + JsonQuoted(y) + "}";
+  if (kty == "RSA")
+    return R"({"alg":)" + JsonQuoted(alg) + R"(,"e":)" + JsonQuoted(e) + R"(,"kty":"RSA","n":)" + JsonQuoted(n) + "}";
+  return R"({"alg":)" + JsonQuoted(alg) + R"(,"crv":)" + JsonQuoted(crv) + R"(,"kty":)" + JsonQuoted(kty) + R"(,"x":)" +
+         JsonQuoted(x) + R"(,"y":)" + JsonQuoted(y) + "}";
 }
 
 Result<PublicJwk> ParseJwk(std::string_view json) {
@@ -77,7 +84,8 @@ Result<PublicJwk> ParseJwk(std::string_view json) {
     return out;
   }
   if (out.kty == "RSA") {
-    if (out.alg != kRsaOaep256 && out.alg != kRsa15) return Unsupported("an RSA key must have the alg RSA-OAEP-256 or RSA1_5");
+    if (out.alg != kRsaOaep256 && out.alg != kRsa15)
+      return Unsupported("an RSA key must have the alg RSA-OAEP-256 or RSA1_5");
     ASSIGN_OR_RETURN(out.n, Number(object, "n"));
     ASSIGN_OR_RETURN(out.e, Number(object, "e"));
     return out;
@@ -91,7 +99,8 @@ Result<crypto::PublicKey> JwkKey(const PublicJwk& jwk) {
     ASSIGN_OR_RETURN(const Bytes e, Base64UrlDecode(jwk.e));
     return RsaKey(n, e);
   }
-  if (jwk.kty != "EC" || (jwk.crv != "P-256" && jwk.crv != "P-521")) return Unsupported("kty must be EC (P-256, P-521) or RSA");
+  if (jwk.kty != "EC" || (jwk.crv != "P-256" && jwk.crv != "P-521"))
+    return Unsupported("kty must be EC (P-256, P-521) or RSA");
   ASSIGN_OR_RETURN(const Bytes x, Base64UrlDecode(jwk.x));
   ASSIGN_OR_RETURN(const Bytes y, Base64UrlDecode(jwk.y));
   if (x.size() != Width(jwk.crv) || y.size() != Width(jwk.crv)) {
@@ -116,7 +125,8 @@ Result<PublicJwk> MakeJwk(const crypto::PublicKey& key, std::string_view rsa_alg
     return out;
   }
   if (key.valid() && EVP_PKEY_is_a(key.raw(), "RSA") && EVP_PKEY_get_bits(key.raw()) >= kMinRsaBits) {
-    if (rsa_alg != kRsaOaep256 && rsa_alg != kRsa15) return Unsupported("an RSA key must have the alg RSA-OAEP-256 or RSA1_5");
+    if (rsa_alg != kRsaOaep256 && rsa_alg != kRsa15)
+      return Unsupported("an RSA key must have the alg RSA-OAEP-256 or RSA1_5");
     out.kty = "RSA";
     out.alg = rsa_alg;
     out.n = RsaPart(key, OSSL_PKEY_PARAM_RSA_N);

@@ -1,4 +1,5 @@
-// The public key of an attesting agent ("tee-pubkey") as a JSON Web Key (RFC 7517), in exactly the members that are hashed.
+// The public key of an attesting agent ("tee-pubkey") as a JSON Web Key (RFC 7517), in exactly the members that are
+// hashed.
 #pragma once
 
 #include <string>
@@ -13,8 +14,8 @@ inline constexpr std::string_view kEcdhEsA256Kw = "ECDH-ES+A256KW";
 inline constexpr std::string_view kRsaOaep256 = "RSA-OAEP-256";
 inline constexpr std::string_view kRsa15 = "RSA1_5";
 
-// EC: kty, crv, alg, x, y. RSA: kty, alg, n, e. The values are kept as the base64url texts that came, because the evidence
-// commits to these texts.
+// EC: kty, crv, alg, x, y. RSA: kty, alg, n, e. The values are kept as the base64url texts that came, because the
+// evidence commits to these texts.
 struct PublicJwk {
   std::string kty;  // "EC" or "RSA"
   std::string crv;  // "P-256" or "P-521"; empty for RSA

@@ -9,18 +9,22 @@
 namespace ccgpu::kbs {
 namespace {
 
-constexpr std::array<std::string_view, 13> kTees = {"az-snp-vtpm", "az-tdx-vtpm", "nvidia", "sgx",  "snp",    "tdx",         "cca",
-                                                    "csv",         "se",          "hygondcu", "tpm", "sample", "sampledevice"};
+constexpr std::array<std::string_view, 13> kTees = {"az-snp-vtpm", "az-tdx-vtpm", "nvidia",      "sgx", "snp",
+                                                    "tdx",         "cca",         "csv",         "se",  "hygondcu",
+                                                    "tpm",         "sample",      "sampledevice"};
 constexpr std::string_view kErrorTypePrefix = "https://github.com/confidential-containers/kbs/errors/";
 
-bool Has(const Json& object, std::string_view key) { return object.contains(key) && !object.at(std::string(key)).is_null(); }
+bool Has(const Json& object, std::string_view key) {
+  return object.contains(key) && !object.at(std::string(key)).is_null();
+}
 
 }  // namespace
 
 bool IsKnownTee(std::string_view tee) { return std::find(kTees.begin(), kTees.end(), tee) != kTees.end(); }
 
 std::string AuthRequest::ToJson() const {
-  return R"({"version":)" + JsonQuoted(version) + R"(,"tee":)" + JsonQuoted(tee) + R"(,"extra-params":)" + extra_params_json + "}";
+  return R"({"version":)" + JsonQuoted(version) + R"(,"tee":)" + JsonQuoted(tee) + R"(,"extra-params":)" +
+         extra_params_json + "}";
 }
 
 Result<AuthRequest> ParseAuthRequest(std::string_view json) {
@@ -34,7 +38,9 @@ Result<AuthRequest> ParseAuthRequest(std::string_view json) {
   return out;
 }
 
-std::string Challenge::ToJson() const { return R"({"nonce":)" + JsonQuoted(nonce) + R"(,"extra-params":)" + extra_params_json + "}"; }
+std::string Challenge::ToJson() const {
+  return R"({"nonce":)" + JsonQuoted(nonce) + R"(,"extra-params":)" + extra_params_json + "}";
+}
 
 Result<Challenge> ParseChallenge(std::string_view json) {
   ASSIGN_OR_RETURN(const Json body, ParseJson(json, "challenge"));
@@ -48,7 +54,8 @@ std::string AttestRequest::ToJson() const {
   std::string out = "{";
   if (init_data) out += R"("init-data":{"format":"toml","body":)" + JsonQuoted(*init_data) + "},";
   out += R"("runtime-data":{"nonce":)" + JsonQuoted(nonce) + R"(,"tee-pubkey":)" + tee_pubkey.ToJson() + "},";
-  return out + R"("tee-evidence":{"primary_evidence":)" + primary_evidence_json + R"(,"additional_evidence":)" + JsonQuoted(additional_evidence) + "}}";
+  return out + R"("tee-evidence":{"primary_evidence":)" + primary_evidence_json + R"(,"additional_evidence":)" +
+         JsonQuoted(additional_evidence) + "}}";
 }
 
 Result<AttestRequest> ParseAttestRequest(std::string_view json) {
@@ -76,7 +83,8 @@ Result<std::map<std::string, std::string>> ParseAdditionalEvidence(std::string_v
   ASSIGN_OR_RETURN(const Json map, ParseJson(text, "additional_evidence"));
   if (!map.is_object()) return Err("kbs.bad-message", "additional_evidence", "must be a JSON map from TEE to evidence");
   for (const auto& [tee, evidence] : map.items()) {
-    if (!IsKnownTee(tee)) return Err("kbs.unknown-tee", "additional_evidence", "names a TEE that is not of the KBS protocol");
+    if (!IsKnownTee(tee))
+      return Err("kbs.unknown-tee", "additional_evidence", "names a TEE that is not of the KBS protocol");
     out[tee] = evidence.dump();
   }
   return out;
@@ -85,7 +93,8 @@ Result<std::map<std::string, std::string>> ParseAdditionalEvidence(std::string_v
 std::string MakeAdditionalEvidence(const std::map<std::string, std::string>& evidence_json_by_tee) {
   if (evidence_json_by_tee.empty()) return "";
   std::string out;
-  for (const auto& [tee, evidence] : evidence_json_by_tee) out += (out.empty() ? "{" : ",") + JsonQuoted(tee) + ":" + evidence;
+  for (const auto& [tee, evidence] : evidence_json_by_tee)
+    out += (out.empty() ? "{" : ",") + JsonQuoted(tee) + ":" + evidence;
   return out + "}";
 }
 

@@ -37,11 +37,11 @@ Result<Challenge> ParseChallenge(std::string_view json);
 
 // POST /kbs/v0/attest
 struct AttestRequest {
-  std::optional<std::string> init_data;      // the whole document, format "toml"
+  std::optional<std::string> init_data;  // the whole document, format "toml"
   std::string nonce;
   PublicJwk tee_pubkey;
-  std::string primary_evidence_json;         // an object
-  std::string additional_evidence;           // a JSON map TEE -> evidence as text, or ""
+  std::string primary_evidence_json;  // an object
+  std::string additional_evidence;    // a JSON map TEE -> evidence as text, or ""
   std::string ToJson() const;
 };
 Result<AttestRequest> ParseAttestRequest(std::string_view json);
@@ -55,10 +55,10 @@ Result<std::string> ParseTokenResponse(std::string_view json);
 
 // Every refusal: {"type":"https://.../errors/<variant>","detail":"..."} and, when the broker explains itself, "ccgpu".
 struct ErrorBody {
-  std::string variant;              // "PolicyDeny", "TokenNotFound", ...
+  std::string variant;  // "PolicyDeny", "TokenNotFound", ...
   std::string detail;
-  std::optional<Error> why;         // "ccgpu": {"code","subject","text"}
-  std::string checks_json;          // "ccgpu": {"checks": [...]}; empty when there are none
+  std::optional<Error> why;  // "ccgpu": {"code","subject","text"}
+  std::string checks_json;   // "ccgpu": {"checks": [...]}; empty when there are none
   std::string ToJson() const;
 };
 Result<ErrorBody> ParseErrorBody(std::string_view json);

@@ -24,7 +24,8 @@ TEST(ResourcePathTest, Table) {
 }
 
 TEST(ResourcePathTest, Refuses) {
-  for (const char* bad : {"a/b/c/d", "a/b/", "a/b/..", "a/b/%2e", "a/b/c\n", "a//c", "", "a/b/\xc3\xa4"}) EXPECT_FALSE(ParseResourcePath(bad).ok()) << bad;
+  for (const char* bad : {"a/b/c/d", "a/b/", "a/b/..", "a/b/%2e", "a/b/c\n", "a//c", "", "a/b/\xc3\xa4"})
+    EXPECT_FALSE(ParseResourcePath(bad).ok()) << bad;
   EXPECT_FALSE(ParseResourcePath("a/b/" + std::string(600, 'x')).ok());
 }
 
@@ -88,9 +89,11 @@ TEST(ProtocolTest, Refuses) {
   EXPECT_TRUE(ParseAttestRequest("{\"init-data\":null," + runtime + "," + evidence + "}").ok());
   EXPECT_FALSE(ParseAttestRequest("{" + runtime + "}").ok());
   EXPECT_FALSE(ParseAttestRequest("{" + evidence + "}").ok());
-  EXPECT_FALSE(ParseAttestRequest("{\"init-data\":{\"format\":\"json\",\"body\":\"\"}," + runtime + "," + evidence + "}").ok());
+  EXPECT_FALSE(
+      ParseAttestRequest("{\"init-data\":{\"format\":\"json\",\"body\":\"\"}," + runtime + "," + evidence + "}").ok());
   EXPECT_FALSE(ParseAttestRequest("{\"init-data\":\"x\"," + runtime + "," + evidence + "}").ok());
-  EXPECT_FALSE(ParseAttestRequest("{" + runtime + R"(,"tee-evidence":{"primary_evidence":{},"additional_evidence":{}}})").ok());
+  EXPECT_FALSE(
+      ParseAttestRequest("{" + runtime + R"(,"tee-evidence":{"primary_evidence":{},"additional_evidence":{}}})").ok());
   EXPECT_FALSE(ParseAdditionalEvidence("[]").ok());
   EXPECT_FALSE(ParseAdditionalEvidence(R"({"gpu":{}})").ok());
   EXPECT_FALSE(ParseAdditionalEvidence(R"({"nvidia":{},"nvidia":{}})").ok());
@@ -98,7 +101,9 @@ TEST(ProtocolTest, Refuses) {
 
 TEST(ProtocolTest, ErrorBodies) {
   ErrorBody plain{"PolicyDeny", "Access denied by policy", std::nullopt, ""};
-  EXPECT_EQ(plain.ToJson(), R"({"detail":"Access denied by policy","type":"https://github.com/confidential-containers/kbs/errors/PolicyDeny"})");
+  EXPECT_EQ(
+      plain.ToJson(),
+      R"({"detail":"Access denied by policy","type":"https://github.com/confidential-containers/kbs/errors/PolicyDeny"})");
   ErrorBody rich = plain;
   rich.why = Error::FromWire("release.no-policy", "a/b/c", "say\xff");
   rich.checks_json = R"([{"name":"x"}])";

@@ -7,10 +7,13 @@ namespace {
 
 constexpr size_t kMaxPath = 512;
 
-bool IsWord(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; }
+bool IsWord(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
 
 bool IsSegment(std::string_view text) {
-  return !text.empty() && IsWord(text[0]) && std::all_of(text.begin(), text.end(), [](char c) { return IsWord(c) || c == '.'; });
+  return !text.empty() && IsWord(text[0]) &&
+         std::all_of(text.begin(), text.end(), [](char c) { return IsWord(c) || c == '.'; });
 }
 
 std::vector<std::string> Split(std::string_view text) {
@@ -22,7 +25,9 @@ std::vector<std::string> Split(std::string_view text) {
   return out;
 }
 
-Error BadUri(std::string_view uri, std::string text) { return Err("kbs.bad-resource-uri", std::string(uri), std::move(text)); }
+Error BadUri(std::string_view uri, std::string text) {
+  return Err("kbs.bad-resource-uri", std::string(uri), std::move(text));
+}
 
 }  // namespace
 
@@ -46,14 +51,16 @@ std::string ResourceUri::ToString() const {
 
 Result<ResourceUri> ParseResourceUri(std::string_view text) {
   const size_t colon = text.find("://");
-  if (text.size() > 4 * kMaxPath || colon == std::string_view::npos) return BadUri("resource URI", "must be kbs[+plugin]://[host]/path");
+  if (text.size() > 4 * kMaxPath || colon == std::string_view::npos)
+    return BadUri("resource URI", "must be kbs[+plugin]://[host]/path");
   const std::string_view scheme = text.substr(0, colon);
   std::string_view rest = text.substr(colon + 3);
   ResourceUri out;
   if (scheme.starts_with("kbs+")) {
     out.plugin = scheme.substr(4);
     if (out.plugin.empty()) return BadUri(text, "the scheme requires a plugin name after kbs+");
-    if (!std::all_of(out.plugin.begin(), out.plugin.end(), IsWord)) return BadUri(text, "the plugin name may hold letters, digits, '_' and '-'");
+    if (!std::all_of(out.plugin.begin(), out.plugin.end(), IsWord))
+      return BadUri(text, "the plugin name may hold letters, digits, '_' and '-'");
   } else if (scheme != "kbs") {
     return BadUri(text, "scheme must be kbs");
   }

@@ -22,5 +22,6 @@ inline Json VectorJson(const std::string& name) {
 
 }  // namespace ccgpu::kbs
 
-#define NEEDS_VECTOR(name) \
-  if (!::ccgpu::Exists(::ccgpu::kbs::VectorPath(name))) GTEST_SKIP() << "NO VECTORS: set CCGPU_VECTORS; missing " << name
+#define NEEDS_VECTOR(name)                              \
+  if (!::ccgpu::Exists(::ccgpu::kbs::VectorPath(name))) \
+  GTEST_SKIP() << "NO VECTORS: set CCGPU_VECTORS; missing " << name

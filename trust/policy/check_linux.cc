@@ -8,8 +8,9 @@ namespace ccgpu::policy::internal {
 namespace {
 
 // What must be hidden or read-only at least: without these a container can reach settings of the whole machine.
-constexpr const char* kMaskedPaths[] = {"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-                                        "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"};
+constexpr const char* kMaskedPaths[] = {"/proc/acpi",          "/proc/kcore",      "/proc/keys",
+                                        "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
+                                        "/proc/sched_debug",   "/proc/scsi",       "/sys/firmware"};
 constexpr const char* kReadonlyPaths[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 
 using Namespaces = std::map<std::string, std::string>;  // type -> path, "" for a new one
@@ -22,7 +23,8 @@ Result<Namespaces> ReadNamespaces(const Json& linux_part, const std::string& rul
     RETURN_IF_ERROR(OnlyKnown(item, {"type", "path"}, "linux.namespaces"));
     ASSIGN_OR_RETURN(const std::string type, Text(item, "type", "linux.namespaces"));
     ASSIGN_OR_RETURN(const std::string path, Text(item, "path", "linux.namespaces"));
-    if (!out.emplace(type, path).second) return Differs("policy.namespace", rule + ".namespaces[" + Show(type) + "]", "one namespace", "two");
+    if (!out.emplace(type, path).second)
+      return Differs("policy.namespace", rule + ".namespaces[" + Show(type) + "]", "one namespace", "two");
   }
   return out;
 }
@@ -36,7 +38,8 @@ Status MustBeNew(const Namespaces& found, const std::string& type, const std::st
 }
 
 // /proc/<pid>/ns/<file>; *pid is filled by the first and must be the same afterwards.
-Status MustBeSandbox(const Namespaces& found, const std::string& type, const std::string& file, const std::string& rule, std::string* pid) {
+Status MustBeSandbox(const Namespaces& found, const std::string& type, const std::string& file, const std::string& rule,
+                     std::string* pid) {
   const std::string subject = rule + ".namespaces[" + type + "]";
   auto it = found.find(type);
   if (it == found.end()) return Differs("policy.namespace", subject, "the sandbox's namespace", "the host's");
@@ -44,8 +47,10 @@ Status MustBeSandbox(const Namespaces& found, const std::string& type, const std
   const std::string tail = "/ns/" + file;
   const bool shape = path.starts_with("/proc/") && path.ends_with(tail) && path.size() > 6 + tail.size();
   const std::string number = shape ? path.substr(6, path.size() - 6 - tail.size()) : "";
-  if (number.empty() || number.find_first_not_of("0123456789") != std::string::npos || (!pid->empty() && *pid != number)) {
-    return Differs("policy.namespace", subject, "the sandbox's namespace (/proc/<sandbox>/ns/" + file + ")", path.empty() ? "a new one" : Show(path));
+  if (number.empty() || number.find_first_not_of("0123456789") != std::string::npos ||
+      (!pid->empty() && *pid != number)) {
+    return Differs("policy.namespace", subject, "the sandbox's namespace (/proc/<sandbox>/ns/" + file + ")",
+                   path.empty() ? "a new one" : Show(path));
   }
   *pid = number;
   return Ok();
@@ -54,9 +59,11 @@ Status MustBeSandbox(const Namespaces& found, const std::string& type, const std
 Status RefuseOthers(const Namespaces& found, std::initializer_list<std::string_view> known, const std::string& rule) {
   for (const auto& [type, path] : found) {
     if (std::find(known.begin(), known.end(), type) == known.end()) {
-      return Differs("policy.namespace", rule + ".namespaces[" + Show(type) + "]", "no such namespace", path.empty() ? "a new one" : Show(path));
+      return Differs("policy.namespace", rule + ".namespaces[" + Show(type) + "]", "no such namespace",
+                     path.empty() ? "a new one" : Show(path));
     }
-    if (type == "cgroup" && !path.empty()) return Differs("policy.namespace", rule + ".namespaces[cgroup]", "a new one", Show(path));
+    if (type == "cgroup" && !path.empty())
+      return Differs("policy.namespace", rule + ".namespaces[cgroup]", "a new one", Show(path));
   }
   return Ok();
 }
@@ -76,12 +83,15 @@ Status CheckContainerNamespaces(const PodPolicy& pod, const Json& linux_part, co
   return RefuseOthers(found, {"mount", "pid", "ipc", "uts", "network", "cgroup"}, rule);
 }
 
-// All of `required` must be listed; what is listed more may only lie below /proc or /sys (elsewhere it would hide files of the image).
-Status CheckPaths(const Json& linux_part, const char* key, std::span<const char* const> required, const std::string& rule) {
+// All of `required` must be listed; what is listed more may only lie below /proc or /sys (elsewhere it would hide files
+// of the image).
+Status CheckPaths(const Json& linux_part, const char* key, std::span<const char* const> required,
+                  const std::string& rule) {
   ASSIGN_OR_RETURN(const std::vector<std::string> list, Strings(linux_part, key, "linux"));
   const std::set<std::string> found(list.begin(), list.end());
   for (const char* path : required) {
-    if (!found.contains(path)) return Differs("policy.paths", rule + "." + key, std::string(path) + " among them", "not there");
+    if (!found.contains(path))
+      return Differs("policy.paths", rule + "." + key, std::string(path) + " among them", "not there");
   }
   for (const std::string& path : found) {
     if (!IsNormalAbsolute(path) || !(path.starts_with("/proc/") || path.starts_with("/sys/"))) {
@@ -95,7 +105,8 @@ Status CheckDevices(const Json& linux_part, const std::string& rule) {
   ASSIGN_OR_RETURN(const Json devices, List(linux_part, "devices", "linux"));
   if (!devices.empty()) return Differs("policy.device", rule + ".devices", "no device of the host", Show(devices[0]));
   ASSIGN_OR_RETURN(const Json resources, Object(linux_part, "resources", "linux"));
-  RETURN_IF_ERROR(OnlyKnown(resources, {"devices", "memory", "cpu", "pids", "hugepageLimits", "unified"}, "linux.resources"));
+  RETURN_IF_ERROR(
+      OnlyKnown(resources, {"devices", "memory", "cpu", "pids", "hugepageLimits", "unified"}, "linux.resources"));
   ASSIGN_OR_RETURN(const Json rules, List(resources, "devices", "linux.resources"));
   for (const Json& one : rules) {
     if (!one.is_object() || !one.value("allow", Json(true)).is_boolean() || one.value("allow", true)) {
@@ -111,16 +122,19 @@ Status RefuseText(const Json& object, const char* key, const std::string& subjec
   return Ok();
 }
 
-Status CheckSysctls(const std::map<std::string, std::string>& allowed, const Json& linux_part, const std::string& rule) {
+Status CheckSysctls(const std::map<std::string, std::string>& allowed, const Json& linux_part,
+                    const std::string& rule) {
   ASSIGN_OR_RETURN(const Json sysctls, Object(linux_part, "sysctl", "linux"));
   for (const auto& [name, value] : sysctls.items()) {
     const std::string subject = rule + ".sysctls[" + Show(name).substr(1, std::min<size_t>(name.size(), 80)) + "]";
     const auto it = allowed.find(name);
     if (it == allowed.end()) return Differs("policy.sysctl", subject, "no such setting", Show(value));
-    if (!value.is_string() || value.get_ref<const std::string&>() != it->second) return Differs("policy.sysctl", subject, Show(it->second), Show(value));
+    if (!value.is_string() || value.get_ref<const std::string&>() != it->second)
+      return Differs("policy.sysctl", subject, Show(it->second), Show(value));
   }
   for (const auto& [name, value] : allowed) {
-    if (!sysctls.contains(name)) return Differs("policy.sysctl", rule + ".sysctls[" + name + "]", Show(value), "no such setting");
+    if (!sysctls.contains(name))
+      return Differs("policy.sysctl", rule + ".sysctls[" + name + "]", Show(value), "no such setting");
   }
   return Ok();
 }
@@ -137,8 +151,10 @@ Status RefuseFilters(const Json& linux_part, const std::string& rule) {
 
 Status CheckLinux(const PodPolicy& pod, const Json& spec, const std::string& rule) {
   ASSIGN_OR_RETURN(const Json linux_part, Object(spec, "linux", "spec"));
-  RETURN_IF_ERROR(OnlyKnown(linux_part, {"resources", "cgroupsPath", "namespaces", "devices", "seccomp", "rootfsPropagation", "maskedPaths",
-                                         "readonlyPaths", "mountLabel", "sysctl"}, "linux"));
+  RETURN_IF_ERROR(OnlyKnown(linux_part,
+                            {"resources", "cgroupsPath", "namespaces", "devices", "seccomp", "rootfsPropagation",
+                             "maskedPaths", "readonlyPaths", "mountLabel", "sysctl"},
+                            "linux"));
   RETURN_IF_ERROR(CheckContainerNamespaces(pod, linux_part, rule));
   RETURN_IF_ERROR(CheckDevices(linux_part, rule));
   RETURN_IF_ERROR(RefuseFilters(linux_part, rule));
@@ -153,15 +169,19 @@ Status CheckLinux(const PodPolicy& pod, const Json& spec, const std::string& rul
 
 Status CheckSandboxSpec(const PodPolicy& pod, const Json& spec) {
   const std::string rule = "pod";
-  RETURN_IF_ERROR(OnlyKnown(spec, {"ociVersion", "process", "root", "hostname", "mounts", "annotations", "linux", "hooks"}, "spec"));
+  RETURN_IF_ERROR(OnlyKnown(
+      spec, {"ociVersion", "process", "root", "hostname", "mounts", "annotations", "linux", "hooks"}, "spec"));
   RETURN_IF_ERROR(RefuseHooks(spec, rule));
   RETURN_IF_ERROR(CheckAnnotations(pod, nullptr, spec, rule));
   ASSIGN_OR_RETURN(const std::string hostname, Text(spec, "hostname", "spec"));
   const std::string& wanted = pod.hostname.empty() ? pod.pod_name : pod.hostname;
-  if (hostname != wanted && !pod.host_network) return Differs("policy.hostname", "pod.hostname", Show(wanted), Show(hostname));
+  if (hostname != wanted && !pod.host_network)
+    return Differs("policy.hostname", "pod.hostname", Show(wanted), Show(hostname));
   ASSIGN_OR_RETURN(const Json linux_part, Object(spec, "linux", "spec"));
-  RETURN_IF_ERROR(OnlyKnown(linux_part, {"resources", "cgroupsPath", "namespaces", "devices", "seccomp", "rootfsPropagation", "maskedPaths",
-                                         "readonlyPaths", "mountLabel", "sysctl"}, "linux"));
+  RETURN_IF_ERROR(OnlyKnown(linux_part,
+                            {"resources", "cgroupsPath", "namespaces", "devices", "seccomp", "rootfsPropagation",
+                             "maskedPaths", "readonlyPaths", "mountLabel", "sysctl"},
+                            "linux"));
   RETURN_IF_ERROR(CheckSysctls(pod.sysctls, linux_part, rule));
   RETURN_IF_ERROR(CheckDevices(linux_part, rule));
   RETURN_IF_ERROR(RefuseFilters(linux_part, rule));
@@ -171,7 +191,8 @@ Status CheckSandboxSpec(const PodPolicy& pod, const Json& spec) {
   RETURN_IF_ERROR(MustBeNew(found, "mount", rule));
   const bool own_network = found.contains("network");  // its path is the one that the network plugin made
   if (own_network == pod.host_network) {
-    return Differs("policy.namespace", "pod.namespaces[network]", pod.host_network ? "the host's network" : "a network of its own",
+    return Differs("policy.namespace", "pod.namespaces[network]",
+                   pod.host_network ? "the host's network" : "a network of its own",
                    own_network ? "one of its own" : "the host's");
   }
   if (!pod.host_network) RETURN_IF_ERROR(MustBeNew(found, "uts", rule));

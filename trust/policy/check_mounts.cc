@@ -38,10 +38,8 @@ struct SystemFile {
 };
 const std::vector<SystemFile>& SystemFiles() {
   static const std::vector<SystemFile> kFiles = {
-      {"/etc/hosts", {"*/sandboxes/*/hosts", "*/pods/*/etc-hosts"}},
-      {"/etc/hostname", {"*/sandboxes/*/hostname"}},
-      {"/etc/resolv.conf", {"*/sandboxes/*/resolv.conf"}},
-      {"/dev/shm", {"*/sandboxes/*/shm"}},
+      {"/etc/hosts", {"*/sandboxes/*/hosts", "*/pods/*/etc-hosts"}}, {"/etc/hostname", {"*/sandboxes/*/hostname"}},
+      {"/etc/resolv.conf", {"*/sandboxes/*/resolv.conf"}},           {"/dev/shm", {"*/sandboxes/*/shm"}},
       {"/dev/termination-log", {"*/pods/*/containers/*"}},
   };
   return kFiles;
@@ -67,17 +65,23 @@ Result<Mount> ReadMount(const Json& json, const std::string& where) {
 
 // The options of a bind: what kind, private propagation, read-only or not, nothing that takes rights away is refused.
 Status CheckBindOptions(const Mount& mount, const std::string& subject, bool* read_only) {
-  static const std::set<std::string> kKnown = {"bind", "rbind", "rprivate", "private", "ro", "rw", "nosuid", "nodev", "noexec"};
+  static const std::set<std::string> kKnown = {"bind", "rbind",  "rprivate", "private", "ro",
+                                               "rw",   "nosuid", "nodev",    "noexec"};
   for (const std::string& option : mount.options) {
-    if (!kKnown.contains(option)) return Differs("policy.mount", subject + ".options", "only bind, private, ro/rw, nosuid, nodev, noexec", Show(option));
+    if (!kKnown.contains(option))
+      return Differs("policy.mount", subject + ".options", "only bind, private, ro/rw, nosuid, nodev, noexec",
+                     Show(option));
   }
-  if (mount.type != "bind" && !mount.type.empty()) return Differs("policy.mount", subject + ".type", "\"bind\"", Show(mount.type));
+  if (mount.type != "bind" && !mount.type.empty())
+    return Differs("policy.mount", subject + ".type", "\"bind\"", Show(mount.type));
   if (!mount.options.contains("bind") && !mount.options.contains("rbind")) {
     return Differs("policy.mount", subject + ".options", "bind or rbind", Show(Join(mount.options)));
   }
   *read_only = mount.options.contains("ro");
-  if (*read_only && mount.options.contains("rw")) return Differs("policy.mount", subject + ".options", "ro or rw", "both");
-  if (!IsNormalAbsolute(mount.source)) return Differs("policy.mount", subject + ".source", "an absolute path without \"..\"", Show(mount.source));
+  if (*read_only && mount.options.contains("rw"))
+    return Differs("policy.mount", subject + ".options", "ro or rw", "both");
+  if (!IsNormalAbsolute(mount.source))
+    return Differs("policy.mount", subject + ".source", "an absolute path without \"..\"", Show(mount.source));
   return Ok();
 }
 
@@ -85,23 +89,28 @@ Status CheckUserMount(const MountPolicy& policy, const Mount& mount, const std::
   bool read_only = false;
   RETURN_IF_ERROR(CheckBindOptions(mount, subject, &read_only));
   if (read_only != policy.read_only) {
-    return Differs("policy.mount", subject + ".readOnly", policy.read_only ? "true" : "false", read_only ? "true" : "false");
+    return Differs("policy.mount", subject + ".readOnly", policy.read_only ? "true" : "false",
+                   read_only ? "true" : "false");
   }
   switch (policy.source) {
     case MountPolicy::Source::kHostPath:
-      if (mount.source != policy.path) return Differs("policy.mount", subject + ".path", Show(policy.path), Show(mount.source));
+      if (mount.source != policy.path)
+        return Differs("policy.mount", subject + ".path", Show(policy.path), Show(mount.source));
       return Ok();
     case MountPolicy::Source::kEmptyDir: {
       const size_t slash = mount.source.rfind('/');
       const std::string folder = mount.source.substr(0, slash);
-      if (mount.source.substr(slash + 1) != policy.volume || !(folder.ends_with("empty-dir") || folder.ends_with(".volumes"))) {  // kubelet, ccgpu-node
-        return Differs("policy.mount", subject + ".volume", "the pod's emptyDir volume " + Show(policy.volume), Show(mount.source));
+      if (mount.source.substr(slash + 1) != policy.volume ||
+          !(folder.ends_with("empty-dir") || folder.ends_with(".volumes"))) {  // kubelet, ccgpu-node
+        return Differs("policy.mount", subject + ".volume", "the pod's emptyDir volume " + Show(policy.volume),
+                       Show(mount.source));
       }
       return Ok();
     }
     case MountPolicy::Source::kImageVolume:
       if (!GlobMatch("*/containers/*/volumes/*", mount.source)) {
-        return Differs("policy.mount", subject + ".source", "a volume that containerd made from the image", Show(mount.source));
+        return Differs("policy.mount", subject + ".source", "a volume that containerd made from the image",
+                       Show(mount.source));
       }
       return Ok();
   }
@@ -109,7 +118,8 @@ Status CheckUserMount(const MountPolicy& policy, const Mount& mount, const std::
 }
 
 Status CheckSystemMount(const SystemMount& expected, const Mount& mount, const std::string& subject) {
-  if (mount.type != expected.type) return Differs("policy.mount", subject + ".type", Show(expected.type), Show(mount.type));
+  if (mount.type != expected.type)
+    return Differs("policy.mount", subject + ".type", Show(expected.type), Show(mount.type));
   if (mount.options != expected.options) {
     return Differs("policy.mount", subject + ".options", Join(expected.options), Show(Join(mount.options)));
   }
@@ -131,8 +141,11 @@ Status CheckOne(const ContainerPolicy& policy, const Mount& mount, const std::st
     if (file.destination != mount.destination) continue;
     bool read_only = false;
     RETURN_IF_ERROR(CheckBindOptions(mount, subject, &read_only));
-    const bool fits = std::any_of(file.sources.begin(), file.sources.end(), [&](const char* p) { return GlobMatch(p, mount.source); });
-    if (!fits) return Differs("policy.mount", subject + ".source", std::string("CRI's own file (") + file.sources.front() + ")", Show(mount.source));
+    const bool fits = std::any_of(file.sources.begin(), file.sources.end(),
+                                  [&](const char* p) { return GlobMatch(p, mount.source); });
+    if (!fits)
+      return Differs("policy.mount", subject + ".source", std::string("CRI's own file (") + file.sources.front() + ")",
+                     Show(mount.source));
     return Ok();
   }
   return Differs("policy.mount", subject, "no mount here", "one from " + Show(mount.source));
@@ -146,7 +159,8 @@ Status CheckMounts(const ContainerPolicy& policy, const Json& spec, const std::s
   for (size_t i = 0; i < list.size(); ++i) {
     ASSIGN_OR_RETURN(const Mount mount, ReadMount(list[i], "spec.mounts[" + std::to_string(i) + "]"));
     if (!IsNormalAbsolute(mount.destination)) {
-      return Differs("policy.mount", rule + ".mounts", "an absolute destination without \"..\"", Show(mount.destination));
+      return Differs("policy.mount", rule + ".mounts", "an absolute destination without \"..\"",
+                     Show(mount.destination));
     }
     if (!seen.insert(mount.destination).second) {
       return Differs("policy.mount", rule + ".mounts[" + mount.destination + "]", "one mount", "a second one over it");
@@ -154,7 +168,8 @@ Status CheckMounts(const ContainerPolicy& policy, const Json& spec, const std::s
     RETURN_IF_ERROR(CheckOne(policy, mount, rule));
   }
   for (const MountPolicy& wanted : policy.mounts) {
-    if (!seen.contains(wanted.destination)) return Differs("policy.mount", rule + ".mounts[" + wanted.destination + "]", "a mount", "none");
+    if (!seen.contains(wanted.destination))
+      return Differs("policy.mount", rule + ".mounts[" + wanted.destination + "]", "a mount", "none");
   }
   for (const SystemMount& system : SystemMounts()) {
     if (system.required && !seen.contains(system.destination)) {

@@ -7,10 +7,12 @@
 namespace ccgpu::policy::internal {
 namespace {
 
-// Written by the device plugin to say which GPUs a container holds; guestd takes no word of it, so only the alphabet is checked.
+// Written by the device plugin to say which GPUs a container holds; guestd takes no word of it, so only the alphabet is
+// checked.
 bool IsGpuMarker(const std::string& name, const std::string& value) {
   return (name == "CCGPU_VISIBLE_DEVICES" || name == "CCGPU_GPU_UUIDS") &&
-         value.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789,-_.=/") == std::string::npos;
+         value.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789,-_.=/") ==
+             std::string::npos;
 }
 
 bool Allowed(const ContainerPolicy& policy, const std::string& name, const std::string& value, bool exec_terminal) {
@@ -27,7 +29,8 @@ Status CheckEnv(const ContainerPolicy& policy, const Json& process, const std::s
   std::map<std::string, std::string> last;
   for (const std::string& item : env) {
     const size_t equals = item.find('=');
-    if (equals == 0 || equals == std::string::npos) return Err("policy.env", rule + ".env", "found " + Show(item) + ", which is not NAME=value");
+    if (equals == 0 || equals == std::string::npos)
+      return Err("policy.env", rule + ".env", "found " + Show(item) + ", which is not NAME=value");
     last[item.substr(0, equals)] = item.substr(equals + 1);
   }
   for (const auto& [name, value] : last) {
@@ -39,7 +42,8 @@ Status CheckEnv(const ContainerPolicy& policy, const Json& process, const std::s
     return Differs("policy.env", subject, "no variable of this name", Show(value));
   }
   for (const auto& [name, value] : policy.env) {
-    if (!last.contains(name)) return Differs("policy.env", rule + ".env[" + name + "]", Show(value), "no variable of this name");
+    if (!last.contains(name))
+      return Differs("policy.env", rule + ".env[" + name + "]", Show(value), "no variable of this name");
   }
   return Ok();
 }
@@ -49,8 +53,10 @@ Status CheckUser(const ContainerPolicy& policy, const Json& process, const std::
   RETURN_IF_ERROR(OnlyKnown(user, {"uid", "gid", "additionalGids"}, "process.user"));
   ASSIGN_OR_RETURN(const uint64_t uid, Number(user, "uid", "process.user"));
   ASSIGN_OR_RETURN(const uint64_t gid, Number(user, "gid", "process.user"));
-  if (uid != policy.uid) return Differs("policy.user", rule + ".user.uid", std::to_string(policy.uid), std::to_string(uid));
-  if (gid != policy.gid) return Differs("policy.user", rule + ".user.gid", std::to_string(policy.gid), std::to_string(gid));
+  if (uid != policy.uid)
+    return Differs("policy.user", rule + ".user.uid", std::to_string(policy.uid), std::to_string(uid));
+  if (gid != policy.gid)
+    return Differs("policy.user", rule + ".user.gid", std::to_string(policy.gid), std::to_string(gid));
   ASSIGN_OR_RETURN(const Json groups, List(user, "additionalGids", "process.user"));
   std::set<uint64_t> found, expected(policy.additional_gids.begin(), policy.additional_gids.end());
   for (const Json& group : groups) {
@@ -59,13 +65,15 @@ Status CheckUser(const ContainerPolicy& policy, const Json& process, const std::
   }
   found.erase(policy.gid);  // containerd lists the primary group among them, others do not: it gives no more rights
   expected.erase(policy.gid);
-  if (found != expected) return Differs("policy.user", rule + ".user.additionalGids", Show(Json(expected)), Show(Json(found)));
+  if (found != expected)
+    return Differs("policy.user", rule + ".user.additionalGids", Show(Json(expected)), Show(Json(found)));
   return Ok();
 }
 
 Status CheckCapabilities(const ContainerPolicy& policy, const Json& process, const std::string& rule) {
   ASSIGN_OR_RETURN(const Json sets, Object(process, "capabilities", "process"));
-  RETURN_IF_ERROR(OnlyKnown(sets, {"bounding", "effective", "permitted", "inheritable", "ambient"}, "process.capabilities"));
+  RETURN_IF_ERROR(
+      OnlyKnown(sets, {"bounding", "effective", "permitted", "inheritable", "ambient"}, "process.capabilities"));
   const std::set<std::string> allowed(policy.capabilities.begin(), policy.capabilities.end());
   for (const char* name : {"bounding", "effective", "permitted", "inheritable", "ambient"}) {
     ASSIGN_OR_RETURN(const std::vector<std::string> list, Strings(sets, name, "process.capabilities"));
@@ -74,12 +82,14 @@ Status CheckCapabilities(const ContainerPolicy& policy, const Json& process, con
     const std::string subject = rule + ".capabilities";
     for (const std::string& capability : found) {
       if (inherited || !allowed.contains(capability)) {
-        return Differs("policy.capability", subject, std::string("no such capability in the ") + name + " set", Show(capability));
+        return Differs("policy.capability", subject, std::string("no such capability in the ") + name + " set",
+                       Show(capability));
       }
     }
     if (inherited) continue;
     for (const std::string& capability : allowed) {
-      if (!found.contains(capability)) return Differs("policy.capability", subject, capability + " in the " + name + " set", "none");
+      if (!found.contains(capability))
+        return Differs("policy.capability", subject, capability + " in the " + name + " set", "none");
     }
   }
   return Ok();
@@ -91,27 +101,32 @@ Status CheckArgs(const ContainerPolicy& policy, const Json& process, const std::
   ASSIGN_OR_RETURN(const std::vector<std::string> args, Strings(process, "args", "process"));
   for (size_t i = 0; i < std::max(args.size(), policy.args.size()); ++i) {
     if (i < args.size() && i < policy.args.size() && args[i] == policy.args[i]) continue;
-    return Differs("policy.command", rule + ".args[" + std::to_string(i) + "]", i < policy.args.size() ? Show(policy.args[i]) : "nothing more",
+    return Differs("policy.command", rule + ".args[" + std::to_string(i) + "]",
+                   i < policy.args.size() ? Show(policy.args[i]) : "nothing more",
                    i < args.size() ? Show(args[i]) : "nothing more");
   }
   return Ok();
 }
 
 Status CheckProcess(const ContainerPolicy& policy, const Json& process, const std::string& rule, bool exec) {
-  RETURN_IF_ERROR(OnlyKnown(process, {"terminal", "consoleSize", "user", "args", "env", "cwd", "capabilities", "rlimits", "noNewPrivileges",
-                                      "apparmorProfile", "oomScoreAdj", "selinuxLabel"}, "process"));
+  RETURN_IF_ERROR(OnlyKnown(process,
+                            {"terminal", "consoleSize", "user", "args", "env", "cwd", "capabilities", "rlimits",
+                             "noNewPrivileges", "apparmorProfile", "oomScoreAdj", "selinuxLabel"},
+                            "process"));
   ASSIGN_OR_RETURN(const std::string cwd, Text(process, "cwd", "process"));
   if (cwd != policy.cwd) return Differs("policy.cwd", rule + ".cwd", Show(policy.cwd), Show(cwd));
   ASSIGN_OR_RETURN(const bool terminal, Flag(process, "terminal", "process"));
   if (!exec && terminal != policy.terminal) {
-    return Differs("policy.terminal", rule + ".terminal", policy.terminal ? "a terminal" : "no terminal", terminal ? "a terminal" : "none");
+    return Differs("policy.terminal", rule + ".terminal", policy.terminal ? "a terminal" : "no terminal",
+                   terminal ? "a terminal" : "none");
   }
   RETURN_IF_ERROR(CheckEnv(policy, process, rule, exec && terminal));
   RETURN_IF_ERROR(CheckUser(policy, process, rule));
   RETURN_IF_ERROR(CheckCapabilities(policy, process, rule));
   ASSIGN_OR_RETURN(const bool no_new_privileges, Flag(process, "noNewPrivileges", "process"));
   if (no_new_privileges != policy.no_new_privileges) {
-    return Differs("policy.privilege", rule + ".noNewPrivileges", policy.no_new_privileges ? "true" : "false", no_new_privileges ? "true" : "false");
+    return Differs("policy.privilege", rule + ".noNewPrivileges", policy.no_new_privileges ? "true" : "false",
+                   no_new_privileges ? "true" : "false");
   }
   ASSIGN_OR_RETURN(const Json limits, List(process, "rlimits", "process"));
   if (!limits.empty()) return Differs("policy.rlimit", rule + ".rlimits", "no limit set by the host", Show(limits));

@@ -25,16 +25,19 @@ std::vector<std::string> Digests(YamlMap& map, const std::string& key, size_t di
   for (std::string text : map.Strings(key)) {
     if (text.starts_with("sha256:") || text.starts_with("sha384:")) text.erase(0, 7);
     text = Lower(text);
-    if (!IsHex(text, digits)) map.Fail("input.bad-value", key, "each entry must be " + std::to_string(digits) + " hex digits" + hint);
+    if (!IsHex(text, digits))
+      map.Fail("input.bad-value", key, "each entry must be " + std::to_string(digits) + " hex digits" + hint);
     out.push_back(std::move(text));
   }
-  if (map.Has(key) && out.empty()) map.Fail("input.bad-value", key, "an empty list would fit nothing; leave the field out to ask for nothing");
+  if (map.Has(key) && out.empty())
+    map.Fail("input.bad-value", key, "an empty list would fit nothing; leave the field out to ask for nothing");
   return out;
 }
 
 std::vector<std::string> Words(YamlMap& map, const std::string& key, const std::vector<std::string>& known) {
   std::vector<std::string> out = map.Strings(key);
-  if (map.Has(key) && out.empty()) map.Fail("input.bad-value", key, "an empty list would fit nothing; leave the field out to ask for nothing");
+  if (map.Has(key) && out.empty())
+    map.Fail("input.bad-value", key, "an empty list would fit nothing; leave the field out to ask for nothing");
   for (const std::string& word : out) {
     if (known.empty() || std::find(known.begin(), known.end(), word) != known.end()) continue;
     std::string list;
@@ -45,8 +48,8 @@ std::vector<std::string> Words(YamlMap& map, const std::string& key, const std::
 }
 
 bool IsVersion(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789.") == std::string_view::npos && text.front() != '.' && text.back() != '.' &&
-         text.find("..") == std::string_view::npos;
+  return !text.empty() && text.find_first_not_of("0123456789.") == std::string_view::npos && text.front() != '.' &&
+         text.back() != '.' && text.find("..") == std::string_view::npos;
 }
 
 void ParseSandbox(YamlMap map, KeyReleasePolicy::Sandbox& sandbox) {
@@ -66,7 +69,8 @@ void ParseSandbox(YamlMap map, KeyReleasePolicy::Sandbox& sandbox) {
   if (sandbox.any_pod == !sandbox.host_data.empty()) {
     map.Fail("input.bad-value", sandbox.any_pod ? "anyPod" : "hostData",
              sandbox.any_pod ? "and hostData exclude each other"
-                             : "must list the digests of the pods that may have the resource (`ccgpu policy digest POD.yaml`), or say anyPod: true");
+                             : "must list the digests of the pods that may have the resource (`ccgpu policy digest "
+                               "POD.yaml`), or say anyPod: true");
   }
   map.Done();
 }
@@ -81,7 +85,8 @@ void ParseGpus(YamlMap map, KeyReleasePolicy::Gpus& gpus) {
   gpus.models = Words(map, "models", {});
   YamlMap driver = map.Map("driverVersions");
   gpus.min_driver_version = driver.String("min");
-  if (!gpus.min_driver_version.empty() && !IsVersion(gpus.min_driver_version)) driver.Fail("input.bad-value", "min", "must be numbers with dots (535.86.09)");
+  if (!gpus.min_driver_version.empty() && !IsVersion(gpus.min_driver_version))
+    driver.Fail("input.bad-value", "min", "must be numbers with dots (535.86.09)");
   driver.Done();
   gpus.vbios_versions = Words(map, "vbiosVersions", {});
   map.Done();
@@ -92,7 +97,8 @@ void ParseGpus(YamlMap map, KeyReleasePolicy::Gpus& gpus) {
 Result<KeyReleasePolicy> ParseKeyReleasePolicy(const std::string& yaml, const std::string& file) {
   ASSIGN_OR_RETURN(const std::vector<YAML::Node> documents, ParseYaml(yaml, file));
   if (documents.size() != 1) {
-    return Err("input.bad-yaml", file, "must hold exactly one KeyReleasePolicy document, not " + std::to_string(documents.size()));
+    return Err("input.bad-yaml", file,
+               "must hold exactly one KeyReleasePolicy document, not " + std::to_string(documents.size()));
   }
   YamlErrors errors(file);
   YamlMap top(documents[0], "", errors);
@@ -116,8 +122,9 @@ Result<KeyReleasePolicy> ParseKeyReleasePolicy(const std::string& yaml, const st
 }
 
 bool AppliesTo(const KeyReleasePolicy& policy, const std::string& resource) {
-  return policy.resources.empty() || std::any_of(policy.resources.begin(), policy.resources.end(),
-                                                 [&](const std::string& pattern) { return GlobMatch(pattern, resource); });
+  return policy.resources.empty() ||
+         std::any_of(policy.resources.begin(), policy.resources.end(),
+                     [&](const std::string& pattern) { return GlobMatch(pattern, resource); });
 }
 
 }  // namespace ccgpu::policy

@@ -1,8 +1,8 @@
 // KeyReleasePolicy: who gets a resource. A YAML document that a person writes, kept by the broker beside the resource.
 //
-// Decide() looks only at the claims of evidence that trust/verify has accepted: it never sees evidence, and never weakens a
-// verdict. What the policy does not name is not asked for, with two exceptions that fail closed: the environment (hardware,
-// unless the policy says emulated) and the pod (hostData, unless the policy says anyPod).
+// Decide() looks only at the claims of evidence that trust/verify has accepted: it never sees evidence, and never
+// weakens a verdict. What the policy does not name is not asked for, with two exceptions that fail closed: the
+// environment (hardware, unless the policy says emulated) and the pod (hostData, unless the policy says anyPod).
 #pragma once
 
 #include <cstdint>
@@ -28,12 +28,12 @@ struct KeyReleasePolicy {
     std::map<std::string, uint32_t> min_tcb;  // bootloader, tee, snp, microcode, fmc
   } sandbox;
   struct Gpus {
-    bool required = false;                   // the policy has a `gpus` section
+    bool required = false;  // the policy has a `gpus` section
     uint32_t min = 0, max = 16;
-    std::vector<std::string> modes;          // hopper-cc, apm, ...; empty: any that the verifier accepts
-    std::vector<std::string> models;         // hardware model names as the verifier's claims spell them; empty: any
-    std::string min_driver_version;          // compared number by number
-    std::vector<std::string> vbios_versions; // empty: any
+    std::vector<std::string> modes;           // hopper-cc, apm, ...; empty: any that the verifier accepts
+    std::vector<std::string> models;          // hardware model names as the verifier's claims spell them; empty: any
+    std::string min_driver_version;           // compared number by number
+    std::vector<std::string> vbios_versions;  // empty: any
   } gpus;
 };
 
@@ -45,19 +45,19 @@ bool AppliesTo(const KeyReleasePolicy& policy, const std::string& resource);
 struct Decision {
   bool allow = false;
   struct Reason {
-    std::string check;     // "sandbox.hostData", "gpus[0].driverVersion": the field of the policy
+    std::string check;  // "sandbox.hostData", "gpus[0].driverVersion": the field of the policy
     bool passed = false;
     std::string expected, found;
   };
   std::vector<Reason> reasons;  // every check, in order
   // The first check that failed; nullptr when allow. As an error: code "release.<..>", see docs/reason-codes/policy.md.
   const Reason* FirstFailure() const;
-  Error ToError() const;  // precondition: !allow
+  Error ToError() const;       // precondition: !allow
   std::string ToJson() const;  // {"allow":..,"reasons":[{"check","result","expected","found"}]}
 };
 
-// `claims_json` is Verdict::claims_json of an accepted verdict (docs/formats/claims.md). A claim that the policy needs and that
-// is missing or of another type is a failed check.
+// `claims_json` is Verdict::claims_json of an accepted verdict (docs/formats/claims.md). A claim that the policy needs
+// and that is missing or of another type is a failed check.
 Decision Decide(const KeyReleasePolicy& policy, const std::string& claims_json);
 
 }  // namespace ccgpu::policy

@@ -1,4 +1,5 @@
-// Decide: a list of checks over claims. Every check writes a line, also those that pass: the broker's ledger keeps them.
+// Decide: a list of checks over claims. Every check writes a line, also those that pass: the broker's ledger keeps
+// them.
 #include <algorithm>
 
 #include "base/json.h"
@@ -57,33 +58,40 @@ void CheckSandbox(const KeyReleasePolicy::Sandbox& policy, const Json& claims, C
   checks.Add("sandbox.tee", snp.is_object(), "evidence of " + policy.tee, snp.is_object() ? policy.tee : kMissing);
   if (policy.any_pod) checks.Add("sandbox.anyPod", true, "any", TextOf(snp, "init_data"));
   else checks.OneOf("sandbox.hostData", policy.host_data, TextOf(snp, "init_data"));
-  if (!policy.measurements.empty()) checks.OneOf("sandbox.measurements", policy.measurements, TextOf(snp, "measurement"));
+  if (!policy.measurements.empty())
+    checks.OneOf("sandbox.measurements", policy.measurements, TextOf(snp, "measurement"));
   constexpr const char* kDebug = "policy_debug_allowed";
   const bool known = snp.is_object() && snp.contains(kDebug) && snp[kDebug].is_boolean();
   const bool debug = !known || snp[kDebug].get<bool>();
-  checks.Add("sandbox.allowDebug", policy.allow_debug || !debug, policy.allow_debug ? "any" : "debug off", known ? (debug ? "debug on" : "debug off") : kMissing);
+  checks.Add("sandbox.allowDebug", policy.allow_debug || !debug, policy.allow_debug ? "any" : "debug off",
+             known ? (debug ? "debug on" : "debug off") : kMissing);
   for (const auto& [part, floor] : policy.min_tcb) {
     const std::string claim = "reported_tcb_" + part;
     const bool there = snp.is_object() && snp.contains(claim) && snp[claim].is_number_unsigned();
     const uint64_t found = there ? snp[claim].get<uint64_t>() : 0;
-    checks.Add("sandbox.minTcb." + part, there && found >= floor, "at least " + std::to_string(floor), there ? std::to_string(found) : kMissing);
+    checks.Add("sandbox.minTcb." + part, there && found >= floor, "at least " + std::to_string(floor),
+               there ? std::to_string(found) : kMissing);
   }
 }
 
 void CheckGpus(const KeyReleasePolicy::Gpus& policy, const Json& claims, Checks& checks) {
   if (!policy.required) return;
   const Json gpus = claims.contains("gpus") && claims["gpus"].is_array() ? claims["gpus"] : Json::array();
-  checks.Add("gpus.min", gpus.size() >= policy.min, "at least " + std::to_string(policy.min), std::to_string(gpus.size()));
-  checks.Add("gpus.max", gpus.size() <= policy.max, "at most " + std::to_string(policy.max), std::to_string(gpus.size()));
+  checks.Add("gpus.min", gpus.size() >= policy.min, "at least " + std::to_string(policy.min),
+             std::to_string(gpus.size()));
+  checks.Add("gpus.max", gpus.size() <= policy.max, "at most " + std::to_string(policy.max),
+             std::to_string(gpus.size()));
   for (size_t i = 0; i < gpus.size(); ++i) {
     const std::string at = "gpus[" + std::to_string(i) + "].";
     if (!policy.modes.empty()) checks.OneOf(at + "modes", policy.modes, TextOf(gpus[i], "mode"));
     if (!policy.models.empty()) checks.OneOf(at + "models", policy.models, TextOf(gpus[i], "hwmodel"));
     if (!policy.min_driver_version.empty()) {
       const std::string found = TextOf(gpus[i], "x-nvidia-gpu-driver-version");
-      checks.Add(at + "driverVersions.min", AtLeast(found, policy.min_driver_version), "at least " + policy.min_driver_version, found);
+      checks.Add(at + "driverVersions.min", AtLeast(found, policy.min_driver_version),
+                 "at least " + policy.min_driver_version, found);
     }
-    if (!policy.vbios_versions.empty()) checks.OneOf(at + "vbiosVersions", policy.vbios_versions, TextOf(gpus[i], "x-nvidia-gpu-vbios-version"));
+    if (!policy.vbios_versions.empty())
+      checks.OneOf(at + "vbiosVersions", policy.vbios_versions, TextOf(gpus[i], "x-nvidia-gpu-vbios-version"));
   }
 }
 
@@ -122,7 +130,10 @@ Error Decision::ToError() const {
 std::string Decision::ToJson() const {
   Json list = Json::array();
   for (const Reason& reason : reasons) {
-    list.push_back({{"check", reason.check}, {"result", reason.passed ? "passed" : "failed"}, {"expected", reason.expected}, {"found", reason.found}});
+    list.push_back({{"check", reason.check},
+                    {"result", reason.passed ? "passed" : "failed"},
+                    {"expected", reason.expected},
+                    {"found", reason.found}});
   }
   return Json{{"allow", allow}, {"reasons", list}}.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -13,16 +13,30 @@ using ::testing::StartsWith;
 
 const std::string kHost(64, 'a'), kMeasurement(96, 'b');
 
-std::string Document(const std::string& spec) { return "apiVersion: ccgpu.dev/v1alpha1\nkind: KeyReleasePolicy\nmetadata: {name: one}\nspec:\n" + spec; }
+std::string Document(const std::string& spec) {
+  return "apiVersion: ccgpu.dev/v1alpha1\nkind: KeyReleasePolicy\nmetadata: {name: one}\nspec:\n" + spec;
+}
 std::string Everything() {
-  return Document("  resources: ['default/*']\n  environment: [emulated]\n  sandbox:\n    tee: snp\n    hostData: ['sha256:" + kHost + "']\n    measurements: [" +
-                  kMeasurement + "]\n    minTcb: {bootloader: 3, snp: 8, microcode: 115}\n  gpus:\n    min: 1\n    max: 2\n    modes: [hopper-cc]\n" +
-                  "    models: [GH100]\n    driverVersions: {min: '550.90'}\n    vbiosVersions: [96.00.9F.00.01]\n");
+  return Document(
+      "  resources: ['default/*']\n  environment: [emulated]\n  sandbox:\n    tee: snp\n    hostData: ['sha256:" +
+      kHost + "']\n    measurements: [" + kMeasurement +
+      "]\n    minTcb: {bootloader: 3, snp: 8, microcode: 115}\n  gpus:\n    min: 1\n    max: 2\n    modes: "
+      "[hopper-cc]\n" +
+      "    models: [GH100]\n    driverVersions: {min: '550.90'}\n    vbiosVersions: [96.00.9F.00.01]\n");
 }
 Json Claims() {
-  const Json gpu = {{"mode", "hopper-cc"}, {"hwmodel", "GH100"}, {"x-nvidia-gpu-driver-version", "550.90.07"}, {"x-nvidia-gpu-vbios-version", "96.00.9F.00.01"}};
+  const Json gpu = {{"mode", "hopper-cc"},
+                    {"hwmodel", "GH100"},
+                    {"x-nvidia-gpu-driver-version", "550.90.07"},
+                    {"x-nvidia-gpu-vbios-version", "96.00.9F.00.01"}};
   return {{"environment", "emulated"},
-          {"snp", {{"init_data", kHost}, {"measurement", kMeasurement}, {"policy_debug_allowed", false}, {"reported_tcb_bootloader", 3}, {"reported_tcb_snp", 8}, {"reported_tcb_microcode", 200}}},
+          {"snp",
+           {{"init_data", kHost},
+            {"measurement", kMeasurement},
+            {"policy_debug_allowed", false},
+            {"reported_tcb_bootloader", 3},
+            {"reported_tcb_snp", 8},
+            {"reported_tcb_microcode", 200}}},
           {"gpus", {gpu, gpu}}};
 }
 KeyReleasePolicy Parsed(const std::string& text) {
@@ -61,20 +75,32 @@ TEST_P(DeniedClaims, NamesTheCheck) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Claims, DeniedClaims,
-    ::testing::Values(Change{"/environment", "hardware", "environment", "release.environment"}, Change{"/environment", nullptr, "environment", "release.environment"},
-                      Change{"/environment", true, "environment", "release.environment"}, Change{"/snp", nullptr, "sandbox.tee", "release.tee"},
-                      Change{"/snp/init_data", std::string(64, 'c'), "sandbox.hostData", "release.host-data"}, Change{"/snp/init_data", nullptr, "sandbox.hostData", "release.host-data"},
-                      Change{"/snp/measurement", "", "sandbox.measurements", "release.measurement"}, Change{"/snp/policy_debug_allowed", true, "sandbox.allowDebug", "release.debug"},
-                      Change{"/snp/policy_debug_allowed", nullptr, "sandbox.allowDebug", "release.debug"}, Change{"/snp/policy_debug_allowed", "false", "sandbox.allowDebug", "release.debug"},
-                      Change{"/snp/reported_tcb_snp", 7, "sandbox.minTcb.snp", "release.tcb"}, Change{"/snp/reported_tcb_snp", nullptr, "sandbox.minTcb.snp", "release.tcb"},
-                      Change{"/snp/reported_tcb_snp", -1, "sandbox.minTcb.snp", "release.tcb"}, Change{"/gpus", Json::array(), "gpus.min", "release.gpu-count"},
-                      Change{"/gpus", nullptr, "gpus.min", "release.gpu-count"}, Change{"/gpus/2", Claims()["gpus"][0], "gpus.max", "release.gpu-count"},
-                      Change{"/gpus/1/mode", "devtools", "gpus[1].modes", "release.gpu-mode"}, Change{"/gpus/0/mode", nullptr, "gpus[0].modes", "release.gpu-mode"},
-                      Change{"/gpus/1/hwmodel", "A100", "gpus[1].models", "release.gpu-model"},
-                      Change{"/gpus/1/x-nvidia-gpu-driver-version", "550.54.15", "gpus[1].driverVersions.min", "release.driver-version"},
-                      Change{"/gpus/1/x-nvidia-gpu-driver-version", "abc", "gpus[1].driverVersions.min", "release.driver-version"},
-                      Change{"/gpus/1/x-nvidia-gpu-driver-version", nullptr, "gpus[1].driverVersions.min", "release.driver-version"},
-                      Change{"/gpus/0/x-nvidia-gpu-vbios-version", "96.00.9F.00.02", "gpus[0].vbiosVersions", "release.vbios-version"}));
+    ::testing::Values(
+        Change{"/environment", "hardware", "environment", "release.environment"},
+        Change{"/environment", nullptr, "environment", "release.environment"},
+        Change{"/environment", true, "environment", "release.environment"},
+        Change{"/snp", nullptr, "sandbox.tee", "release.tee"},
+        Change{"/snp/init_data", std::string(64, 'c'), "sandbox.hostData", "release.host-data"},
+        Change{"/snp/init_data", nullptr, "sandbox.hostData", "release.host-data"},
+        Change{"/snp/measurement", "", "sandbox.measurements", "release.measurement"},
+        Change{"/snp/policy_debug_allowed", true, "sandbox.allowDebug", "release.debug"},
+        Change{"/snp/policy_debug_allowed", nullptr, "sandbox.allowDebug", "release.debug"},
+        Change{"/snp/policy_debug_allowed", "false", "sandbox.allowDebug", "release.debug"},
+        Change{"/snp/reported_tcb_snp", 7, "sandbox.minTcb.snp", "release.tcb"},
+        Change{"/snp/reported_tcb_snp", nullptr, "sandbox.minTcb.snp", "release.tcb"},
+        Change{"/snp/reported_tcb_snp", -1, "sandbox.minTcb.snp", "release.tcb"},
+        Change{"/gpus", Json::array(), "gpus.min", "release.gpu-count"},
+        Change{"/gpus", nullptr, "gpus.min", "release.gpu-count"},
+        Change{"/gpus/2", Claims()["gpus"][0], "gpus.max", "release.gpu-count"},
+        Change{"/gpus/1/mode", "devtools", "gpus[1].modes", "release.gpu-mode"},
+        Change{"/gpus/0/mode", nullptr, "gpus[0].modes", "release.gpu-mode"},
+        Change{"/gpus/1/hwmodel", "A100", "gpus[1].models", "release.gpu-model"},
+        Change{"/gpus/1/x-nvidia-gpu-driver-version", "550.54.15", "gpus[1].driverVersions.min",
+               "release.driver-version"},
+        Change{"/gpus/1/x-nvidia-gpu-driver-version", "abc", "gpus[1].driverVersions.min", "release.driver-version"},
+        Change{"/gpus/1/x-nvidia-gpu-driver-version", nullptr, "gpus[1].driverVersions.min", "release.driver-version"},
+        Change{"/gpus/0/x-nvidia-gpu-vbios-version", "96.00.9F.00.02", "gpus[0].vbiosVersions",
+               "release.vbios-version"}));
 
 TEST(Decide, VersionsAreComparedNumberByNumber) {
   const KeyReleasePolicy policy = Parsed(Everything());
@@ -107,7 +133,8 @@ TEST(Decide, AnyPodIsSaidAloud) {
 
 TEST(Decide, NonsenseIsDenied) {
   const KeyReleasePolicy policy = Parsed(Everything());
-  for (const char* text : {"", "{}", "[]", "null", "1", "{\"environment\":\"emulated\"", R"({"environment":"emulated","snp":[],"gpus":{}})"}) {
+  for (const char* text : {"", "{}", "[]", "null", "1", "{\"environment\":\"emulated\"",
+                           R"({"environment":"emulated","snp":[],"gpus":{}})"}) {
     EXPECT_FALSE(Decide(policy, text).allow) << text;
   }
   EXPECT_EQ(Decision().ToError().code, "release.refused");
@@ -131,13 +158,17 @@ TEST_P(RefusedReleasePolicy, WithItsPosition) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Documents, RefusedReleasePolicy,
-    ::testing::Values(Bad{"  environment: [emulatd]\n  sandbox: {anyPod: true}\n", "5:16: spec.environment"}, Bad{"  environment: []\n  sandbox: {anyPod: true}\n", "5:16"},
-                      Bad{"  sandbox: {hostData: [xyz]}\n", "5:23: spec.sandbox.hostData"}, Bad{"  sandbox: {hostData: []}\n", "5:23"},
-                      Bad{"  sandbox: {tee: tdx, anyPod: true}\n", "5:18"}, Bad{"  sandbox: {anyPod: true, minTcb: {snp: 256}}\n", "5:41"},
-                      Bad{"  sandbox: {anyPod: true, minTcb: {spn: 1}}\n", "5:36"}, Bad{"  sandbox: {anyPod: true, measurments: []}\n", "5:27"},
-                      Bad{"  sandbox: {anyPod: true}\n  gpus: {min: 3, max: 2}\n", "6:15"}, Bad{"  sandbox: {anyPod: true}\n  gpus: {modes: [off]}\n", "6:17"},
-                      Bad{"  sandbox: {anyPod: true}\n  gpus: {driverVersions: {min: abc}}\n", "6:32"}, Bad{"  sandbox: {anyPod: true}\n  gpu: {}\n", "6:3"},
-                      Bad{"  gpus: {min: 1}\n", "5:3"}));
+    ::testing::Values(Bad{"  environment: [emulatd]\n  sandbox: {anyPod: true}\n", "5:16: spec.environment"},
+                      Bad{"  environment: []\n  sandbox: {anyPod: true}\n", "5:16"},
+                      Bad{"  sandbox: {hostData: [xyz]}\n", "5:23: spec.sandbox.hostData"},
+                      Bad{"  sandbox: {hostData: []}\n", "5:23"}, Bad{"  sandbox: {tee: tdx, anyPod: true}\n", "5:18"},
+                      Bad{"  sandbox: {anyPod: true, minTcb: {snp: 256}}\n", "5:41"},
+                      Bad{"  sandbox: {anyPod: true, minTcb: {spn: 1}}\n", "5:36"},
+                      Bad{"  sandbox: {anyPod: true, measurments: []}\n", "5:27"},
+                      Bad{"  sandbox: {anyPod: true}\n  gpus: {min: 3, max: 2}\n", "6:15"},
+                      Bad{"  sandbox: {anyPod: true}\n  gpus: {modes: [off]}\n", "6:17"},
+                      Bad{"  sandbox: {anyPod: true}\n  gpus: {driverVersions: {min: abc}}\n", "6:32"},
+                      Bad{"  sandbox: {anyPod: true}\n  gpu: {}\n", "6:3"}, Bad{"  gpus: {min: 1}\n", "5:3"}));
 
 }  // namespace
 }  // namespace ccgpu::policy

@@ -12,7 +12,8 @@ namespace {
 constexpr int64_t kMaxId = 0xfffffffe;  // -1 is no id
 
 bool IsDigest(std::string_view text) {
-  return text.size() == 71 && text.starts_with("sha256:") && text.find_first_not_of("0123456789abcdef", 7) == std::string_view::npos;
+  return text.size() == 71 && text.starts_with("sha256:") &&
+         text.find_first_not_of("0123456789abcdef", 7) == std::string_view::npos;
 }
 
 uint32_t Unsigned(YamlMap& map, const std::string& key, int64_t fallback, int64_t most) {
@@ -29,7 +30,9 @@ std::vector<std::vector<std::string>> ArgumentVectors(YamlMap& map, const std::s
   std::vector<std::vector<std::string>> out;
   const YAML::Node node = map.Raw(key);
   if (!node.IsDefined()) return out;
-  auto refuse = [&] { map.Fail("input.bad-yaml", key, "must be a list of commands, each a list of strings: [[cat, /proc/meminfo]]"); };
+  auto refuse = [&] {
+    map.Fail("input.bad-yaml", key, "must be a list of commands, each a list of strings: [[cat, /proc/meminfo]]");
+  };
   if (!node.IsSequence()) {
     refuse();
     return out;
@@ -64,10 +67,13 @@ MountPolicy ParseMount(YamlMap map) {
   mount.path = map.String("path", source == "hostPath");
   if (source == "hostPath") mount.source = MountPolicy::Source::kHostPath;
   if (source == "imageVolume") mount.source = MountPolicy::Source::kImageVolume;
-  if (source != "emptyDir" && map.Has("volume")) map.Fail("input.bad-value", "volume", "belongs to source emptyDir only");
+  if (source != "emptyDir" && map.Has("volume"))
+    map.Fail("input.bad-value", "volume", "belongs to source emptyDir only");
   if (source != "hostPath" && map.Has("path")) map.Fail("input.bad-value", "path", "belongs to source hostPath only");
-  if (mount.volume.find('/') != std::string::npos) map.Fail("input.bad-value", "volume", "is a volume's name, not a path");
-  if (!mount.path.empty() && !IsNormalAbsolute(mount.path)) map.Fail("input.bad-value", "path", "must be an absolute, normal path");
+  if (mount.volume.find('/') != std::string::npos)
+    map.Fail("input.bad-value", "volume", "is a volume's name, not a path");
+  if (!mount.path.empty() && !IsNormalAbsolute(mount.path))
+    map.Fail("input.bad-value", "path", "must be an absolute, normal path");
   map.Done();
   return mount;
 }
@@ -86,7 +92,8 @@ void ParseUser(YamlMap map, ContainerPolicy& container) {
   }
   map.Done();
   std::sort(container.additional_gids.begin(), container.additional_gids.end());
-  container.additional_gids.erase(std::unique(container.additional_gids.begin(), container.additional_gids.end()), container.additional_gids.end());
+  container.additional_gids.erase(std::unique(container.additional_gids.begin(), container.additional_gids.end()),
+                                  container.additional_gids.end());
 }
 
 void ParseCapabilities(YamlMap& map, ContainerPolicy& container) {
@@ -97,12 +104,15 @@ void ParseCapabilities(YamlMap& map, ContainerPolicy& container) {
   }
   container.capabilities = map.Strings("capabilities");
   for (const std::string& capability : container.capabilities) {
-    if (!capability.starts_with("CAP_") || capability.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ_") != std::string::npos) {
-      map.Fail("input.bad-value", "capabilities", "\"" + capability + "\" is not a capability (CAP_...; \"ALL\" is not allowed here)");
+    if (!capability.starts_with("CAP_") ||
+        capability.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ_") != std::string::npos) {
+      map.Fail("input.bad-value", "capabilities",
+               "\"" + capability + "\" is not a capability (CAP_...; \"ALL\" is not allowed here)");
     }
   }
   std::sort(container.capabilities.begin(), container.capabilities.end());
-  container.capabilities.erase(std::unique(container.capabilities.begin(), container.capabilities.end()), container.capabilities.end());
+  container.capabilities.erase(std::unique(container.capabilities.begin(), container.capabilities.end()),
+                               container.capabilities.end());
 }
 
 ContainerPolicy ParseContainer(YamlMap map) {
@@ -115,7 +125,8 @@ ContainerPolicy ParseContainer(YamlMap map) {
   container.image = map.String("image", true);
   container.rootfs_digest = map.String("rootfsDigest", true);
   if (!container.rootfs_digest.empty() && !IsDigest(container.rootfs_digest)) {
-    map.Fail("input.bad-value", "rootfsDigest", "must be sha256: and 64 lower-case hex digits (`ccgpu policy generate` computes it)");
+    map.Fail("input.bad-value", "rootfsDigest",
+             "must be sha256: and 64 lower-case hex digits (`ccgpu policy generate` computes it)");
   }
   container.args = map.Strings("args", true);
   if (map.Has("args") && container.args.empty()) map.Fail("input.bad-value", "args", "must name a program");
@@ -137,7 +148,8 @@ ContainerPolicy ParseContainer(YamlMap map) {
   std::set<std::string> destinations;
   for (YamlMap& mount : map.Maps("mounts")) {
     container.mounts.push_back(ParseMount(mount));
-    if (!destinations.insert(container.mounts.back().destination).second) mount.Fail("input.bad-value", "destination", "stands twice");
+    if (!destinations.insert(container.mounts.back().destination).second)
+      mount.Fail("input.bad-value", "destination", "stands twice");
   }
   container.gpus = Unsigned(map, "gpus", 0, 64);
   container.allowed_exec = ArgumentVectors(map, "allowedExec");
@@ -149,8 +161,9 @@ ContainerPolicy ParseContainer(YamlMap map) {
 
 const std::vector<std::string>& DefaultCapabilities() {
   static const std::vector<std::string> kDefault = {
-      "CAP_AUDIT_WRITE", "CAP_CHOWN",   "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL",   "CAP_MKNOD",
-      "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT"};
+      "CAP_AUDIT_WRITE", "CAP_CHOWN",   "CAP_DAC_OVERRIDE",     "CAP_FOWNER",    "CAP_FSETID",
+      "CAP_KILL",        "CAP_MKNOD",   "CAP_NET_BIND_SERVICE", "CAP_NET_RAW",   "CAP_SETFCAP",
+      "CAP_SETGID",      "CAP_SETPCAP", "CAP_SETUID",           "CAP_SYS_CHROOT"};
   return kDefault;
 }
 
@@ -163,7 +176,9 @@ const ContainerPolicy* PodPolicy::Find(std::string_view name) const {
 
 Result<PodPolicy> ParsePodPolicy(const std::string& yaml, const std::string& file) {
   ASSIGN_OR_RETURN(const std::vector<YAML::Node> documents, ParseYaml(yaml, file));
-  if (documents.size() != 1) return Err("input.bad-yaml", file, "must hold exactly one PodPolicy document, not " + std::to_string(documents.size()));
+  if (documents.size() != 1)
+    return Err("input.bad-yaml", file,
+               "must hold exactly one PodPolicy document, not " + std::to_string(documents.size()));
   YamlErrors errors(file);
   YamlMap top(documents[0], "", errors);
   top.OneOf("apiVersion", {std::string(kApiVersion)}, true);
@@ -190,14 +205,17 @@ Result<PodPolicy> ParsePodPolicy(const std::string& yaml, const std::string& fil
   for (YamlMap& map : spec.Maps("containers", true)) {
     ContainerPolicy container = ParseContainer(map);
     if (!names.insert(container.name).second) map.Fail("input.bad-value", "name", "stands twice");
-    if (container.init && main_seen) map.Fail("input.bad-value", "init", "init containers must stand before the others");
+    if (container.init && main_seen)
+      map.Fail("input.bad-value", "init", "init containers must stand before the others");
     main_seen = main_seen || !container.init;
     used = std::max(used, container.gpus);
     if (container.gpus > policy.gpus.count) map.Fail("input.bad-value", "gpus", "is more than spec.gpus.count");
     policy.containers.push_back(std::move(container));
   }
-  if (errors.empty() && !main_seen) spec.Fail("input.bad-value", "containers", "must name at least one container that is not init");
-  if (errors.empty() && policy.gpus.count > 0 && used == 0) spec.Fail("input.bad-value", "gpus", "no container may use the GPUs that the pod holds");
+  if (errors.empty() && !main_seen)
+    spec.Fail("input.bad-value", "containers", "must name at least one container that is not init");
+  if (errors.empty() && policy.gpus.count > 0 && used == 0)
+    spec.Fail("input.bad-value", "gpus", "no container may use the GPUs that the pod holds");
   spec.Done();
   top.Done();
   RETURN_IF_ERROR(errors.status());

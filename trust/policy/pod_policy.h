@@ -1,8 +1,9 @@
 // PodPolicy: what one sandbox may run, as a YAML document that people can review (docs/policy.md, manifests/schemas).
 //
-// The document travels in the pod's initdata, so its digest is HOST_DATA of the sandbox's evidence: who may have the keys and
-// what may run are one decision. guestd asks the three Check functions below before it acts; each of them denies by default and
-// names the first field that differs. Nothing here keeps state or does I/O; everything may be called from any thread.
+// The document travels in the pod's initdata, so its digest is HOST_DATA of the sandbox's evidence: who may have the
+// keys and what may run are one decision. guestd asks the three Check functions below before it acts; each of them
+// denies by default and names the first field that differs. Nothing here keeps state or does I/O; everything may be
+// called from any thread.
 #pragma once
 
 #include <cstdint>
@@ -38,16 +39,16 @@ struct MountPolicy {
 
 struct ContainerPolicy {
   std::string name;
-  bool init = false;           // runs to its end before the others; must have been created before any of them
-  std::string image;           // the reference of the manifest; says nothing about the content
-  std::string rootfs_digest;   // "sha256:<64 hex>", the tree digest of rootfs_digest.h: this binds the content
+  bool init = false;          // runs to its end before the others; must have been created before any of them
+  std::string image;          // the reference of the manifest; says nothing about the content
+  std::string rootfs_digest;  // "sha256:<64 hex>", the tree digest of rootfs_digest.h: this binds the content
   std::vector<std::string> args;
   std::string cwd = "/";
   std::map<std::string, std::string> env;         // exactly these, plus what the next field allows
   std::vector<std::string> allowed_env_patterns;  // "NAME=glob", * and ? only; for values that nobody knows beforehand
   uint32_t uid = 0, gid = 0;
-  std::vector<uint32_t> additional_gids;    // a set, without gid
-  std::vector<std::string> capabilities;    // "CAP_..", a set: bounding = effective = permitted; ambient is always empty
+  std::vector<uint32_t> additional_gids;  // a set, without gid
+  std::vector<std::string> capabilities;  // "CAP_..", a set: bounding = effective = permitted; ambient is always empty
   bool no_new_privileges = false;
   bool readonly_rootfs = false;
   bool terminal = false;
@@ -83,14 +84,14 @@ Result<PodPolicy> ParsePodPolicy(const std::string& yaml, const std::string& fil
 // One text for one policy: ParsePodPolicy(WritePodPolicy(p)) == p, and equal policies give equal bytes.
 std::string WritePodPolicy(const PodPolicy& policy);
 
-// What the host asks for when it creates a container. All of it is the host's word, except rootfs_digest and gpus, which guestd
-// found out by itself.
+// What the host asks for when it creates a container. All of it is the host's word, except rootfs_digest and gpus,
+// which guestd found out by itself.
 struct ContainerRequest {
-  std::string name;            // io.kubernetes.cri.container-name
-  std::string image_name;      // io.kubernetes.cri.image-name; may be empty when the annotation is absent
-  std::string oci_spec_json;   // config.json as containerd wrote it, before guestd rewrites namespaces and injects GPUs
-  std::string rootfs_digest;   // of the mounted rootfs
-  uint32_t gpus = 0;           // that would be injected into this container
+  std::string name;           // io.kubernetes.cri.container-name
+  std::string image_name;     // io.kubernetes.cri.image-name; may be empty when the annotation is absent
+  std::string oci_spec_json;  // config.json as containerd wrote it, before guestd rewrites namespaces and injects GPUs
+  std::string rootfs_digest;  // of the mounted rootfs
+  uint32_t gpus = 0;          // that would be injected into this container
 };
 
 // How often a container of each name was created in this sandbox so far (guestd counts).
@@ -98,7 +99,8 @@ struct PodState {
   std::map<std::string, uint32_t> created;
 };
 
-// Ok, or the first difference: code "policy.*", subject the rule ("containers[app].args[1]"), text "expected X, found Y".
+// Ok, or the first difference: code "policy.*", subject the rule ("containers[app].args[1]"), text "expected X, found
+// Y".
 Status CheckCreate(const PodPolicy& policy, const ContainerRequest& request, const PodState& state);
 
 // The same in two steps for guestd, which should not read a whole image to find out that the command differs:
@@ -106,11 +108,12 @@ Status CheckCreate(const PodPolicy& policy, const ContainerRequest& request, con
 Status CheckCreateSpec(const PodPolicy& policy, const ContainerRequest& request, const PodState& state);
 Status CheckRootfs(const PodPolicy& policy, std::string_view container, std::string_view rootfs_digest);
 
-// A process in a running container (the OCI `process` object of an exec). Code "policy.exec", or that of the differing field.
+// A process in a running container (the OCI `process` object of an exec). Code "policy.exec", or that of the differing
+// field.
 Status CheckExec(const PodPolicy& policy, const std::string& container, const std::string& oci_process_json);
 
-// A GPU that the platform attached to this sandbox. `mode` as the guest itself learnt it; empty when it is not known yet: then
-// only the count is checked.
+// A GPU that the platform attached to this sandbox. `mode` as the guest itself learnt it; empty when it is not known
+// yet: then only the count is checked.
 struct AttachedGpu {
   std::string uuid;
   std::string mode;
@@ -119,6 +122,7 @@ struct AttachedGpu {
 // The sandbox as a whole, once, before anything runs: pod name, namespaces, sysctls, hooks, and the GPUs.
 // Codes: gpu.not-bound (policy wants GPUs, none is attached), policy.gpu-count, policy.gpu-mode, policy.sysctl, ...
 // `sandbox_oci_spec_json` empty: only the GPUs are checked.
-Status CheckSandbox(const PodPolicy& policy, const std::string& sandbox_oci_spec_json, const std::vector<AttachedGpu>& gpus);
+Status CheckSandbox(const PodPolicy& policy, const std::string& sandbox_oci_spec_json,
+                    const std::vector<AttachedGpu>& gpus);
 
 }  // namespace ccgpu::policy

@@ -1,5 +1,5 @@
-// The three questions that guestd asks, each as a list of steps. The order decides which difference a person is told first:
-// what people edit (image, command, environment) before what hosts forge.
+// The three questions that guestd asks, each as a list of steps. The order decides which difference a person is told
+// first: what people edit (image, command, environment) before what hosts forge.
 #include <algorithm>
 
 #include "trust/policy/spec_check.h"
@@ -28,7 +28,9 @@ Status CheckOrder(const PodPolicy& policy, const ContainerPolicy& container, con
   }
   for (const ContainerPolicy& other : policy.containers) {
     if (!other.init || &other == &container) break;
-    if (count(other.name) == 0) return Differs("policy.order", Rule(container.name), "the init container " + other.name + " before it", "it was never started");
+    if (count(other.name) == 0)
+      return Differs("policy.order", Rule(container.name), "the init container " + other.name + " before it",
+                     "it was never started");
   }
   return Ok();
 }
@@ -37,10 +39,12 @@ Status CheckRoot(const ContainerPolicy& container, const Json& spec, const std::
   ASSIGN_OR_RETURN(const Json root, Object(spec, "root", "spec"));
   RETURN_IF_ERROR(OnlyKnown(root, {"path", "readonly"}, "root"));
   ASSIGN_OR_RETURN(const std::string path, Text(root, "path", "root"));
-  if (path != "rootfs" && !(path.starts_with('/') && path.ends_with("/rootfs"))) return Differs("policy.rootfs", rule + ".root.path", "\"rootfs\"", Show(path));
+  if (path != "rootfs" && !(path.starts_with('/') && path.ends_with("/rootfs")))
+    return Differs("policy.rootfs", rule + ".root.path", "\"rootfs\"", Show(path));
   ASSIGN_OR_RETURN(const bool read_only, Flag(root, "readonly", "root"));
   if (read_only != container.readonly_rootfs) {
-    return Differs("policy.rootfs-mode", rule + ".readOnlyRootFilesystem", container.readonly_rootfs ? "true" : "false", read_only ? "true" : "false");
+    return Differs("policy.rootfs-mode", rule + ".readOnlyRootFilesystem", container.readonly_rootfs ? "true" : "false",
+                   read_only ? "true" : "false");
   }
   return Ok();
 }
@@ -77,7 +81,8 @@ Status CheckRootfs(const PodPolicy& policy, std::string_view name, std::string_v
   const ContainerPolicy* container = policy.Find(name);
   if (container == nullptr) return NotInPolicy(policy, name);
   if (container->rootfs_digest.empty() || rootfs_digest != container->rootfs_digest) {
-    return Differs("policy.rootfs", Rule(name) + ".rootfsDigest", container->rootfs_digest, rootfs_digest.empty() ? "none" : std::string(rootfs_digest));
+    return Differs("policy.rootfs", Rule(name) + ".rootfsDigest", container->rootfs_digest,
+                   rootfs_digest.empty() ? "none" : std::string(rootfs_digest));
   }
   return Ok();
 }
@@ -99,12 +104,14 @@ Status CheckExec(const PodPolicy& policy, const std::string& name, const std::st
   if (std::find(allowed.begin(), allowed.end(), args) == allowed.end()) {
     std::string list;
     for (const auto& argv : allowed) list += (list.empty() ? "" : " or ") + Show(Json(argv));
-    return Differs("policy.exec", rule + ".allowedExec", list.empty() ? "no exec in this container" : list, Show(Json(args)));
+    return Differs("policy.exec", rule + ".allowedExec", list.empty() ? "no exec in this container" : list,
+                   Show(Json(args)));
   }
   return CheckProcess(*container, *parsed, rule, /*exec=*/true);
 }
 
-Status CheckSandbox(const PodPolicy& policy, const std::string& sandbox_oci_spec_json, const std::vector<AttachedGpu>& gpus) {
+Status CheckSandbox(const PodPolicy& policy, const std::string& sandbox_oci_spec_json,
+                    const std::vector<AttachedGpu>& gpus) {
   if (!sandbox_oci_spec_json.empty()) {
     auto parsed = ParseJson(sandbox_oci_spec_json, "pod.spec");
     if (!parsed.ok()) return Err("policy.bad-spec", "pod.spec", parsed.error().text);
@@ -116,11 +123,13 @@ Status CheckSandbox(const PodPolicy& policy, const std::string& sandbox_oci_spec
                    "none bound to this pod: did it ask for ccgpu.dev/cc-gpu, and does the device plugin run?");
   }
   if (gpus.size() != policy.gpus.count) {
-    return Differs("policy.gpu-count", "pod.gpus.count", std::to_string(policy.gpus.count), std::to_string(gpus.size()));
+    return Differs("policy.gpu-count", "pod.gpus.count", std::to_string(policy.gpus.count),
+                   std::to_string(gpus.size()));
   }
   for (size_t i = 0; i < gpus.size(); ++i) {
     if (gpus[i].mode.empty() || gpus[i].mode == policy.gpus.mode) continue;
-    return Differs("policy.gpu-mode", "pod.gpus[" + std::to_string(i) + "].mode", Show(policy.gpus.mode), Show(gpus[i].mode));
+    return Differs("policy.gpu-mode", "pod.gpus[" + std::to_string(i) + "].mode", Show(policy.gpus.mode),
+                   Show(gpus[i].mode));
   }
   return Ok();
 }

@@ -18,8 +18,9 @@ Json Dump(const std::string& name) {
   EXPECT_TRUE(text.ok()) << (text.ok() ? "" : text.error().ToString());
   Json spec = Json::parse(*text);
   if (name != "sandbox") {
-    spec["linux"]["maskedPaths"] = {"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
-                                    "/proc/sched_debug", "/proc/scsi", "/sys/firmware"};
+    spec["linux"]["maskedPaths"] = {"/proc/acpi",          "/proc/kcore",      "/proc/keys",
+                                    "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
+                                    "/proc/sched_debug",   "/proc/scsi",       "/sys/firmware"};
     spec["linux"]["readonlyPaths"] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
   }
   return spec;
@@ -47,13 +48,18 @@ PodPolicy Policy() {
   full.no_new_privileges = full.readonly_rootfs = full.terminal = true;
   std::erase(full.capabilities, "CAP_CHOWN");
   full.capabilities.push_back("CAP_NET_ADMIN");
-  full.mounts.push_back({.destination = "/data", .source = MountPolicy::Source::kEmptyDir, .volume = "data", .path = {}});
+  full.mounts.push_back(
+      {.destination = "/data", .source = MountPolicy::Source::kEmptyDir, .volume = "data", .path = {}});
   pod.containers = {plain, full};
   return pod;
 }
 
 ContainerRequest Request(const std::string& name, const Json& spec) {
-  return {.name = name, .image_name = "localhost/t/bb:latest", .oci_spec_json = spec.dump(), .rootfs_digest = kDigest, .gpus = 0};
+  return {.name = name,
+          .image_name = "localhost/t/bb:latest",
+          .oci_spec_json = spec.dump(),
+          .rootfs_digest = kDigest,
+          .gpus = 0};
 }
 
 std::string Words(const Status& status) { return status.ok() ? "allowed" : status.error().ToString(); }
@@ -100,11 +106,13 @@ Json& Namespace(Json& spec, const std::string& type) {
   throw std::runtime_error("no namespace " + type);
 }
 void Without(Json& list, const char* key, const std::string& value) {
-  list.erase(std::remove_if(list.begin(), list.end(), [&](const Json& item) { return item[key] == value; }), list.end());
+  list.erase(std::remove_if(list.begin(), list.end(), [&](const Json& item) { return item[key] == value; }),
+             list.end());
 }
 
 const Change kChanges[] = {
-    {"image", [](Json& s) { s["annotations"]["io.kubernetes.cri.image-name"] = "docker.io/evil"; }, "policy.image", "containers[plain].image"},
+    {"image", [](Json& s) { s["annotations"]["io.kubernetes.cri.image-name"] = "docker.io/evil"; }, "policy.image",
+     "containers[plain].image"},
     {"arg-changed", [](Json& s) { s["process"]["args"][1] = "101"; }, "policy.command", "containers[plain].args[1]"},
     {"arg-added", [](Json& s) { s["process"]["args"].push_back("x"); }, "policy.command", "containers[plain].args[2]"},
     {"arg-missing", [](Json& s) { s["process"]["args"].erase(1); }, "policy.command", "containers[plain].args[1]"},
@@ -113,82 +121,212 @@ const Change kChanges[] = {
     {"arg-nul", [](Json& s) { s["process"]["args"][1] = std::string("100\0x", 5); }, "policy.bad-spec", "process.args"},
     {"cwd", [](Json& s) { s["process"]["cwd"] = "/tmp"; }, "policy.cwd", "containers[plain].cwd"},
     {"env-changed", [](Json& s) { s["process"]["env"][2] = "IMG=3"; }, "policy.env", "containers[plain].env[IMG]"},
-    {"env-added", [](Json& s) { s["process"]["env"].push_back("LD_PRELOAD=/x.so"); }, "policy.env", "containers[plain].env[LD_PRELOAD]"},
+    {"env-added", [](Json& s) { s["process"]["env"].push_back("LD_PRELOAD=/x.so"); }, "policy.env",
+     "containers[plain].env[LD_PRELOAD]"},
     {"env-missing", [](Json& s) { s["process"]["env"].erase(2); }, "policy.env", "containers[plain].env[IMG]"},
-    {"env-doubled", [](Json& s) { s["process"]["env"].push_back("IMG=9"); }, "policy.env", "containers[plain].env[IMG]"},
+    {"env-doubled", [](Json& s) { s["process"]["env"].push_back("IMG=9"); }, "policy.env",
+     "containers[plain].env[IMG]"},
     {"env-no-name", [](Json& s) { s["process"]["env"].push_back("=1"); }, "policy.env", "containers[plain].env"},
-    {"env-gpu-marker-without-gpu", [](Json& s) { s["process"]["env"].push_back("CCGPU_GPU_UUIDS=GPU-1"); }, "policy.env", "containers[plain].env[CCGPU_GPU_UUIDS]"},
+    {"env-gpu-marker-without-gpu", [](Json& s) { s["process"]["env"].push_back("CCGPU_GPU_UUIDS=GPU-1"); },
+     "policy.env", "containers[plain].env[CCGPU_GPU_UUIDS]"},
     {"uid", [](Json& s) { s["process"]["user"]["uid"] = 0; }, "policy.user", "containers[full].user.uid"},
     {"gid", [](Json& s) { s["process"]["user"]["gid"] = 7; }, "policy.user", "containers[plain].user.gid"},
-    {"group-added", [](Json& s) { s["process"]["user"]["additionalGids"].push_back(6); }, "policy.user", "containers[plain].user.additionalGids"},
-    {"group-missing", [](Json& s) { s["process"]["user"]["additionalGids"] = {5, 1000}; }, "policy.user", "containers[full].user.additionalGids"},
+    {"group-added", [](Json& s) { s["process"]["user"]["additionalGids"].push_back(6); }, "policy.user",
+     "containers[plain].user.additionalGids"},
+    {"group-missing",
+     [](Json& s) {
+       s["process"]["user"]["additionalGids"] = {5, 1000};
+     },
+     "policy.user", "containers[full].user.additionalGids"},
     {"uid-negative", [](Json& s) { s["process"]["user"]["uid"] = -1; }, "policy.bad-spec", "process.user.uid"},
     {"umask", [](Json& s) { s["process"]["user"]["umask"] = 18; }, "policy.unknown-field", "process.user.umask"},
-    {"cap-added", [](Json& s) { s["process"]["capabilities"]["effective"].push_back("CAP_SYS_ADMIN"); }, "policy.capability", "containers[plain].capabilities"},
-    {"cap-missing", [](Json& s) { s["process"]["capabilities"]["bounding"].erase(0); }, "policy.capability", "containers[plain].capabilities"},
-    {"cap-ambient", [](Json& s) { s["process"]["capabilities"]["ambient"] = {"CAP_CHOWN"}; }, "policy.capability", "containers[plain].capabilities"},
-    {"cap-inheritable", [](Json& s) { s["process"]["capabilities"]["inheritable"] = {"CAP_CHOWN"}; }, "policy.capability", "containers[plain].capabilities"},
-    {"caps-gone", [](Json& s) { s["process"].erase("capabilities"); }, "policy.capability", "containers[plain].capabilities"},
-    {"no-new-privileges-gone", [](Json& s) { s["process"].erase("noNewPrivileges"); }, "policy.privilege", "containers[full].noNewPrivileges"},
+    {"cap-added", [](Json& s) { s["process"]["capabilities"]["effective"].push_back("CAP_SYS_ADMIN"); },
+     "policy.capability", "containers[plain].capabilities"},
+    {"cap-missing", [](Json& s) { s["process"]["capabilities"]["bounding"].erase(0); }, "policy.capability",
+     "containers[plain].capabilities"},
+    {"cap-ambient", [](Json& s) { s["process"]["capabilities"]["ambient"] = {"CAP_CHOWN"}; }, "policy.capability",
+     "containers[plain].capabilities"},
+    {"cap-inheritable", [](Json& s) { s["process"]["capabilities"]["inheritable"] = {"CAP_CHOWN"}; },
+     "policy.capability", "containers[plain].capabilities"},
+    {"caps-gone", [](Json& s) { s["process"].erase("capabilities"); }, "policy.capability",
+     "containers[plain].capabilities"},
+    {"no-new-privileges-gone", [](Json& s) { s["process"].erase("noNewPrivileges"); }, "policy.privilege",
+     "containers[full].noNewPrivileges"},
     {"terminal", [](Json& s) { s["process"]["terminal"] = true; }, "policy.terminal", "containers[plain].terminal"},
-    {"rlimit", [](Json& s) { s["process"]["rlimits"] = {{{"type", "RLIMIT_CORE"}, {"soft", 1}, {"hard", 1}}}; }, "policy.rlimit", "containers[plain].rlimits"},
-    {"apparmor", [](Json& s) { s["process"]["apparmorProfile"] = "unconfined"; }, "policy.security-label", "containers[plain].apparmorProfile"},
-    {"selinux", [](Json& s) { s["process"]["selinuxLabel"] = "x"; }, "policy.security-label", "containers[plain].selinuxLabel"},
-    {"process-field", [](Json& s) { s["process"]["scheduler"] = {{"policy", "SCHED_FIFO"}}; }, "policy.unknown-field", "process.scheduler"},
-    {"mount-added", [](Json& s) { s["mounts"].push_back(Bind("/host", "/")); }, "policy.mount", "containers[plain].mounts[/host]"},
-    {"mount-over-binary", [](Json& s) { s["mounts"].push_back(Bind("/bin/sleep", "/tmp/evil")); }, "policy.mount", "containers[plain].mounts[/bin/sleep]"},
-    {"mount-missing", [](Json& s) { Without(s["mounts"], "destination", "/data"); }, "policy.mount", "containers[full].mounts[/data]"},
-    {"mount-relative-source", [](Json& s) { MountAt(s, "/data")["source"] = "../../empty-dir/data"; }, "policy.mount", "containers[full].mounts[/data].source"},
-    {"mount-dotdot-source", [](Json& s) { MountAt(s, "/data")["source"] = "/x/../empty-dir/data"; }, "policy.mount", "containers[full].mounts[/data].source"},
-    {"mount-other-volume", [](Json& s) { MountAt(s, "/data")["source"] = "/v/empty-dir/other"; }, "policy.mount", "containers[full].mounts[/data].volume"},
-    {"mount-read-only", [](Json& s) { MountAt(s, "/data")["options"] = {"rbind", "ro"}; }, "policy.mount", "containers[full].mounts[/data].readOnly"},
-    {"mount-shared", [](Json& s) { MountAt(s, "/data")["options"] = {"rbind", "rshared"}; }, "policy.mount", "containers[full].mounts[/data].options"},
-    {"mount-type", [](Json& s) { MountAt(s, "/data")["type"] = "overlay"; }, "policy.mount", "containers[full].mounts[/data].type"},
-    {"mount-twice", [](Json& s) { s["mounts"].push_back(Bind("/etc/hosts", "/x/sandboxes/1/hosts")); }, "policy.mount", "containers[plain].mounts[/etc/hosts]"},
-    {"mount-dotdot-destination", [](Json& s) { s["mounts"].push_back(Bind("/etc/../bin", "/x")); }, "policy.mount", "containers[plain].mounts"},
-    {"mount-hosts-from-elsewhere", [](Json& s) { MountAt(s, "/etc/hosts")["source"] = "/etc/shadow"; }, "policy.mount", "containers[plain].mounts[/etc/hosts].source"},
-    {"mount-idmap", [](Json& s) { MountAt(s, "/etc/hosts")["uidMappings"] = {{{"hostID", 0}}}; }, "policy.unknown-field", "spec.mounts[8].uidMappings"},
-    {"proc-options", [](Json& s) { MountAt(s, "/proc")["options"] = Json::array({"nosuid"}); }, "policy.mount", "containers[plain].mounts[/proc].options"},
-    {"proc-bind", [](Json& s) { MountAt(s, "/proc")["type"] = "bind"; }, "policy.mount", "containers[plain].mounts[/proc].type"},
-    {"dev-missing", [](Json& s) { Without(s["mounts"], "destination", "/dev"); }, "policy.mount", "containers[plain].mounts[/dev]"},
-    {"sys-writable", [](Json& s) { MountAt(s, "/sys")["options"] = {"nosuid", "noexec", "nodev", "rw"}; }, "policy.mount", "containers[plain].mounts[/sys].options"},
-    {"image-volume-from-elsewhere", [](Json& s) { MountAt(s, "/vol")["source"] = "/etc"; }, "policy.mount", "containers[plain].mounts[/vol].source"},
-    {"hook", [](Json& s) { s["hooks"]["createRuntime"] = {{{"path", "/bin/evil"}}}; }, "policy.hook", "containers[plain].hooks.createRuntime"},
-    {"hook-prestart", [](Json& s) { s["hooks"]["prestart"] = {{{"path", "/bin/evil"}}}; }, "policy.hook", "containers[plain].hooks.prestart"},
-    {"top-field", [](Json& s) { s["vm"] = {{"kernel", 1}}; }, "policy.unknown-field", "containers[plain].vm"},
+    {"rlimit",
+     [](Json& s) {
+       s["process"]["rlimits"] = {{{"type", "RLIMIT_CORE"}, {"soft", 1}, {"hard", 1}}};
+     },
+     "policy.rlimit", "containers[plain].rlimits"},
+    {"apparmor", [](Json& s) { s["process"]["apparmorProfile"] = "unconfined"; }, "policy.security-label",
+     "containers[plain].apparmorProfile"},
+    {"selinux", [](Json& s) { s["process"]["selinuxLabel"] = "x"; }, "policy.security-label",
+     "containers[plain].selinuxLabel"},
+    {"process-field",
+     [](Json& s) {
+       s["process"]["scheduler"] = {{"policy", "SCHED_FIFO"}};
+     },
+     "policy.unknown-field", "process.scheduler"},
+    {"mount-added", [](Json& s) { s["mounts"].push_back(Bind("/host", "/")); }, "policy.mount",
+     "containers[plain].mounts[/host]"},
+    {"mount-over-binary", [](Json& s) { s["mounts"].push_back(Bind("/bin/sleep", "/tmp/evil")); }, "policy.mount",
+     "containers[plain].mounts[/bin/sleep]"},
+    {"mount-missing", [](Json& s) { Without(s["mounts"], "destination", "/data"); }, "policy.mount",
+     "containers[full].mounts[/data]"},
+    {"mount-relative-source", [](Json& s) { MountAt(s, "/data")["source"] = "../../empty-dir/data"; }, "policy.mount",
+     "containers[full].mounts[/data].source"},
+    {"mount-dotdot-source", [](Json& s) { MountAt(s, "/data")["source"] = "/x/../empty-dir/data"; }, "policy.mount",
+     "containers[full].mounts[/data].source"},
+    {"mount-other-volume", [](Json& s) { MountAt(s, "/data")["source"] = "/v/empty-dir/other"; }, "policy.mount",
+     "containers[full].mounts[/data].volume"},
+    {"mount-read-only",
+     [](Json& s) {
+       MountAt(s, "/data")["options"] = {"rbind", "ro"};
+     },
+     "policy.mount", "containers[full].mounts[/data].readOnly"},
+    {"mount-shared",
+     [](Json& s) {
+       MountAt(s, "/data")["options"] = {"rbind", "rshared"};
+     },
+     "policy.mount", "containers[full].mounts[/data].options"},
+    {"mount-type", [](Json& s) { MountAt(s, "/data")["type"] = "overlay"; }, "policy.mount",
+     "containers[full].mounts[/data].type"},
+    {"mount-twice", [](Json& s) { s["mounts"].push_back(Bind("/etc/hosts", "/x/sandboxes/1/hosts")); }, "policy.mount",
+     "containers[plain].mounts[/etc/hosts]"},
+    {"mount-dotdot-destination", [](Json& s) { s["mounts"].push_back(Bind("/etc/../bin", "/x")); }, "policy.mount",
+     "containers[plain].mounts"},
+    {"mount-hosts-from-elsewhere", [](Json& s) { MountAt(s, "/etc/hosts")["source"] = "/etc/shadow"; }, "policy.mount",
+     "containers[plain].mounts[/etc/hosts].source"},
+    {"mount-idmap",
+     [](Json& s) {
+       MountAt(s, "/etc/hosts")["uidMappings"] = {{{"hostID", 0}}};
+     },
+     "policy.unknown-field", "spec.mounts[8].uidMappings"},
+    {"proc-options", [](Json& s) { MountAt(s, "/proc")["options"] = Json::array({"nosuid"}); }, "policy.mount",
+     "containers[plain].mounts[/proc].options"},
+    {"proc-bind", [](Json& s) { MountAt(s, "/proc")["type"] = "bind"; }, "policy.mount",
+     "containers[plain].mounts[/proc].type"},
+    {"dev-missing", [](Json& s) { Without(s["mounts"], "destination", "/dev"); }, "policy.mount",
+     "containers[plain].mounts[/dev]"},
+    {"sys-writable",
+     [](Json& s) {
+       MountAt(s, "/sys")["options"] = {"nosuid", "noexec", "nodev", "rw"};
+     },
+     "policy.mount", "containers[plain].mounts[/sys].options"},
+    {"image-volume-from-elsewhere", [](Json& s) { MountAt(s, "/vol")["source"] = "/etc"; }, "policy.mount",
+     "containers[plain].mounts[/vol].source"},
+    {"hook",
+     [](Json& s) {
+       s["hooks"]["createRuntime"] = {{{"path", "/bin/evil"}}};
+     },
+     "policy.hook", "containers[plain].hooks.createRuntime"},
+    {"hook-prestart",
+     [](Json& s) {
+       s["hooks"]["prestart"] = {{{"path", "/bin/evil"}}};
+     },
+     "policy.hook", "containers[plain].hooks.prestart"},
+    {"top-field",
+     [](Json& s) {
+       s["vm"] = {{"kernel", 1}};
+     },
+     "policy.unknown-field", "containers[plain].vm"},
     {"hostname", [](Json& s) { s["hostname"] = "x"; }, "policy.unknown-field", "containers[plain].hostname"},
     {"root-path", [](Json& s) { s["root"]["path"] = "/"; }, "policy.rootfs", "containers[plain].root.path"},
-    {"root-writable", [](Json& s) { s["root"]["readonly"] = false; }, "policy.rootfs-mode", "containers[full].readOnlyRootFilesystem"},
-    {"pid-namespace-of-host", [](Json& s) { Without(s["linux"]["namespaces"], "type", "pid"); }, "policy.namespace", "containers[plain].namespaces[pid]"},
-    {"pid-namespace-of-init", [](Json& s) { Namespace(s, "pid")["path"] = "/proc/1/ns/pid"; }, "policy.namespace", "containers[plain].namespaces[pid]"},
-    {"mount-namespace-of-host", [](Json& s) { Without(s["linux"]["namespaces"], "type", "mount"); }, "policy.namespace", "containers[plain].namespaces[mount]"},
-    {"network-of-host", [](Json& s) { Without(s["linux"]["namespaces"], "type", "network"); }, "policy.namespace", "containers[plain].namespaces[network]"},
-    {"network-new", [](Json& s) { Namespace(s, "network").erase("path"); }, "policy.namespace", "containers[plain].namespaces[network]"},
-    {"network-of-other", [](Json& s) { Namespace(s, "network")["path"] = "/proc/1/ns/net"; }, "policy.namespace", "containers[plain].namespaces[network]"},
-    {"ipc-odd-path", [](Json& s) { Namespace(s, "ipc")["path"] = "/proc/1/../1/ns/ipc"; }, "policy.namespace", "containers[plain].namespaces[ipc]"},
-    {"user-namespace", [](Json& s) { s["linux"]["namespaces"].push_back({{"type", "user"}}); }, "policy.namespace", "containers[plain].namespaces[\"user\"]"},
-    {"namespace-twice", [](Json& s) { s["linux"]["namespaces"].push_back({{"type", "pid"}}); }, "policy.namespace", "containers[plain].namespaces[\"pid\"]"},
-    {"uid-mappings", [](Json& s) { s["linux"]["uidMappings"] = {{{"hostID", 0}}}; }, "policy.unknown-field", "linux.uidMappings"},
-    {"device", [](Json& s) { s["linux"]["devices"] = {{{"path", "/dev/sda"}}}; }, "policy.device", "containers[plain].devices"},
-    {"device-rule", [](Json& s) { s["linux"]["resources"]["devices"].push_back({{"allow", true}, {"access", "rwm"}}); }, "policy.device", "containers[plain].resources.devices"},
-    {"device-rule-odd", [](Json& s) { s["linux"]["resources"]["devices"].push_back({{"allow", "no"}}); }, "policy.device", "containers[plain].resources.devices"},
-    {"block-io", [](Json& s) { s["linux"]["resources"]["blockIO"] = {{"weight", 1}}; }, "policy.unknown-field", "linux.resources.blockIO"},
-    {"seccomp", [](Json& s) { s["linux"]["seccomp"] = {{"defaultAction", "SCMP_ACT_ERRNO"}}; }, "policy.seccomp", "containers[plain].seccomp"},
-    {"mount-label", [](Json& s) { s["linux"]["mountLabel"] = "x"; }, "policy.security-label", "containers[plain].mountLabel"},
-    {"propagation", [](Json& s) { s["linux"]["rootfsPropagation"] = "rshared"; }, "policy.mount", "containers[plain].rootfsPropagation"},
-    {"masked-missing", [](Json& s) { s["linux"].erase("maskedPaths"); }, "policy.paths", "containers[plain].maskedPaths"},
-    {"masked-file-of-image", [](Json& s) { s["linux"]["maskedPaths"].push_back("/etc/passwd"); }, "policy.paths", "containers[plain].maskedPaths"},
-    {"readonly-missing", [](Json& s) { s["linux"]["readonlyPaths"].erase(0); }, "policy.paths", "containers[plain].readonlyPaths"},
-    {"readonly-dotdot", [](Json& s) { s["linux"]["readonlyPaths"].push_back("/proc/../etc"); }, "policy.paths", "containers[plain].readonlyPaths"},
-    {"sysctl", [](Json& s) { s["linux"]["sysctl"] = {{"kernel.core_pattern", "|/x"}}; }, "policy.sysctl", "containers[plain].sysctls[kernel.core_pattern]"},
-    {"personality", [](Json& s) { s["linux"]["personality"] = {{"domain", "LINUX32"}}; }, "policy.unknown-field", "linux.personality"},
-    {"intel-rdt", [](Json& s) { s["linux"]["intelRdt"] = {{"closID", "x"}}; }, "policy.unknown-field", "linux.intelRdt"},
-    {"annotation-unknown", [](Json& s) { s["annotations"]["run.oci.handler"] = "krun"; }, "policy.annotation", "containers[plain].annotations[\"run.oci.handler\"]"},
-    {"annotation-kubernetes-unknown", [](Json& s) { s["annotations"]["io.kubernetes.cri.other"] = "1"; }, "policy.annotation", "containers[plain].annotations[\"io.kubernetes.cri.other\"]"},
-    {"annotation-type", [](Json& s) { s["annotations"]["io.kubernetes.cri.container-type"] = "sandbox"; }, "policy.annotation", "containers[plain].annotations[\"io.kubernetes.cri.container-type\"]"},
-    {"annotation-pod", [](Json& s) { s["annotations"]["io.kubernetes.cri.sandbox-name"] = "x"; }, "policy.annotation", "containers[plain].annotations[\"io.kubernetes.cri.sandbox-name\"]"},
-    {"annotation-name", [](Json& s) { s["annotations"]["io.kubernetes.cri.container-name"] = "full"; }, "policy.annotation", "containers[plain].annotations[\"io.kubernetes.cri.container-name\"]"},
-    {"annotation-hypervisor", [](Json& s) { s["annotations"]["io.katacontainers.config.hypervisor.path"] = "/x"; }, "policy.annotation", "containers[plain].annotations[\"io.katacontainers.config.hypervisor.path\"]"},
+    {"root-writable", [](Json& s) { s["root"]["readonly"] = false; }, "policy.rootfs-mode",
+     "containers[full].readOnlyRootFilesystem"},
+    {"pid-namespace-of-host", [](Json& s) { Without(s["linux"]["namespaces"], "type", "pid"); }, "policy.namespace",
+     "containers[plain].namespaces[pid]"},
+    {"pid-namespace-of-init", [](Json& s) { Namespace(s, "pid")["path"] = "/proc/1/ns/pid"; }, "policy.namespace",
+     "containers[plain].namespaces[pid]"},
+    {"mount-namespace-of-host", [](Json& s) { Without(s["linux"]["namespaces"], "type", "mount"); }, "policy.namespace",
+     "containers[plain].namespaces[mount]"},
+    {"network-of-host", [](Json& s) { Without(s["linux"]["namespaces"], "type", "network"); }, "policy.namespace",
+     "containers[plain].namespaces[network]"},
+    {"network-new", [](Json& s) { Namespace(s, "network").erase("path"); }, "policy.namespace",
+     "containers[plain].namespaces[network]"},
+    {"network-of-other", [](Json& s) { Namespace(s, "network")["path"] = "/proc/1/ns/net"; }, "policy.namespace",
+     "containers[plain].namespaces[network]"},
+    {"ipc-odd-path", [](Json& s) { Namespace(s, "ipc")["path"] = "/proc/1/../1/ns/ipc"; }, "policy.namespace",
+     "containers[plain].namespaces[ipc]"},
+    {"user-namespace",
+     [](Json& s) {
+       s["linux"]["namespaces"].push_back({{"type", "user"}});
+     },
+     "policy.namespace", "containers[plain].namespaces[\"user\"]"},
+    {"namespace-twice",
+     [](Json& s) {
+       s["linux"]["namespaces"].push_back({{"type", "pid"}});
+     },
+     "policy.namespace", "containers[plain].namespaces[\"pid\"]"},
+    {"uid-mappings",
+     [](Json& s) {
+       s["linux"]["uidMappings"] = {{{"hostID", 0}}};
+     },
+     "policy.unknown-field", "linux.uidMappings"},
+    {"device",
+     [](Json& s) {
+       s["linux"]["devices"] = {{{"path", "/dev/sda"}}};
+     },
+     "policy.device", "containers[plain].devices"},
+    {"device-rule",
+     [](Json& s) {
+       s["linux"]["resources"]["devices"].push_back({{"allow", true}, {"access", "rwm"}});
+     },
+     "policy.device", "containers[plain].resources.devices"},
+    {"device-rule-odd",
+     [](Json& s) {
+       s["linux"]["resources"]["devices"].push_back({{"allow", "no"}});
+     },
+     "policy.device", "containers[plain].resources.devices"},
+    {"block-io",
+     [](Json& s) {
+       s["linux"]["resources"]["blockIO"] = {{"weight", 1}};
+     },
+     "policy.unknown-field", "linux.resources.blockIO"},
+    {"seccomp",
+     [](Json& s) {
+       s["linux"]["seccomp"] = {{"defaultAction", "SCMP_ACT_ERRNO"}};
+     },
+     "policy.seccomp", "containers[plain].seccomp"},
+    {"mount-label", [](Json& s) { s["linux"]["mountLabel"] = "x"; }, "policy.security-label",
+     "containers[plain].mountLabel"},
+    {"propagation", [](Json& s) { s["linux"]["rootfsPropagation"] = "rshared"; }, "policy.mount",
+     "containers[plain].rootfsPropagation"},
+    {"masked-missing", [](Json& s) { s["linux"].erase("maskedPaths"); }, "policy.paths",
+     "containers[plain].maskedPaths"},
+    {"masked-file-of-image", [](Json& s) { s["linux"]["maskedPaths"].push_back("/etc/passwd"); }, "policy.paths",
+     "containers[plain].maskedPaths"},
+    {"readonly-missing", [](Json& s) { s["linux"]["readonlyPaths"].erase(0); }, "policy.paths",
+     "containers[plain].readonlyPaths"},
+    {"readonly-dotdot", [](Json& s) { s["linux"]["readonlyPaths"].push_back("/proc/../etc"); }, "policy.paths",
+     "containers[plain].readonlyPaths"},
+    {"sysctl",
+     [](Json& s) {
+       s["linux"]["sysctl"] = {{"kernel.core_pattern", "|/x"}};
+     },
+     "policy.sysctl", "containers[plain].sysctls[kernel.core_pattern]"},
+    {"personality",
+     [](Json& s) {
+       s["linux"]["personality"] = {{"domain", "LINUX32"}};
+     },
+     "policy.unknown-field", "linux.personality"},
+    {"intel-rdt",
+     [](Json& s) {
+       s["linux"]["intelRdt"] = {{"closID", "x"}};
+     },
+     "policy.unknown-field", "linux.intelRdt"},
+    {"annotation-unknown", [](Json& s) { s["annotations"]["run.oci.handler"] = "krun"; }, "policy.annotation",
+     "containers[plain].annotations[\"run.oci.handler\"]"},
+    {"annotation-kubernetes-unknown", [](Json& s) { s["annotations"]["io.kubernetes.cri.other"] = "1"; },
+     "policy.annotation", "containers[plain].annotations[\"io.kubernetes.cri.other\"]"},
+    {"annotation-type", [](Json& s) { s["annotations"]["io.kubernetes.cri.container-type"] = "sandbox"; },
+     "policy.annotation", "containers[plain].annotations[\"io.kubernetes.cri.container-type\"]"},
+    {"annotation-pod", [](Json& s) { s["annotations"]["io.kubernetes.cri.sandbox-name"] = "x"; }, "policy.annotation",
+     "containers[plain].annotations[\"io.kubernetes.cri.sandbox-name\"]"},
+    {"annotation-name", [](Json& s) { s["annotations"]["io.kubernetes.cri.container-name"] = "full"; },
+     "policy.annotation", "containers[plain].annotations[\"io.kubernetes.cri.container-name\"]"},
+    {"annotation-hypervisor", [](Json& s) { s["annotations"]["io.katacontainers.config.hypervisor.path"] = "/x"; },
+     "policy.annotation", "containers[plain].annotations[\"io.katacontainers.config.hypervisor.path\"]"},
     {"not-an-object", [](Json& s) { s = Json::array(); }, "policy.bad-spec", "containers[plain].spec"},
     {"mounts-no-list", [](Json& s) { s["mounts"] = "x"; }, "policy.bad-spec", "spec.mounts"},
     {"linux-gone", [](Json& s) { s.erase("linux"); }, "policy.namespace", "containers[plain].namespaces[mount]"},
@@ -280,7 +418,9 @@ TEST(CheckCreate, SharedProcessNamespaceIsTheSandboxes) {
   pod.share_process_namespace = true;
   Json spec = Dump("plain");
   EXPECT_EQ(CheckCreate(pod, Request("plain", spec), {}).error().code, "policy.namespace");
-  std::string path = Namespace(spec, "net" "work")["path"];
+  std::string path = Namespace(spec,
+                               "net"
+                               "work")["path"];
   Namespace(spec, "pid")["path"] = path.substr(0, path.rfind('/')) + "/pid";
   EXPECT_EQ(Words(CheckCreate(pod, Request("plain", spec), {})), "allowed");
 }
@@ -331,7 +471,9 @@ TEST(CheckExec, OnlyListedCommandsInTheContainersOwnSetting) {
   EXPECT_EQ(CheckExec(Policy(), "plain", "{").error().code, "policy.bad-spec");
 }
 
-TEST(CheckSandbox, AllowsWhatContainerdWrites) { EXPECT_EQ(Words(CheckSandbox(Policy(), Dump("sandbox").dump(), {})), "allowed"); }
+TEST(CheckSandbox, AllowsWhatContainerdWrites) {
+  EXPECT_EQ(Words(CheckSandbox(Policy(), Dump("sandbox").dump(), {})), "allowed");
+}
 
 TEST(CheckSandbox, Gpus) {
   PodPolicy pod = Policy();
@@ -355,7 +497,8 @@ TEST(CheckSandbox, RefusesEachChange) {
   EXPECT_EQ(code([](Json& s) { s["hostname"] = "x"; }), "policy.hostname");
   EXPECT_EQ(code([](Json& s) { s["linux"]["sysctl"] = {{"net.ipv4.ip_forward", "1"}}; }), "policy.sysctl");
   EXPECT_EQ(code([](Json& s) { s["hooks"]["poststop"] = {{{"path", "/x"}}}; }), "policy.hook");
-  EXPECT_EQ(code([](Json& s) { s["annotations"]["io.kubernetes.cri.sandbox-namespace"] = "kube-system"; }), "policy.annotation");
+  EXPECT_EQ(code([](Json& s) { s["annotations"]["io.kubernetes.cri.sandbox-namespace"] = "kube-system"; }),
+            "policy.annotation");
   EXPECT_EQ(code([](Json& s) { Without(s["linux"]["namespaces"], "type", "network"); }), "policy.namespace");
   EXPECT_EQ(code([](Json& s) { Without(s["linux"]["namespaces"], "type", "pid"); }), "policy.namespace");
   EXPECT_EQ(code([](Json& s) { Without(s["linux"]["namespaces"], "type", "uts"); }), "policy.namespace");

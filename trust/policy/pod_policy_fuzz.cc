@@ -24,7 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     pod.containers = {app};
     return pod;
   }();
-  (void)CheckCreate(kPolicy, {.name = "app", .image_name = "", .oci_spec_json = text, .rootfs_digest = "", .gpus = 0}, {});
+  (void)CheckCreate(kPolicy, {.name = "app", .image_name = "", .oci_spec_json = text, .rootfs_digest = "", .gpus = 0},
+                    {});
   (void)CheckExec(kPolicy, "app", text);
   (void)CheckSandbox(kPolicy, text, {});
   KeyReleasePolicy release;

@@ -15,8 +15,9 @@ using ::testing::StartsWith;
 const std::string kDigest = "sha256:" + std::string(64, '0');
 
 std::string Document(const std::string& container_lines, const std::string& spec_lines = "") {
-  return "apiVersion: ccgpu.dev/v1alpha1\nkind: PodPolicy\nmetadata: {name: demo}\nspec:\n" + spec_lines + "  containers:\n  - name: app\n    image: i\n    rootfsDigest: " +
-         kDigest + "\n    args: [x]\n" + container_lines;
+  return "apiVersion: ccgpu.dev/v1alpha1\nkind: PodPolicy\nmetadata: {name: demo}\nspec:\n" + spec_lines +
+         "  containers:\n  - name: app\n    image: i\n    rootfsDigest: " + kDigest + "\n    args: [x]\n" +
+         container_lines;
 }
 
 TEST(ParsePodPolicy, FillsInTheSafeDefaults) {
@@ -87,34 +88,49 @@ TEST_P(RefusedPodPolicy, WithItsPosition) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Documents, RefusedPodPolicy,
-    ::testing::Values(Bad{Document("    privileged: true\n"), "10:5: spec.containers[0].privileged", "input.unknown-field"},
-                      Bad{Document("    user: {uid: -1}\n"), "10:17: spec.containers[0].user.uid", "input.bad-value"},
-                      Bad{Document("    user: {uid: 4294967295}\n"), "10:17", "input.bad-value"},
-                      Bad{Document("    user: {additionalGids: [x]}\n"), "10:28", "input.bad-value"},
-                      Bad{Document("    user: {additionalGids: [-1]}\n"), "10:28", "input.bad-value"},
-                      Bad{Document("    cwd: a\n"), "10:10", "input.bad-value"}, Bad{Document("    cwd: /a/../b\n"), "10:10", "input.bad-value"},
-                      Bad{Document("    capabilities: [ALL]\n"), "10:19", "input.bad-value"},
-                      Bad{Document("    allowedEnv: ['*=1']\n"), "10:17", "input.bad-value"}, Bad{Document("    allowedEnv: [A]\n"), "10:17", "input.bad-value"},
-                      Bad{Document("    allowedExec: [ls]\n"), "10:18", "input.bad-yaml"}, Bad{Document("    allowedExec: [[]]\n"), "10:18", "input.bad-yaml"},
-                      Bad{Document("    mounts: [{destination: /a, source: other}]\n"), "10:40", "input.bad-value"},
-                      Bad{Document("    mounts: [{destination: a, source: imageVolume}]\n"), "10:28", "input.bad-value"},
-                      Bad{Document("    mounts: [{destination: /a, source: emptyDir, volume: ../x}]\n"), "10:58", "input.bad-value"},
-                      Bad{Document("    mounts: [{destination: /a, source: imageVolume, path: /x}]\n"), "10:59", "input.bad-value"},
-                      Bad{Document("    mounts: [{destination: /a, source: hostPath, path: /x, volume: v}]\n"), "10:68", "input.bad-value"},
-                      Bad{Document("    mounts: [{destination: /a, source: hostPath, path: x}]\n"), "10:56", "input.bad-value"},
-                      Bad{Document("    mounts: [{destination: /a, source: imageVolume}, {destination: /a, source: imageVolume}]\n"), "10:68", "input.bad-value"},
-                      Bad{Document("    gpus: 1\n"), "10:11: spec.containers[0].gpus", "input.bad-value"},
-                      Bad{Document("", "  gpus: {count: 1, mode: fast}\n"), "5:26: spec.gpus.mode", "input.bad-value"},
-                      Bad{Document("", "  gpus: {count: 1}\n"), "5:9", "input.bad-value"}, Bad{Document("", "  gpus: {count: 1, coutn: 2}\n"), "5:20", "input.unknown-field"},
-                      Bad{Document("", "  restartPolicy: Sometimes\n"), "5:18", "input.bad-value"}, Bad{Document("    init: true\n"), "6:3", "input.bad-value"},
-                      Bad{Document("  - name: app\n    image: i\n    rootfsDigest: " + kDigest + "\n    args: [x]\n"), "10:11", "input.bad-value"},
-                      Bad{Document("  - name: App\n    image: i\n    rootfsDigest: " + kDigest + "\n    args: [x]\n"), "10:11", "input.bad-value"},
-                      Bad{Document("  - name: b\n    init: true\n    image: i\n    rootfsDigest: " + kDigest + "\n    args: [x]\n"), "11:11", "input.bad-value"},
-                      Bad{Document("  - name: b\n    image: i\n    rootfsDigest: sha256:0\n    args: [x]\n"), "12:19", "input.bad-value"},
-                      Bad{Document("  - name: b\n    image: i\n    rootfsDigest: " + kDigest + "\n    args: []\n"), "13:11", "input.bad-value"},
-                      Bad{"apiVersion: ccgpu.dev/v2\nkind: PodPolicy\nmetadata: {name: x}\nspec: {}\n", "1:13: apiVersion", "input.bad-value"},
-                      Bad{"apiVersion: ccgpu.dev/v1alpha1\nkind: KeyReleasePolicy\nmetadata: {name: x}\nspec: {}\n", "2:7: kind", "input.bad-value"},
-                      Bad{"a: [", "", "input.bad-yaml"}));
+    ::testing::Values(
+        Bad{Document("    privileged: true\n"), "10:5: spec.containers[0].privileged", "input.unknown-field"},
+        Bad{Document("    user: {uid: -1}\n"), "10:17: spec.containers[0].user.uid", "input.bad-value"},
+        Bad{Document("    user: {uid: 4294967295}\n"), "10:17", "input.bad-value"},
+        Bad{Document("    user: {additionalGids: [x]}\n"), "10:28", "input.bad-value"},
+        Bad{Document("    user: {additionalGids: [-1]}\n"), "10:28", "input.bad-value"},
+        Bad{Document("    cwd: a\n"), "10:10", "input.bad-value"},
+        Bad{Document("    cwd: /a/../b\n"), "10:10", "input.bad-value"},
+        Bad{Document("    capabilities: [ALL]\n"), "10:19", "input.bad-value"},
+        Bad{Document("    allowedEnv: ['*=1']\n"), "10:17", "input.bad-value"},
+        Bad{Document("    allowedEnv: [A]\n"), "10:17", "input.bad-value"},
+        Bad{Document("    allowedExec: [ls]\n"), "10:18", "input.bad-yaml"},
+        Bad{Document("    allowedExec: [[]]\n"), "10:18", "input.bad-yaml"},
+        Bad{Document("    mounts: [{destination: /a, source: other}]\n"), "10:40", "input.bad-value"},
+        Bad{Document("    mounts: [{destination: a, source: imageVolume}]\n"), "10:28", "input.bad-value"},
+        Bad{Document("    mounts: [{destination: /a, source: emptyDir, volume: ../x}]\n"), "10:58", "input.bad-value"},
+        Bad{Document("    mounts: [{destination: /a, source: imageVolume, path: /x}]\n"), "10:59", "input.bad-value"},
+        Bad{Document("    mounts: [{destination: /a, source: hostPath, path: /x, volume: v}]\n"), "10:68",
+            "input.bad-value"},
+        Bad{Document("    mounts: [{destination: /a, source: hostPath, path: x}]\n"), "10:56", "input.bad-value"},
+        Bad{Document("    mounts: [{destination: /a, source: imageVolume}, {destination: /a, source: imageVolume}]\n"),
+            "10:68", "input.bad-value"},
+        Bad{Document("    gpus: 1\n"), "10:11: spec.containers[0].gpus", "input.bad-value"},
+        Bad{Document("", "  gpus: {count: 1, mode: fast}\n"), "5:26: spec.gpus.mode", "input.bad-value"},
+        Bad{Document("", "  gpus: {count: 1}\n"), "5:9", "input.bad-value"},
+        Bad{Document("", "  gpus: {count: 1, coutn: 2}\n"), "5:20", "input.unknown-field"},
+        Bad{Document("", "  restartPolicy: Sometimes\n"), "5:18", "input.bad-value"},
+        Bad{Document("    init: true\n"), "6:3", "input.bad-value"},
+        Bad{Document("  - name: app\n    image: i\n    rootfsDigest: " + kDigest + "\n    args: [x]\n"), "10:11",
+            "input.bad-value"},
+        Bad{Document("  - name: App\n    image: i\n    rootfsDigest: " + kDigest + "\n    args: [x]\n"), "10:11",
+            "input.bad-value"},
+        Bad{Document("  - name: b\n    init: true\n    image: i\n    rootfsDigest: " + kDigest + "\n    args: [x]\n"),
+            "11:11", "input.bad-value"},
+        Bad{Document("  - name: b\n    image: i\n    rootfsDigest: sha256:0\n    args: [x]\n"), "12:19",
+            "input.bad-value"},
+        Bad{Document("  - name: b\n    image: i\n    rootfsDigest: " + kDigest + "\n    args: []\n"), "13:11",
+            "input.bad-value"},
+        Bad{"apiVersion: ccgpu.dev/v2\nkind: PodPolicy\nmetadata: {name: x}\nspec: {}\n", "1:13: apiVersion",
+            "input.bad-value"},
+        Bad{"apiVersion: ccgpu.dev/v1alpha1\nkind: KeyReleasePolicy\nmetadata: {name: x}\nspec: {}\n", "2:7: kind",
+            "input.bad-value"},
+        Bad{"a: [", "", "input.bad-yaml"}));
 
 TEST(ParsePodPolicy, NothingAndSeveralDocumentsAreErrors) {
   EXPECT_FALSE(ParsePodPolicy("", "p").ok());
@@ -125,15 +141,23 @@ TEST(ParsePodPolicy, NothingAndSeveralDocumentsAreErrors) {
 
 TEST(IsNormalAbsolute, Table) {
   for (const char* good : {"/", "/a", "/a/b.c", "/...", "/a..b"}) EXPECT_TRUE(IsNormalAbsolute(good)) << good;
-  for (const char* bad : {"", "a", "//", "/a/", "/a//b", "/./a", "/a/..", "/..", "../a"}) EXPECT_FALSE(IsNormalAbsolute(bad)) << bad;
+  for (const char* bad : {"", "a", "//", "/a/", "/a//b", "/./a", "/a/..", "/..", "../a"})
+    EXPECT_FALSE(IsNormalAbsolute(bad)) << bad;
   EXPECT_FALSE(IsNormalAbsolute(std::string_view("/a\0b", 4)));
 }
 
 TEST(GlobMatch, Table) {
-  for (const auto& [pattern, text] : {std::pair{"", ""}, {"*", ""}, {"*", "abc"}, {"a*c", "abbc"}, {"a?c", "abc"}, {"**a", "a"}, {"*ab*ab", "abxabab"}}) {
+  for (const auto& [pattern, text] : {std::pair{"", ""},
+                                      {"*", ""},
+                                      {"*", "abc"},
+                                      {"a*c", "abbc"},
+                                      {"a?c", "abc"},
+                                      {"**a", "a"},
+                                      {"*ab*ab", "abxabab"}}) {
     EXPECT_TRUE(GlobMatch(pattern, text)) << pattern << " " << text;
   }
-  for (const auto& [pattern, text] : {std::pair{"", "a"}, {"?", ""}, {"a*c", "abd"}, {"abc", "abcd"}, {"*ab", "aba"}, {"[a]", "a"}}) {
+  for (const auto& [pattern, text] :
+       {std::pair{"", "a"}, {"?", ""}, {"a*c", "abd"}, {"abc", "abcd"}, {"*ab", "aba"}, {"[a]", "a"}}) {
     EXPECT_FALSE(GlobMatch(pattern, text)) << pattern << " " << text;
   }
   EXPECT_FALSE(GlobMatch("*a*a*a*a*a*a*a*a*a*b", std::string(2000, 'a')));  // ends in good time

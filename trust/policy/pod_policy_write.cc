@@ -1,5 +1,5 @@
-// The one text of a PodPolicy. Written by hand and not by an emitter: the digest of this text is an identity, so it must not
-// change when a library does.
+// The one text of a PodPolicy. Written by hand and not by an emitter: the digest of this text is an identity, so it
+// must not change when a library does.
 #include <algorithm>
 
 #include "trust/policy/pod_policy.h"
@@ -37,7 +37,8 @@ std::string QuoteList(const std::vector<std::string>& texts) {
   return out + "]";
 }
 
-void WriteMap(std::string& out, const std::string& indent, const char* key, const std::map<std::string, std::string>& map) {
+void WriteMap(std::string& out, const std::string& indent, const char* key,
+              const std::map<std::string, std::string>& map) {
   if (map.empty()) return;
   out += indent + key + ":\n";
   for (const auto& [name, value] : map) out += indent + "  " + Quote(name) + ": " + Quote(value) + "\n";
@@ -46,8 +47,12 @@ void WriteMap(std::string& out, const std::string& indent, const char* key, cons
 void WriteMount(std::string& out, const MountPolicy& mount) {
   out += "    - destination: " + Quote(mount.destination) + "\n";
   switch (mount.source) {
-    case MountPolicy::Source::kEmptyDir: out += "      source: emptyDir\n      volume: " + Quote(mount.volume) + "\n"; break;
-    case MountPolicy::Source::kHostPath: out += "      source: hostPath\n      path: " + Quote(mount.path) + "\n"; break;
+    case MountPolicy::Source::kEmptyDir:
+      out += "      source: emptyDir\n      volume: " + Quote(mount.volume) + "\n";
+      break;
+    case MountPolicy::Source::kHostPath:
+      out += "      source: hostPath\n      path: " + Quote(mount.path) + "\n";
+      break;
     case MountPolicy::Source::kImageVolume: out += "      source: imageVolume\n"; break;
   }
   if (mount.read_only) out += "      readOnly: true\n";
@@ -61,11 +66,14 @@ void WriteContainer(std::string& out, const ContainerPolicy& container) {
   out += "    args: " + QuoteList(container.args) + "\n";
   out += "    cwd: " + Quote(container.cwd) + "\n";
   WriteMap(out, "    ", "env", container.env);
-  if (!container.allowed_env_patterns.empty()) out += "    allowedEnv: " + QuoteList(container.allowed_env_patterns) + "\n";
-  out += "    user:\n      uid: " + std::to_string(container.uid) + "\n      gid: " + std::to_string(container.gid) + "\n";
+  if (!container.allowed_env_patterns.empty())
+    out += "    allowedEnv: " + QuoteList(container.allowed_env_patterns) + "\n";
+  out +=
+      "    user:\n      uid: " + std::to_string(container.uid) + "\n      gid: " + std::to_string(container.gid) + "\n";
   if (!container.additional_gids.empty()) {
     out += "      additionalGids: [";
-    for (size_t i = 0; i < container.additional_gids.size(); ++i) out += (i ? ", " : "") + std::to_string(container.additional_gids[i]);
+    for (size_t i = 0; i < container.additional_gids.size(); ++i)
+      out += (i ? ", " : "") + std::to_string(container.additional_gids[i]);
     out += "]\n";
   }
   out += "    capabilities: " + QuoteList(container.capabilities) + "\n";
@@ -82,7 +90,8 @@ void WriteContainer(std::string& out, const ContainerPolicy& container) {
 }  // namespace
 
 std::string WritePodPolicy(const PodPolicy& policy) {
-  std::string out = "apiVersion: " + std::string(kApiVersion) + "\nkind: PodPolicy\nmetadata:\n  name: " + Quote(policy.pod_name) +
+  std::string out = "apiVersion: " + std::string(kApiVersion) +
+                    "\nkind: PodPolicy\nmetadata:\n  name: " + Quote(policy.pod_name) +
                     "\n  namespace: " + Quote(policy.pod_namespace) + "\nspec:\n";
   if (!policy.hostname.empty()) out += "  hostname: " + Quote(policy.hostname) + "\n";
   out += "  restartPolicy: " + policy.restart_policy + "\n";

@@ -32,8 +32,8 @@ std::string Join(const std::vector<std::string>& parts) {
   return out;
 }
 
-// Where a path really is when folders on its way are symbolic links of the image: as an unpacker does that stays in the root.
-// A folder that does not exist stays as it is written.
+// Where a path really is when folders on its way are symbolic links of the image: as an unpacker does that stays in the
+// root. A folder that does not exist stays as it is written.
 Result<std::string> ResolveFolder(const Tree& tree, std::vector<std::string> todo) {
   std::vector<std::string> done;
   int links = 0;
@@ -105,7 +105,8 @@ Result<std::string> LayeredTree::Place(const std::string& path) {
   // Parents that no layer names are made as unpackers make them.
   for (size_t slash = folder.find('/'); !folder.empty(); slash = folder.find('/', slash + 1)) {
     const std::string parent = folder.substr(0, slash);
-    auto [it, made] = tree_.emplace(parent, TreeEntry{.type = 'd', .mode = 0755, .content_sha256 = {}, .target = {}, .capability = {}});
+    auto [it, made] = tree_.emplace(
+        parent, TreeEntry{.type = 'd', .mode = 0755, .content_sha256 = {}, .target = {}, .capability = {}});
     if (!made && it->second.type != 'd') return Err("image.bad-path", path, "its parent " + parent + " is no folder");
     if (made) of_this_layer_.insert(parent);
     if (slash == std::string::npos) break;
@@ -149,12 +150,14 @@ Status LayeredTree::Add(const std::string& path, TreeEntry entry) {
 
 Status LayeredTree::AddHardLink(const std::string& path, const std::string& target) {
   std::vector<std::string> parts;
-  if (!Normalize(target, parts) || parts.empty()) return Err("image.bad-path", target, "a hard link must not leave the image");
+  if (!Normalize(target, parts) || parts.empty())
+    return Err("image.bad-path", target, "a hard link must not leave the image");
   const std::string name = parts.back();
   parts.pop_back();
   ASSIGN_OR_RETURN(const std::string folder, ResolveFolder(tree_, parts));
   const auto it = tree_.find(folder.empty() ? name : folder + "/" + name);
-  if (it == tree_.end() || it->second.type == 'd') return Err("image.bad-path", path, "is a hard link to " + target + ", which is no file of the image");
+  if (it == tree_.end() || it->second.type == 'd')
+    return Err("image.bad-path", path, "is a hard link to " + target + ", which is no file of the image");
   TreeEntry entry = it->second;
   return Add(path, std::move(entry));
 }

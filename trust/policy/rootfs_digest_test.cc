@@ -43,7 +43,8 @@ TEST(TreeDigest, IsThatOfTheDocumentedBytes) {
   tree["a/b"].uid = 1;
   tree["a/b"].capability = {1, 2};
   const std::string bytes =
-      "ccgpu rootfs 1\nd 0755 0 0 cap= 1 a\nf 4755 1 0 1 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 cap=0102 3 a/b\nl 0777 0 0 3 a/b cap= 1 c\n";
+      "ccgpu rootfs 1\nd 0755 0 0 cap= 1 a\nf 4755 1 0 1 "
+      "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 cap=0102 3 a/b\nl 0777 0 0 3 a/b cap= 1 c\n";
   std::string hex;
   for (const uint8_t byte : crypto::Sha256(AsBytes(bytes))) {
     char two[3];
@@ -72,7 +73,8 @@ TEST(TreeDigest, ChangesWithEverythingThatCounts) {
   EXPECT_TRUE(changed([](Tree& t) { t["g"] = t["d/f"], t.erase("d/f"); }));
   EXPECT_FALSE(changed([](Tree& t) { t["l"].mode = 0700; }));  // links have no mode
   // Content that looks like other entries stays content.
-  EXPECT_NE(TreeDigest({{"a", Link("b cap= 1 c\nl 0777 0 0 1 x cap= 1 d")}}), TreeDigest({{"a", Link("b")}, {"d", Link("x")}}));
+  EXPECT_NE(TreeDigest({{"a", Link("b cap= 1 c\nl 0777 0 0 1 x cap= 1 d")}}),
+            TreeDigest({{"a", Link("b")}, {"d", Link("x")}}));
 }
 
 std::vector<std::string> Names(const LayeredTree& layers) {
@@ -84,7 +86,8 @@ std::vector<std::string> Names(const LayeredTree& layers) {
 TEST(LayeredTree, WhiteoutsHideLowerLayersOnly) {
   LayeredTree t;
   t.BeginLayer();
-  for (const char* path : {"./a/", "a/keep", "a/gone", "b/x", "b/y/z"}) ASSERT_TRUE(t.Add(path, std::string(path).ends_with('/') ? Folder() : File("1")).ok());
+  for (const char* path : {"./a/", "a/keep", "a/gone", "b/x", "b/y/z"})
+    ASSERT_TRUE(t.Add(path, std::string(path).ends_with('/') ? Folder() : File("1")).ok());
   t.BeginLayer();
   ASSERT_TRUE(t.Add("a/.wh.gone", File("")).ok());
   ASSERT_TRUE(t.Add("b/new", File("2")).ok());
@@ -106,7 +109,8 @@ TEST(LayeredTree, ParentsMayBeLinksOfLowerLayers) {
   ASSERT_TRUE(t.Add("abs/two", File("2")).ok());
   ASSERT_TRUE(t.Add("up/lib/three", File("3")).ok());
   ASSERT_TRUE(t.AddHardLink("four", "lib/one").ok());
-  EXPECT_THAT(Names(t), ::testing::ElementsAre("abs", "four", "lib", "up", "usr", "usr/lib", "usr/lib/one", "usr/lib/three", "usr/two"));
+  EXPECT_THAT(Names(t), ::testing::ElementsAre("abs", "four", "lib", "up", "usr", "usr/lib", "usr/lib/one",
+                                               "usr/lib/three", "usr/two"));
   EXPECT_EQ(t.tree().at("four"), t.tree().at("usr/lib/one"));
 }
 
@@ -184,7 +188,8 @@ TEST_F(OnDisk, FileCapabilitiesCount) {
   ASSERT_TRUE(WriteFileAtomic(root_ + "/ping", "x", 0755).ok());
   const std::string before = *DigestDirectory(root_);
   const uint8_t value[20] = {1, 0, 0, 2, 0, 0x20};  // VFS_CAP_REVISION_2, cap_net_raw
-  if (setxattr((root_ + "/ping").c_str(), "security.capability", value, sizeof value, 0) != 0) GTEST_SKIP() << "this filesystem has no file capabilities";
+  if (setxattr((root_ + "/ping").c_str(), "security.capability", value, sizeof value, 0) != 0)
+    GTEST_SKIP() << "this filesystem has no file capabilities";
   EXPECT_NE(*DigestDirectory(root_), before);
 }
 

@@ -31,7 +31,8 @@ class TreeReader {
     for (;;) {
       errno = 0;
       const dirent* entry = readdir(dir.get());
-      if (entry == nullptr) return errno == 0 ? Ok() : Status(ErrnoError("policy.rootfs-unreadable", "reading", prefix));
+      if (entry == nullptr)
+        return errno == 0 ? Ok() : Status(ErrnoError("policy.rootfs-unreadable", "reading", prefix));
       const std::string name = entry->d_name;
       if (name == "." || name == "..") continue;
       RETURN_IF_ERROR(ReadEntry(fd, name, prefix.empty() ? name : prefix + "/" + name, depth));
@@ -40,10 +41,18 @@ class TreeReader {
 
  private:
   Status ReadEntry(int folder, const std::string& name, const std::string& path, int depth) {
-    if (tree_.size() >= limits_.entries) return Err("policy.rootfs-unreadable", path, "the rootfs has too many entries");
+    if (tree_.size() >= limits_.entries)
+      return Err("policy.rootfs-unreadable", path, "the rootfs has too many entries");
     struct stat st;
-    if (fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return ErrnoError("policy.rootfs-unreadable", "looking at", path);
-    TreeEntry out{.type = '?', .mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid, .content_sha256 = {}, .target = {}, .capability = {}};
+    if (fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
+      return ErrnoError("policy.rootfs-unreadable", "looking at", path);
+    TreeEntry out{.type = '?',
+                  .mode = st.st_mode & 07777,
+                  .uid = st.st_uid,
+                  .gid = st.st_gid,
+                  .content_sha256 = {},
+                  .target = {},
+                  .capability = {}};
     if (S_ISREG(st.st_mode)) {
       RETURN_IF_ERROR(ReadRegular(folder, name, path, st, out));
     } else if (S_ISDIR(st.st_mode)) {
@@ -70,12 +79,14 @@ class TreeReader {
     return Ok();
   }
 
-  Status ReadRegular(int folder, const std::string& name, const std::string& path, const struct stat& st, TreeEntry& out) {
+  Status ReadRegular(int folder, const std::string& name, const std::string& path, const struct stat& st,
+                     TreeEntry& out) {
     out.type = 'f';
     Fd fd(openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
     struct stat again;
     if (!fd.valid() || fstat(fd.get(), &again) != 0) return ErrnoError("policy.rootfs-unreadable", "opening", path);
-    if (again.st_ino != st.st_ino || again.st_dev != st.st_dev) return Err("policy.rootfs-unreadable", path, "changed while it was read");
+    if (again.st_ino != st.st_ino || again.st_dev != st.st_dev)
+      return Err("policy.rootfs-unreadable", path, "changed while it was read");
     crypto::Hasher hasher(crypto::Hash::kSha256);
     for (;;) {
       const ssize_t got = read(fd.get(), buffer_.data(), buffer_.size());
@@ -90,7 +101,8 @@ class TreeReader {
     uint8_t value[64];
     const ssize_t length = fgetxattr(fd.get(), "security.capability", value, sizeof value);
     if (length > 0) out.capability.assign(value, value + length);
-    if (length < 0 && errno != ENODATA && errno != ENOTSUP) return ErrnoError("policy.rootfs-unreadable", "reading the capabilities of", path);
+    if (length < 0 && errno != ENODATA && errno != ENOTSUP)
+      return ErrnoError("policy.rootfs-unreadable", "reading the capabilities of", path);
     return Ok();
   }
 

@@ -1,4 +1,5 @@
-// manifests/schemas/*.json and the parsers know the same fields: what an editor completes is accepted, what is written is completed.
+// manifests/schemas/*.json and the parsers know the same fields: what an editor completes is accepted, what is written
+// is completed.
 #include <gtest/gtest.h>
 
 #include "base/file.h"
@@ -19,8 +20,10 @@ Json Schema(const std::string& name) {
 }
 
 // What must not be empty in the documents below.
-const std::map<std::string, std::string> kValues = {{"name", "x"}, {"image", "x"}, {"rootfsDigest", "sha256:" + std::string(64, '0')}, {"args", "[x]"},
-                                                    {"destination", "/x"}, {"source", "imageVolume"}, {"anyPod", "true"}};
+const std::map<std::string, std::string> kValues = {
+    {"name", "x"},     {"image", "x"},        {"rootfsDigest", "sha256:" + std::string(64, '0')},
+    {"args", "[x]"},   {"destination", "/x"}, {"source", "imageVolume"},
+    {"anyPod", "true"}};
 
 // A document in which every field of the schema stands, empty where that is allowed: a parser must know each of them.
 std::string Skeleton(const Json& schema, const Json& root, const std::string& indent) {
@@ -31,7 +34,8 @@ std::string Skeleton(const Json& schema, const Json& root, const std::string& in
     if (type.contains("const")) out += " " + type["const"].get<std::string>() + "\n";
     else if (kValues.contains(key)) out += " " + kValues.at(key) + "\n";
     else if (type.contains("properties")) out += "\n" + Skeleton(type, root, indent + "  ");
-    else if (type.value("type", "") == "array" && type["items"].contains("$ref") && type["items"]["$ref"] == "#/$defs/container") {
+    else if (type.value("type", "") == "array" && type["items"].contains("$ref") &&
+             type["items"]["$ref"] == "#/$defs/container") {
       out += "\n" + indent + "  -\n" + Skeleton(root["$defs"]["container"], root, indent + "    ");
     } else if (type.value("type", "") == "array" && type["items"].contains("properties")) {
       out += "\n" + indent + "  -\n" + Skeleton(type["items"], root, indent + "    ");
@@ -79,7 +83,8 @@ TEST(Schemas, WhatIsWrittenIsInTheSchema) {
   app.additional_gids = {1};
   app.capabilities = {"CAP_CHOWN"};
   app.no_new_privileges = app.readonly_rootfs = app.terminal = true;
-  app.mounts = {{"/a", MountPolicy::Source::kEmptyDir, "v", "", true}, {"/b", MountPolicy::Source::kHostPath, "", "/b", true}};
+  app.mounts = {{"/a", MountPolicy::Source::kEmptyDir, "v", "", true},
+                {"/b", MountPolicy::Source::kHostPath, "", "/b", true}};
   app.gpus = 1;
   app.allowed_exec = {{"x"}};
   policy.containers = {app};

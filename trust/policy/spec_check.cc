@@ -9,18 +9,26 @@ namespace ccgpu::policy::internal {
 namespace {
 
 Error BadSpec(const std::string& where, const char* key, const char* what) {
-  return Err("policy.bad-spec", where.empty() ? key : where + "." + key, std::string("the spec from the host must hold ") + what + " here");
+  return Err("policy.bad-spec", where.empty() ? key : where + "." + key,
+             std::string("the spec from the host must hold ") + what + " here");
 }
 
-bool Absent(const Json& object, const char* key) { return !object.is_object() || !object.contains(key) || object[key].is_null(); }
+bool Absent(const Json& object, const char* key) {
+  return !object.is_object() || !object.contains(key) || object[key].is_null();
+}
 
 // Annotations that CRI and kubelet write by themselves. None of them changes what runc does.
 const std::set<std::string_view>& KnownAnnotations() {
-  static const std::set<std::string_view> kKnown = {
-      "io.katacontainers.config.hypervisor.cc_init_data",
-      "io.kubernetes.cri.sandbox-id", "io.kubernetes.cri.sandbox-uid", "io.kubernetes.cri.sandbox-log-directory",
-      "io.kubernetes.cri.sandbox-cpu-period", "io.kubernetes.cri.sandbox-cpu-quota", "io.kubernetes.cri.sandbox-cpu-shares",
-      "io.kubernetes.cri.sandbox-memory", "io.kubernetes.cri.podsandbox.image-name", "io.containerd.cri.runtime-handler"};
+  static const std::set<std::string_view> kKnown = {"io.katacontainers.config.hypervisor.cc_init_data",
+                                                    "io.kubernetes.cri.sandbox-id",
+                                                    "io.kubernetes.cri.sandbox-uid",
+                                                    "io.kubernetes.cri.sandbox-log-directory",
+                                                    "io.kubernetes.cri.sandbox-cpu-period",
+                                                    "io.kubernetes.cri.sandbox-cpu-quota",
+                                                    "io.kubernetes.cri.sandbox-cpu-shares",
+                                                    "io.kubernetes.cri.sandbox-memory",
+                                                    "io.kubernetes.cri.podsandbox.image-name",
+                                                    "io.containerd.cri.runtime-handler"};
   return kKnown;
 }
 
@@ -100,7 +108,8 @@ Status OnlyKnown(const Json& object, std::initializer_list<std::string_view> kno
     const bool nothing = value.is_null() || ((value.is_array() || value.is_object()) && value.empty()) ||
                          (value.is_string() && value.get_ref<const std::string&>().empty());
     if (nothing) continue;
-    return Err("policy.unknown-field", where.empty() ? key : where + "." + key, "no policy allows this field, found " + Show(value));
+    return Err("policy.unknown-field", where.empty() ? key : where + "." + key,
+               "no policy allows this field, found " + Show(value));
   }
   return Ok();
 }
@@ -114,7 +123,8 @@ Status RefuseHooks(const Json& spec, const std::string& rule) {
   return Ok();
 }
 
-Status CheckAnnotations(const PodPolicy& pod, const ContainerPolicy* container, const Json& spec, const std::string& rule) {
+Status CheckAnnotations(const PodPolicy& pod, const ContainerPolicy* container, const Json& spec,
+                        const std::string& rule) {
   ASSIGN_OR_RETURN(const Json annotations, Object(spec, "annotations", "spec"));
   std::map<std::string, std::string> fixed = {{"io.kubernetes.cri.container-type", container ? "container" : "sandbox"},
                                               {"io.kubernetes.cri.sandbox-name", pod.pod_name},

@@ -1,7 +1,8 @@
-// The pieces of CheckCreate, CheckExec and CheckSandbox: each compares one part of an OCI spec with the policy and reports the
-// first difference. Private to trust/policy.
+// The pieces of CheckCreate, CheckExec and CheckSandbox: each compares one part of an OCI spec with the policy and
+// reports the first difference. Private to trust/policy.
 //
-// "What CRI adds by itself" (default mounts, paths, devices) was taken from what containerd 1.6.20 writes; see testdata/.
+// "What CRI adds by itself" (default mounts, paths, devices) was taken from what containerd 1.6.20 writes; see
+// testdata/.
 #pragma once
 
 #include <concepts>
@@ -41,7 +42,8 @@ Status CheckMounts(const ContainerPolicy& policy, const Json& spec, const std::s
 Status CheckLinux(const PodPolicy& pod, const Json& spec, const std::string& rule);
 // The `linux` object and the rest of a sandbox.
 Status CheckSandboxSpec(const PodPolicy& pod, const Json& spec);
-Status CheckAnnotations(const PodPolicy& pod, const ContainerPolicy* container, const Json& spec, const std::string& rule);
+Status CheckAnnotations(const PodPolicy& pod, const ContainerPolicy* container, const Json& spec,
+                        const std::string& rule);
 Status RefuseHooks(const Json& spec, const std::string& rule);
 
 }  // namespace ccgpu::policy::internal

@@ -16,14 +16,10 @@ constexpr size_t kMaxAlgorithmsLength = 128;
 
 std::optional<uint16_t>& Slot(Algorithms& message, uint8_t type) {
   switch (type) {
-    case kTypeDhe:
-      return message.dhe;
-    case kTypeAead:
-      return message.aead;
-    case kTypeReqAsym:
-      return message.req_base_asym;
-    default:
-      return message.key_schedule;
+    case kTypeDhe: return message.dhe;
+    case kTypeAead: return message.aead;
+    case kTypeReqAsym: return message.req_base_asym;
+    default: return message.key_schedule;
   }
 }
 
@@ -266,14 +262,9 @@ Result<ErrorMessage> DecodeError(ByteView* message) {
   ASSIGN_OR_RETURN(const Header header, Start(in, kError, "ERROR"));
   ErrorMessage out{header.version, header.param1, header.param2, {}};
   switch (header.param1) {  // only two of the codes we may meet carry data; for the others what follows is padding
-    case kResponseTooLarge:
-      out.extended = ToBytes(in.Take(4));
-      break;
-    case kVendorError:
-      out.extended = ToBytes(in.Rest());
-      break;
-    default:
-      break;
+    case kResponseTooLarge: out.extended = ToBytes(in.Take(4)); break;
+    case kVendorError: out.extended = ToBytes(in.Rest()); break;
+    default: break;
   }
   RETURN_IF_ERROR(End(in, message, "ERROR"));
   return out;
@@ -281,34 +272,20 @@ Result<ErrorMessage> DecodeError(ByteView* message) {
 
 std::string_view ErrorCodeName(uint8_t code) {
   switch (code) {
-    case kInvalidRequest:
-      return "InvalidRequest";
-    case kInvalidSession:
-      return "InvalidSession";
-    case kBusy:
-      return "Busy";
-    case kUnexpectedRequest:
-      return "UnexpectedRequest";
-    case kUnspecified:
-      return "Unspecified";
-    case kDecryptError:
-      return "DecryptError";
-    case kUnsupportedRequest:
-      return "UnsupportedRequest";
-    case kSessionLimitExceeded:
-      return "SessionLimitExceeded";
-    case kSessionRequired:
-      return "SessionRequired";
-    case kResponseTooLarge:
-      return "ResponseTooLarge";
-    case kRequestTooLarge:
-      return "RequestTooLarge";
-    case kVersionMismatch:
-      return "VersionMismatch";
-    case kVendorError:
-      return "vendor-defined error";
-    default:
-      return "unknown error";
+    case kInvalidRequest: return "InvalidRequest";
+    case kInvalidSession: return "InvalidSession";
+    case kBusy: return "Busy";
+    case kUnexpectedRequest: return "UnexpectedRequest";
+    case kUnspecified: return "Unspecified";
+    case kDecryptError: return "DecryptError";
+    case kUnsupportedRequest: return "UnsupportedRequest";
+    case kSessionLimitExceeded: return "SessionLimitExceeded";
+    case kSessionRequired: return "SessionRequired";
+    case kResponseTooLarge: return "ResponseTooLarge";
+    case kRequestTooLarge: return "RequestTooLarge";
+    case kVersionMismatch: return "VersionMismatch";
+    case kVendorError: return "vendor-defined error";
+    default: return "unknown error";
   }
 }
 

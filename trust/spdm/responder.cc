@@ -38,10 +38,8 @@ bool IsKnownRequest(uint8_t code) {
     case kGetEncapsulatedRequest:
     case kDeliverEncapsulatedResponse:
     case kEndSession:
-    case kVendorDefinedRequest:
-      return true;
-    default:
-      return false;
+    case kVendorDefinedRequest: return true;
+    default: return false;
   }
 }
 
@@ -108,22 +106,17 @@ Bytes Responder::HandlePlain(ByteView message) {
     return header->code == kNegotiateAlgorithms ? OnNegotiateAlgorithms(message) : Fail(kUnexpectedRequest);
   }
   switch (header->code) {
-    case kGetDigests:
-      return OnGetDigests(message);
-    case kGetCertificate:
-      return OnGetCertificate(message);
-    case kGetMeasurements:
-      return OnGetMeasurements(message, measurements_);
-    case kKeyExchange:
-      return OnKeyExchange(message);
+    case kGetDigests: return OnGetDigests(message);
+    case kGetCertificate: return OnGetCertificate(message);
+    case kGetMeasurements: return OnGetMeasurements(message, measurements_);
+    case kKeyExchange: return OnKeyExchange(message);
     case kFinish:  // only without handshake-in-the-clear, which we do not do
     case kHeartbeat:
     case kKeyUpdate:
     case kEndSession:
     case kVendorDefinedRequest:
       return Fail(version_ >= kVersion12 && header->code != kFinish ? kSessionRequired : kUnexpectedRequest);
-    default:
-      return Fail(kUnexpectedRequest);  // repeated negotiation, encapsulated messages that nobody asked for
+    default: return Fail(kUnexpectedRequest);  // repeated negotiation, encapsulated messages that nobody asked for
   }
 }
 
@@ -160,11 +153,8 @@ Packet Responder::HandleSecured(ByteView record, TimePoint now) {
     return {false, Fail(kInvalidSession)};
   }
   switch (std::exchange(after_, After::kNothing)) {
-    case After::kNothing:
-      break;
-    case After::kDrop:
-      EndSession(drop_reason_);
-      break;
+    case After::kNothing: break;
+    case After::kDrop: EndSession(drop_reason_); break;
     case After::kEstablish: {
       session_->Establish(crypto::Sha384(session_->transcript));
       last_traffic_ = now;
@@ -184,12 +174,9 @@ Bytes Responder::InSession(const Header& header, ByteView message) {
   if (header.code != kGetMeasurements) session_->measurements().Reset();
   if (must_verify_key_ && header.code != kKeyUpdate) return Fail(kUnexpectedRequest);
   switch (header.code) {
-    case kGetMeasurements:
-      return OnGetMeasurements(message, session_->measurements());
-    case kKeyUpdate:
-      return OnKeyUpdate(message);
-    case kVendorDefinedRequest:
-      return OnVendor(message);
+    case kGetMeasurements: return OnGetMeasurements(message, session_->measurements());
+    case kKeyUpdate: return OnKeyUpdate(message);
+    case kVendorDefinedRequest: return OnVendor(message);
     case kHeartbeat:
       if (!DecodeHeaderOnly(&message, kHeartbeat, "HEARTBEAT").ok()) return Fail(kInvalidRequest);
       if (config_.heartbeat_period_s == 0) return Fail(kUnexpectedRequest);
@@ -199,8 +186,7 @@ Bytes Responder::InSession(const Header& header, ByteView message) {
       after_ = After::kDrop;
       drop_reason_ = "END_SESSION";
       return EncodeHeader({version_, kEndSessionAck, 0, 0});
-    default:
-      return Fail(kUnexpectedRequest);
+    default: return Fail(kUnexpectedRequest);
   }
 }
 

@@ -12,10 +12,8 @@ constexpr size_t kContextSize = 36;
 
 std::string_view ContextText(SigningContext context) {
   switch (context) {
-    case SigningContext::kMeasurements:
-      return "responder-measurements signing";
-    case SigningContext::kKeyExchangeRsp:
-      return "responder-key_exchange_rsp signing";
+    case SigningContext::kMeasurements: return "responder-measurements signing";
+    case SigningContext::kKeyExchangeRsp: return "responder-key_exchange_rsp signing";
   }
   return "";
 }

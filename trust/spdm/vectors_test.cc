@@ -56,34 +56,20 @@ Bytes Exact(const LoggedMessage& message) {
     }
   };
   const uint8_t code = message.bytes[1];
-  if (name == "VERSION")
-    take(DecodeVersion(&view));
-  else if (name == "GET_CAPABILITIES" || name == "CAPABILITIES")
-    take(DecodeCapabilities(&view, code));
-  else if (name == "NEGOTIATE_ALGORITHMS")
-    take(DecodeAlgorithms(&view, false));
-  else if (name == "ALGORITHMS")
-    take(DecodeAlgorithms(&view, true));
-  else if (name == "DIGESTS")
-    take(DecodeDigests(&view));
-  else if (name == "GET_CERTIFICATE")
-    take(DecodeGetCertificate(&view));
-  else if (name == "CERTIFICATE")
-    take(DecodeCertificate(&view));
-  else if (name == "GET_MEASUREMENTS")
-    take(DecodeGetMeasurements(&view));
-  else if (name == "MEASUREMENTS")
-    take(DecodeMeasurements(&view, true));
-  else if (name == "KEY_EXCHANGE")
-    take(DecodeKeyExchange(&view));
-  else if (name == "KEY_EXCHANGE_RSP")
-    take(DecodeKeyExchangeRsp(&view, true));
-  else if (name == "FINISH")
-    take(DecodeFinish(&view));
-  else if (name == "CHALLENGE" || name == "CHALLENGE_AUTH")
-    return message.bytes;  // not ours
-  else
-    take(DecodeHeaderOnly(&view, code, name));
+  if (name == "VERSION") take(DecodeVersion(&view));
+  else if (name == "GET_CAPABILITIES" || name == "CAPABILITIES") take(DecodeCapabilities(&view, code));
+  else if (name == "NEGOTIATE_ALGORITHMS") take(DecodeAlgorithms(&view, false));
+  else if (name == "ALGORITHMS") take(DecodeAlgorithms(&view, true));
+  else if (name == "DIGESTS") take(DecodeDigests(&view));
+  else if (name == "GET_CERTIFICATE") take(DecodeGetCertificate(&view));
+  else if (name == "CERTIFICATE") take(DecodeCertificate(&view));
+  else if (name == "GET_MEASUREMENTS") take(DecodeGetMeasurements(&view));
+  else if (name == "MEASUREMENTS") take(DecodeMeasurements(&view, true));
+  else if (name == "KEY_EXCHANGE") take(DecodeKeyExchange(&view));
+  else if (name == "KEY_EXCHANGE_RSP") take(DecodeKeyExchangeRsp(&view, true));
+  else if (name == "FINISH") take(DecodeFinish(&view));
+  else if (name == "CHALLENGE" || name == "CHALLENGE_AUTH") return message.bytes;  // not ours
+  else take(DecodeHeaderOnly(&view, code, name));
   EXPECT_EQ(HexEncode(again), HexEncode(view)) << name;
   return ToBytes(view);
 }

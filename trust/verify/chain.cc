@@ -15,17 +15,14 @@ Error Bad(const ChainCodes& codes, size_t index, const crypto::Certificate& cert
 
 const char* KeyName(crypto::KeyType type) {
   switch (type) {
-    case crypto::KeyType::kP384:
-      return "P-384";
-    case crypto::KeyType::kRsa4096:
-      return "RSA-4096";
+    case crypto::KeyType::kP384: return "P-384";
+    case crypto::KeyType::kRsa4096: return "RSA-4096";
     case crypto::KeyType::kP256:
     case crypto::KeyType::kP521:
     case crypto::KeyType::kRsa2048:
     case crypto::KeyType::kRsa3072:
     case crypto::KeyType::kEd25519:
-    case crypto::KeyType::kOther:
-      break;
+    case crypto::KeyType::kOther: break;
   }
   return "another kind of key";
 }

@@ -8,12 +8,9 @@ namespace {
 
 const char* OutcomeName(Check::Outcome outcome) {
   switch (outcome) {
-    case Check::Outcome::kPassed:
-      return "passed";
-    case Check::Outcome::kFailed:
-      return "failed";
-    case Check::Outcome::kNotApplicable:
-      return "not-applicable";
+    case Check::Outcome::kPassed: return "passed";
+    case Check::Outcome::kFailed: return "failed";
+    case Check::Outcome::kNotApplicable: return "not-applicable";
   }
   return "failed";
 }

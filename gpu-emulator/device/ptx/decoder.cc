@@ -1,44 +1,52 @@
 #include <algorithm>
 #include <set>
 
-#include "gpu-emulator/device/ptx/ir.h"
 #include "gpu-emulator/device/ptx/lexer.h"
+#include "gpu-emulator/device/ptx/linkage.h"
 #include "gpu-emulator/device/ptx/ops.h"
 
 namespace ccgpu::ptx {
 namespace {
 
 constexpr uint32_t kMaxFrame = 256u << 10;
-constexpr uint64_t kMaxGlobals = 4ull << 30;
 
 struct SpecialName {
   std::string_view name;
   SpecialRegister index;
 };
-constexpr SpecialName kSpecials[] = {
-    {"%tid.x", kTidX}, {"%tid.y", kTidY}, {"%tid.z", kTidZ}, {"%ntid.x", kNtidX}, {"%ntid.y", kNtidY}, {"%ntid.z", kNtidZ},
-    {"%ctaid.x", kCtaidX}, {"%ctaid.y", kCtaidY}, {"%ctaid.z", kCtaidZ}, {"%nctaid.x", kNctaidX}, {"%nctaid.y", kNctaidY}, {"%nctaid.z", kNctaidZ},
-    {"%laneid", kLaneId}, {"%warpid", kWarpId}, {"%nwarpid", kNwarpId}, {"WARP_SZ", kWarpSize}, {"%lanemask_eq", kLaneMaskEq}, {"%lanemask_lt", kLaneMaskLt},
-    {"%lanemask_le", kLaneMaskLe}, {"%lanemask_gt", kLaneMaskGt}, {"%lanemask_ge", kLaneMaskGe}, {"%dynamic_smem_size", kDynamicShared},
-    {"%total_smem_size", kTotalShared}, {"%gridid", kGridId}, {"%smid", kSmId}, {"%nsmid", kNsmId}};
+constexpr SpecialName kSpecials[] = {{"%tid.x", kTidX},
+                                     {"%tid.y", kTidY},
+                                     {"%tid.z", kTidZ},
+                                     {"%ntid.x", kNtidX},
+                                     {"%ntid.y", kNtidY},
+                                     {"%ntid.z", kNtidZ},
+                                     {"%ctaid.x", kCtaidX},
+                                     {"%ctaid.y", kCtaidY},
+                                     {"%ctaid.z", kCtaidZ},
+                                     {"%nctaid.x", kNctaidX},
+                                     {"%nctaid.y", kNctaidY},
+                                     {"%nctaid.z", kNctaidZ},
+                                     {"%laneid", kLaneId},
+                                     {"%warpid", kWarpId},
+                                     {"%nwarpid", kNwarpId},
+                                     {"WARP_SZ", kWarpSize},
+                                     {"%lanemask_eq", kLaneMaskEq},
+                                     {"%lanemask_lt", kLaneMaskLt},
+                                     {"%lanemask_le", kLaneMaskLe},
+                                     {"%lanemask_gt", kLaneMaskGt},
+                                     {"%lanemask_ge", kLaneMaskGe},
+                                     {"%dynamic_smem_size", kDynamicShared},
+                                     {"%total_smem_size", kTotalShared},
+                                     {"%gridid", kGridId},
+                                     {"%smid", kSmId},
+                                     {"%nsmid", kNsmId}};
 
 uint32_t AlignUp(uint32_t value, uint32_t align) { return (value + align - 1) & ~(align - 1); }
 
-// What a symbol of the module stands for.
-struct Symbol {
-  Space space;
-  uint64_t address, size;
-};
-
-// The linked module: symbols of all texts in one table.
-struct Linkage {
-  std::map<std::string, Symbol, std::less<>> symbols;
-  std::map<std::string, const FunctionSyntax*, std::less<>> functions;  // definitions
-};
-
 class Decoder final : public FunctionDecoder {
  public:
-  Decoder(const FunctionSyntax& syntax, const Linkage& linkage, const Program& program, Function& out) : syntax_(syntax), linkage_(linkage), program_(program), out_(out) {}
+  Decoder(const FunctionSyntax& syntax, const Linkage& linkage, const Program& program, Function& out)
+      : syntax_(syntax), linkage_(linkage), program_(program), out_(out) {}
 
   Status Run() {
     out_.name = syntax_.name;
@@ -65,7 +73,8 @@ class Decoder final : public FunctionDecoder {
     for (const auto& special : kSpecials) {
       if (special.name == operand.name) return special.index;
     }
-    if (operand.name.starts_with("%clock") || operand.name.starts_with("%globaltimer")) return static_cast<int32_t>(kZero);  // time stands still
+    if (operand.name.starts_with("%clock") || operand.name.starts_with("%globaltimer"))
+      return static_cast<int32_t>(kZero);  // time stands still
     ASSIGN_OR_RETURN(Symbol symbol, Find(operand.name));
     return Constant(symbol.address + static_cast<uint64_t>(operand.offset));
   }
@@ -83,7 +92,8 @@ class Decoder final : public FunctionDecoder {
 
   Result<uint32_t> Label(const Operand& operand) override {
     auto label = syntax_.labels.find(operand.name);
-    if (operand.kind != Operand::Kind::kName || label == syntax_.labels.end()) return Fail("the label " + operand.name + " is not there");
+    if (operand.kind != Operand::Kind::kName || label == syntax_.labels.end())
+      return Fail("the label " + operand.name + " is not there");
     return label->second;
   }
 
@@ -129,7 +139,9 @@ class Decoder final : public FunctionDecoder {
     }
     if (auto variable = frame_.find(operand.name); variable != frame_.end()) {
       const Slot& slot = variable->second;
-      if (operand.offset < 0 || static_cast<uint64_t>(operand.offset) + static_cast<uint64_t>(out.width) * out.lanes > slot.size) return Fail("reaches past the end of " + operand.name);
+      if (operand.offset < 0 ||
+          static_cast<uint64_t>(operand.offset) + static_cast<uint64_t>(out.width) * out.lanes > slot.size)
+        return Fail("reaches past the end of " + operand.name);
       out.offset += static_cast<int64_t>(slot.offset);
       if (slot.kernel_param) {
         if (space != Space::kParam) return Fail(operand.name + " is a parameter: ld.param reads it");
@@ -141,7 +153,8 @@ class Decoder final : public FunctionDecoder {
       return Ok();
     }
     ASSIGN_OR_RETURN(Symbol symbol, Find(operand.name));
-    if (given && space != Space::kGeneric && symbol.space != space) return Fail(operand.name + " is not in that state space");
+    if (given && space != Space::kGeneric && symbol.space != space)
+      return Fail(operand.name + " is not in that state space");
     out.space = symbol.space;
     out.a = Constant(symbol.address);
     return Ok();
@@ -151,10 +164,12 @@ class Decoder final : public FunctionDecoder {
     // call[.uni] [(results),] function[, (arguments)]
     size_t at = 0;
     const Operand none;
-    const Operand& results = at < s.operands.size() && s.operands[at].kind == Operand::Kind::kList ? s.operands[at++] : none;
+    const Operand& results =
+        at < s.operands.size() && s.operands[at].kind == Operand::Kind::kList ? s.operands[at++] : none;
     if (at >= s.operands.size() || s.operands[at].kind != Operand::Kind::kName) return Unsupported(s);
     const std::string& name = s.operands[at++].name;
-    const Operand& arguments = at < s.operands.size() && s.operands[at].kind == Operand::Kind::kList ? s.operands[at++] : none;
+    const Operand& arguments =
+        at < s.operands.size() && s.operands[at].kind == Operand::Kind::kList ? s.operands[at++] : none;
     if (at != s.operands.size()) return Fail("indirect calls are not supported");
     auto callee = linkage_.functions.find(name);
     if (callee == linkage_.functions.end()) return Fail("the function " + name + " is not defined in this module");
@@ -214,8 +229,10 @@ class Decoder final : public FunctionDecoder {
       out_.info.params_size = offset;
     } else {
       const auto results = FormalOffsets(syntax_, false, &at), params = FormalOffsets(syntax_, true, &at);
-      for (size_t k = 0; k < results.size(); ++k) frame_[syntax_.results[k].name] = {results[k], syntax_.results[k].size, false, false};
-      for (size_t k = 0; k < params.size(); ++k) frame_[syntax_.params[k].name] = {params[k], syntax_.params[k].size, false, false};
+      for (size_t k = 0; k < results.size(); ++k)
+        frame_[syntax_.results[k].name] = {results[k], syntax_.results[k].size, false, false};
+      for (size_t k = 0; k < params.size(); ++k)
+        frame_[syntax_.params[k].name] = {params[k], syntax_.params[k].size, false, false};
     }
     for (const Variable& variable : syntax_.locals) {
       if (variable.space == Space::kShared) {
@@ -225,7 +242,8 @@ class Decoder final : public FunctionDecoder {
       }
       at = AlignUp(at, variable.align);
       frame_[variable.name] = {at, variable.size, variable.space == Space::kLocal, false};
-      if (variable.size > kMaxFrame || at + variable.size > kMaxFrame) return InvalidPtx(variable.line, "the function " + syntax_.name + " needs more than 256 KiB of local memory");
+      if (variable.size > kMaxFrame || at + variable.size > kMaxFrame)
+        return InvalidPtx(variable.line, "the function " + syntax_.name + " needs more than 256 KiB of local memory");
       at += static_cast<uint32_t>(variable.size);
     }
     out_.frame_size = AlignUp(at, 16);
@@ -237,21 +255,30 @@ class Decoder final : public FunctionDecoder {
 
   static uint64_t ImmediateBits(const Operand& operand, Type type) {
     if (operand.literal == Operand::Literal::kInteger) return operand.immediate;
-    if (operand.literal == Operand::Literal::kF32 && type == Type::kF64) return std::bit_cast<uint64_t>(static_cast<double>(std::bit_cast<float>(static_cast<uint32_t>(operand.immediate))));
-    if (operand.literal == Operand::Literal::kF64 && type == Type::kF32) return std::bit_cast<uint32_t>(static_cast<float>(std::bit_cast<double>(operand.immediate)));
+    if (operand.literal == Operand::Literal::kF32 && type == Type::kF64)
+      return std::bit_cast<uint64_t>(
+          static_cast<double>(std::bit_cast<float>(static_cast<uint32_t>(operand.immediate))));
+    if (operand.literal == Operand::Literal::kF64 && type == Type::kF32)
+      return std::bit_cast<uint32_t>(static_cast<float>(std::bit_cast<double>(operand.immediate)));
     return operand.immediate;
   }
 
-  Status Copies(const Operand& actual, const std::vector<Variable>& formal, const FunctionSyntax& callee, bool params, std::vector<CallSite::Copy>& out) {
-    if (actual.parts.size() != formal.size()) return Fail("the function " + callee.name + " takes " + std::to_string(formal.size()) + (params ? " arguments" : " results") + ", not " + std::to_string(actual.parts.size()));
+  Status Copies(const Operand& actual, const std::vector<Variable>& formal, const FunctionSyntax& callee, bool params,
+                std::vector<CallSite::Copy>& out) {
+    if (actual.parts.size() != formal.size())
+      return Fail("the function " + callee.name + " takes " + std::to_string(formal.size()) +
+                  (params ? " arguments" : " results") + ", not " + std::to_string(actual.parts.size()));
     uint32_t end = 0;
     const auto offsets = FormalOffsets(callee, params, &end);
     for (size_t k = 0; k < formal.size(); ++k) {
       auto slot = frame_.find(actual.parts[k].name);
-      if (actual.parts[k].kind != Operand::Kind::kName || slot == frame_.end() || slot->second.kernel_param) return Fail("arguments must be .param variables");
-      if (slot->second.size < formal[k].size) return Fail("the argument " + actual.parts[k].name + " is smaller than the parameter");
+      if (actual.parts[k].kind != Operand::Kind::kName || slot == frame_.end() || slot->second.kernel_param)
+        return Fail("arguments must be .param variables");
+      if (slot->second.size < formal[k].size)
+        return Fail("the argument " + actual.parts[k].name + " is smaller than the parameter");
       const auto size = static_cast<uint32_t>(formal[k].size);
-      out.push_back(params ? CallSite::Copy{slot->second.offset, offsets[k], size} : CallSite::Copy{offsets[k], slot->second.offset, size});
+      out.push_back(params ? CallSite::Copy{slot->second.offset, offsets[k], size}
+                           : CallSite::Copy{offsets[k], slot->second.offset, size});
     }
     return Ok();
   }
@@ -266,8 +293,10 @@ class Decoder final : public FunctionDecoder {
       out.guard_negated = s.guard_negated;
     }
     Status status = Ok();
-    const bool known = DecodeInteger(s, *this, out, &status) || DecodeFloat(s, *this, out, &status) || DecodeConvert(s, *this, out, &status) ||
-                       DecodeMemory(s, *this, out, &status) || DecodeControl(s, *this, out, &status);
+    const bool known = DecodeSelectors(s, *this, out, &status) || DecodeInteger(s, *this, out, &status) ||
+                       DecodeBits(s, *this, out, &status) || DecodeFloat(s, *this, out, &status) ||
+                       DecodeConvert(s, *this, out, &status) || DecodeMemory(s, *this, out, &status) ||
+                       DecodeControl(s, *this, out, &status);
     if (!known) return Unsupported(s);
     if (!status.ok()) {
       Error error = status.error();
@@ -291,154 +320,16 @@ class Decoder final : public FunctionDecoder {
   std::string statement_text_;
 };
 
-// Names that a function mentions, for finding the shared memory it needs.
-void Mentioned(const Operand& operand, std::set<std::string>& out) {
-  if (!operand.name.empty()) out.insert(operand.name);
-  for (const Operand& part : operand.parts) Mentioned(part, out);
-}
-
-class Linker {
- public:
-  Linker(const std::vector<ModuleSyntax>& modules, Memory& memory) : modules_(modules), memory_(memory) {}
-
-  Result<Program> Link() {
-    Result<Program> program = Steps();
-    if (!program.ok()) {
-      for (uint64_t address : allocated_) memory_.Free(address);
-    }
-    return program;
-  }
-
- private:
-  Result<Program> Steps() {
-    RETURN_IF_ERROR(CollectFunctions());
-    RETURN_IF_ERROR(PlaceShared());
-    RETURN_IF_ERROR(PlaceGlobals());
-    RETURN_IF_ERROR(FillGlobals());
-    for (const auto& [name, syntax] : linkage_.functions) {
-      program_.function_index[name] = static_cast<uint32_t>(program_.functions.size());
-      program_.functions.emplace_back();
-    }
-    for (const auto& [name, syntax] : linkage_.functions) {
-      Function& function = program_.functions[program_.function_index[name]];
-      RETURN_IF_ERROR(Decoder(*syntax, linkage_, program_, function).Run());
-      std::set<std::string> seen;
-      function.info.static_shared = SharedOf(name, seen);
-    }
-    return std::move(program_);
-  }
-
-  Status CollectFunctions() {
-    for (const ModuleSyntax& module : modules_) {
-      for (const FunctionSyntax& function : module.functions) {
-        if (function.declaration) continue;
-        auto [at, made] = linkage_.functions.emplace(function.name, &function);
-        if (!made && !function.weak && !at->second->weak) return InvalidPtx(function.line, "the function " + function.name + " is defined twice");
-        if (!made && !function.weak) at->second = &function;
-      }
-    }
-    return Ok();
-  }
-
-  // Module-level variables lie one after the other; those of functions follow. What has no size is the dynamic memory behind all.
-  Status PlaceShared() {
-    uint64_t at = 0;
-    std::vector<const Variable*> dynamic;
-    auto place = [&](const Variable& variable, const std::string& name) -> Status {
-      if (variable.size == 0) {
-        dynamic.push_back(&variable);
-        return Ok();
-      }
-      at = (at + variable.align - 1) & ~static_cast<uint64_t>(variable.align - 1);
-      linkage_.symbols[name] = {Space::kShared, at, variable.size};
-      at += variable.size;
-      if (at > 1u << 20) return InvalidPtx(variable.line, "the module declares more than 1 MiB of shared memory");
-      return Ok();
-    };
-    for (const ModuleSyntax& module : modules_) {
-      for (const Variable& variable : module.variables) {
-        if (variable.space == Space::kShared && !(variable.external && variable.size != 0)) RETURN_IF_ERROR(place(variable, variable.name));
-      }
-    }
-    for (const auto& [name, function] : linkage_.functions) {
-      for (const Variable& variable : function->locals) {
-        if (variable.space == Space::kShared) RETURN_IF_ERROR(place(variable, name + "::" + variable.name));
-      }
-    }
-    program_.shared_static_end = static_cast<uint32_t>((at + 15) & ~15ull);
-    for (const Variable* variable : dynamic) linkage_.symbols[variable->name] = {Space::kShared, program_.shared_static_end, 0};
-    return Ok();
-  }
-
-  Status PlaceGlobals() {
-    uint64_t total = 0;
-    for (const ModuleSyntax& module : modules_) {
-      for (const Variable& variable : module.variables) {
-        if ((variable.space != Space::kGlobal && variable.space != Space::kConst) || variable.external) continue;
-        if (linkage_.symbols.contains(variable.name)) continue;  // .weak and .common: the first one counts
-        total += variable.size;
-        if (variable.size == 0 || total > kMaxGlobals) return InvalidPtx(variable.line, "the variable " + variable.name + " has no size, or the module's variables are larger than 4 GiB");
-        ASSIGN_OR_RETURN(uint64_t address, memory_.Allocate(variable.size, std::max<uint32_t>(variable.align, 16)));
-        allocated_.push_back(address);
-        linkage_.symbols[variable.name] = {variable.space, address, variable.size};
-        program_.globals[variable.name] = {variable.name, address, variable.size, variable.space == Space::kConst};
-        uint8_t* memory = memory_.Translate(address, variable.size, true);
-        if (!memory) return InvalidPtx(variable.line, "the variable " + variable.name + " cannot be placed");
-        if (variable.initial.empty()) std::memset(memory, 0, variable.size);
-        else std::memcpy(memory, variable.initial.data(), variable.size);
-      }
-    }
-    return Ok();
-  }
-
-  Status FillGlobals() {
-    for (const ModuleSyntax& module : modules_) {
-      for (const Variable& variable : module.variables) {
-        for (const Relocation& relocation : variable.relocations) {
-          auto to = linkage_.symbols.find(relocation.symbol);
-          auto self = linkage_.symbols.find(variable.name);
-          if (to == linkage_.symbols.end() || self == linkage_.symbols.end()) return InvalidPtx(variable.line, "the initialiser names " + relocation.symbol + ", which is not declared");
-          const uint64_t value = to->second.address + static_cast<uint64_t>(relocation.addend);
-          if (uint8_t* memory = memory_.Translate(self->second.address + relocation.offset, 8, true)) std::memcpy(memory, &value, 8);
-        }
-      }
-    }
-    return Ok();
-  }
-
-  // Bytes of shared memory that a function and all it calls need: up to the last variable they mention.
-  uint32_t SharedOf(const std::string& name, std::set<std::string>& seen) {
-    auto function = linkage_.functions.find(name);
-    if (function == linkage_.functions.end() || !seen.insert(name).second) return 0;
-    std::set<std::string> mentioned;
-    for (const Statement& statement : function->second->statements) {
-      for (const Operand& operand : statement.operands) Mentioned(operand, mentioned);
-    }
-    uint32_t bytes = 0;
-    for (const std::string& one : mentioned) {
-      for (const std::string& key : {one, name + "::" + one}) {
-        auto symbol = linkage_.symbols.find(key);
-        if (symbol != linkage_.symbols.end() && symbol->second.space == Space::kShared) bytes += static_cast<uint32_t>(symbol->second.size);
-      }
-      bytes += SharedOf(one, seen);
-    }
-    return bytes;
-  }
-
-  const std::vector<ModuleSyntax>& modules_;
-  Memory& memory_;
-  Linkage linkage_;
-  Program program_;
-  std::vector<uint64_t> allocated_;
-};
-
 }  // namespace
 
-Error Unsupported(const Statement& statement) { return InvalidPtx(statement.line, "the instruction " + statement.text + " is not supported"); }
+Error Unsupported(const Statement& statement) {
+  return InvalidPtx(statement.line, "the instruction " + statement.text + " is not supported");
+}
 
 Status WantOperands(const Statement& statement, size_t count) {
   if (statement.operands.size() == count) return Ok();
-  return InvalidPtx(statement.line, "the instruction " + statement.text + " takes " + std::to_string(count) + " operands, not " + std::to_string(statement.operands.size()));
+  return InvalidPtx(statement.line, "the instruction " + statement.text + " takes " + std::to_string(count) +
+                                        " operands, not " + std::to_string(statement.operands.size()));
 }
 
 Type LastType(const Statement& statement) {
@@ -453,6 +344,8 @@ bool TakeMod(std::vector<std::string>& mods, std::string_view mod) {
   return true;
 }
 
-Result<Program> Decode(const std::vector<ModuleSyntax>& modules, Memory& memory) { return Linker(modules, memory).Link(); }
+Status DecodeFunction(const FunctionSyntax& syntax, const Linkage& linkage, const Program& program, Function& out) {
+  return Decoder(syntax, linkage, program, out).Run();
+}
 
 }  // namespace ccgpu::ptx

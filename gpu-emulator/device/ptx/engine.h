@@ -1,5 +1,5 @@
-// What the device asks of whoever runs kernels. The interpreter is the first engine; a faster one takes its place behind this
-// header. No threads of its own; one Module is used by one thread at a time.
+// What the device asks of whoever runs kernels. The interpreter is the first engine; a faster one takes its place
+// behind this header. No threads of its own; one Module is used by one thread at a time.
 #pragma once
 
 #include <atomic>
@@ -35,7 +35,8 @@ struct GlobalInfo {
   bool constant;
 };
 
-// Device memory as the engine may touch it: every access is checked; a bad one stops the launch with "cuda.illegal-address".
+// Device memory as the engine may touch it: every access is checked; a bad one stops the launch with
+// "cuda.illegal-address".
 class Memory {
  public:
   virtual ~Memory() = default;
@@ -62,9 +63,10 @@ struct LaunchSpec {
 class Engine {
  public:
   virtual ~Engine() = default;
-  // Errors: "cuda.invalid-ptx" with subject "line:N" and text naming the instruction; an unknown directive, instruction or type
-  // is an error at LOAD, never at run time.
-  virtual Result<std::unique_ptr<Module>> Load(const std::vector<std::string>& ptx_texts /* linked together */, Memory&) = 0;
+  // Errors: "cuda.invalid-ptx" with subject "line:N" and text naming the instruction; an unknown directive, instruction
+  // or type is an error at LOAD, never at run time.
+  virtual Result<std::unique_ptr<Module>> Load(const std::vector<std::string>& ptx_texts /* linked together */,
+                                               Memory&) = 0;
   virtual Status Launch(Module&, std::string_view kernel, const LaunchSpec&, Memory&) = 0;
 };
 

@@ -73,7 +73,9 @@ Status RunBlock(Block& block, const std::atomic<bool>* cancel, uint32_t* budget)
     progress |= ReleaseBarriers(block);
     for (const Thread& t : block.threads) alive |= t.state != ThreadState::kExited;
     if (!alive) return Ok();
-    if (!progress) return Err("cuda.launch-failed", "kernel", "its threads wait for each other for ever (a barrier that not all of them reach)");
+    if (!progress)
+      return Err("cuda.launch-failed", "kernel",
+                 "its threads wait for each other for ever (a barrier that not all of them reach)");
   }
 }
 
@@ -91,20 +93,29 @@ uint8_t* Thread::At(Space space, uint64_t address, uint64_t size, bool write) {
     if (space != Space::kGlobal) address &= ~kWindowMask;
   }
   uint8_t* out = nullptr;
-  auto within = [&](uint8_t* base, uint64_t limit) { return address <= limit && size <= limit - address ? base + address : nullptr; };
+  auto within = [&](uint8_t* base, uint64_t limit) {
+    return address <= limit && size <= limit - address ? base + address : nullptr;
+  };
   switch (space) {
-    case Space::kGlobal: case Space::kConst: case Space::kGeneric: out = block->memory->Translate(address, size, write && space != Space::kConst); break;
+    case Space::kGlobal:
+    case Space::kConst:
+    case Space::kGeneric: out = block->memory->Translate(address, size, write && space != Space::kConst); break;
     case Space::kShared: out = within(block->shared.data(), block->shared.size()); break;
     case Space::kLocal: out = within(local.data(), local.size()); break;
-    case Space::kParam: out = write ? nullptr : within(const_cast<uint8_t*>(block->params.data()), block->params.size()); break;
+    case Space::kParam:
+      out = write ? nullptr : within(const_cast<uint8_t*>(block->params.data()), block->params.size());
+      break;
   }
   // Vectors of more than 16 bytes need no more than that.
   const bool power_of_two = (size & (size - 1)) == 0;
   if (out && power_of_two && (address & (std::min<uint64_t>(size, 16) - 1)) != 0) {
-    Fail("cuda.misaligned-address", std::string(write ? "writes " : "reads ") + std::to_string(size) + " bytes at " + Hex(address) + ", which is not aligned");
+    Fail("cuda.misaligned-address", std::string(write ? "writes " : "reads ") + std::to_string(size) + " bytes at " +
+                                        Hex(address) + ", which is not aligned");
     return nullptr;
   }
-  if (!out) Fail("cuda.illegal-address", std::string(write ? "writes " : "reads ") + std::to_string(size) + " bytes at " + Hex(address) + ", where nothing is");
+  if (!out)
+    Fail("cuda.illegal-address", std::string(write ? "writes " : "reads ") + std::to_string(size) + " bytes at " +
+                                     Hex(address) + ", where nothing is");
   return out;
 }
 
@@ -112,17 +123,21 @@ Step Thread::Fail(Reason reason, std::string text) {
   state = ThreadState::kFailed;
   const auto& [line, name] = function->lines[pc > 0 ? pc - 1 : 0];
   const uint64_t* s = special;
-  block->status = Err(reason, function->name,
-                      "line " + std::to_string(line) + " (" + name + "), block " + std::to_string(s[kCtaidX]) + "," + std::to_string(s[kCtaidY]) + "," + std::to_string(s[kCtaidZ]) +
-                          " thread " + std::to_string(s[kTidX]) + "," + std::to_string(s[kTidY]) + "," + std::to_string(s[kTidZ]) + ": " + std::move(text));
+  block->status =
+      Err(reason, function->name,
+          "line " + std::to_string(line) + " (" + name + "), block " + std::to_string(s[kCtaidX]) + "," +
+              std::to_string(s[kCtaidY]) + "," + std::to_string(s[kCtaidZ]) + " thread " + std::to_string(s[kTidX]) +
+              "," + std::to_string(s[kTidY]) + "," + std::to_string(s[kTidZ]) + ": " + std::move(text));
   return Step::kStop;
 }
 
 Step Enter(Thread& t, const Function& function, const CallSite* call) {
-  const uint32_t register_base = t.frames.empty() ? 0 : t.frames.back().register_base + t.frames.back().function->registers;
+  const uint32_t register_base =
+      t.frames.empty() ? 0 : t.frames.back().register_base + t.frames.back().function->registers;
   const uint32_t caller_local = t.local_base;
   const uint32_t local_base = t.frames.empty() ? 0 : (t.local_base + t.frames.back().function->frame_size + 15) & ~15u;
-  if (t.frames.size() >= kMaxFrames || register_base + function.registers > kMaxRegisterStack || local_base + function.frame_size > kMaxLocal) {
+  if (t.frames.size() >= kMaxFrames || register_base + function.registers > kMaxRegisterStack ||
+      local_base + function.frame_size > kMaxLocal) {
     return t.Fail("cuda.launch-failed", "the call stack is full");
   }
   t.frames.push_back({&function, t.pc, register_base, caller_local, call});
@@ -135,7 +150,8 @@ Step Enter(Thread& t, const Function& function, const CallSite* call) {
   t.r[kFrameBase] = local_base;
   t.local_base = local_base;
   if (call) {
-    for (const auto& copy : call->arguments) std::memmove(&t.local[local_base + copy.to], &t.local[caller_local + copy.from], copy.size);
+    for (const auto& copy : call->arguments)
+      std::memmove(&t.local[local_base + copy.to], &t.local[caller_local + copy.from], copy.size);
   }
   t.function = &function;
   t.code = function.code.data();
@@ -150,7 +166,8 @@ Step Leave(Thread& t) {
     t.state = ThreadState::kExited;
     return Step::kStop;
   }
-  for (const auto& copy : frame.call->results) std::memmove(&t.local[frame.local_base + copy.to], &t.local[t.local_base + copy.from], copy.size);
+  for (const auto& copy : frame.call->results)
+    std::memmove(&t.local[frame.local_base + copy.to], &t.local[t.local_base + copy.from], copy.size);
   const Frame& caller = t.frames.back();
   t.function = caller.function;
   t.code = caller.function->code.data();
@@ -163,12 +180,18 @@ Step Leave(Thread& t) {
 Status Execute(const Program& program, const Function& kernel, const LaunchSpec& spec, Memory& memory) {
   const uint64_t threads = static_cast<uint64_t>(spec.block.x) * spec.block.y * spec.block.z;
   if (threads == 0 || threads > std::min(kMaxThreads, kernel.info.max_threads) || spec.block.z > 64) {
-    return Err("cuda.invalid-value", kernel.name, "a block of " + std::to_string(threads) + " threads; the kernel takes 1 to " + std::to_string(std::min(kMaxThreads, kernel.info.max_threads)));
+    return Err("cuda.invalid-value", kernel.name,
+               "a block of " + std::to_string(threads) + " threads; the kernel takes 1 to " +
+                   std::to_string(std::min(kMaxThreads, kernel.info.max_threads)));
   }
-  if (spec.grid.x == 0 || spec.grid.y == 0 || spec.grid.z == 0 || spec.grid.y > 65535 || spec.grid.z > 65535) return Err("cuda.invalid-value", kernel.name, "a grid dimension is 0 or too large");
-  if (spec.params.size() < kernel.info.params_size) return Err("cuda.invalid-value", kernel.name, "needs " + std::to_string(kernel.info.params_size) + " bytes of parameters");
+  if (spec.grid.x == 0 || spec.grid.y == 0 || spec.grid.z == 0 || spec.grid.y > 65535 || spec.grid.z > 65535)
+    return Err("cuda.invalid-value", kernel.name, "a grid dimension is 0 or too large");
+  if (spec.params.size() < kernel.info.params_size)
+    return Err("cuda.invalid-value", kernel.name,
+               "needs " + std::to_string(kernel.info.params_size) + " bytes of parameters");
   const uint64_t shared = static_cast<uint64_t>(program.shared_static_end) + spec.dynamic_shared;
-  if (kernel.info.static_shared + static_cast<uint64_t>(spec.dynamic_shared) > kMaxShared) return Err("cuda.invalid-value", kernel.name, "needs more than 227 KiB of shared memory");
+  if (kernel.info.static_shared + static_cast<uint64_t>(spec.dynamic_shared) > kMaxShared)
+    return Err("cuda.invalid-value", kernel.name, "needs more than 227 KiB of shared memory");
 
   Block block;
   block.program = &program;

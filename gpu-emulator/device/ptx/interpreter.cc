@@ -53,7 +53,8 @@ class Interpreter final : public Engine {
   Status Launch(Module& module, std::string_view kernel, const LaunchSpec& spec, Memory& memory) override {
     const auto& interpreted = static_cast<const InterpretedModule&>(module);  // modules of an engine are made by it
     const Function* function = interpreted.FindFunction(kernel);
-    if (!function || !function->entry) return Err("cuda.not-found", std::string(kernel), "is not a kernel of this module");
+    if (!function || !function->entry)
+      return Err("cuda.not-found", std::string(kernel), "is not a kernel of this module");
     return Execute(interpreted.program(), *function, spec, memory);
   }
 };

@@ -5,12 +5,18 @@
 namespace ccgpu::ptx {
 namespace {
 
-bool IsWordStart(char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_' || c == '$' || c == '%' || c == '.'; }
-bool IsWordPart(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$' || c == '%' || c == '.'; }
+bool IsWordStart(char c) {
+  return std::isalpha(static_cast<unsigned char>(c)) || c == '_' || c == '$' || c == '%' || c == '.';
+}
+bool IsWordPart(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$' || c == '%' || c == '.';
+}
 
 }  // namespace
 
-Error InvalidPtx(int line, std::string text) { return Err("cuda.invalid-ptx", "line:" + std::to_string(line), std::move(text)); }
+Error InvalidPtx(int line, std::string text) {
+  return Err("cuda.invalid-ptx", "line:" + std::to_string(line), std::move(text));
+}
 
 void Lexer::SkipBlanks() {
   while (at_ < source_.size()) {
@@ -45,13 +51,15 @@ void Lexer::Advance() {
   }
   if (IsWordStart(c)) {
     // "::" belongs to a word (ld.global.L1::evict_last), a single ':' ends a label.
-    while (at_ < source_.size() && (IsWordPart(source_[at_]) || source_.substr(at_).starts_with("::"))) at_ += source_[at_] == ':' ? 2 : 1;
+    while (at_ < source_.size() && (IsWordPart(source_[at_]) || source_.substr(at_).starts_with("::")))
+      at_ += source_[at_] == ':' ? 2 : 1;
     at_ = std::min(at_, source_.size());
     current_ = {Token::Kind::kWord, source_.substr(start, at_ - start), line_};
     return;
   }
   if (std::isdigit(static_cast<unsigned char>(c))) {
-    while (at_ < source_.size() && (std::isalnum(static_cast<unsigned char>(source_[at_])) || source_[at_] == '.')) ++at_;
+    while (at_ < source_.size() && (std::isalnum(static_cast<unsigned char>(source_[at_])) || source_[at_] == '.'))
+      ++at_;
     current_ = {Token::Kind::kNumber, source_.substr(start, at_ - start), line_};
     return;
   }

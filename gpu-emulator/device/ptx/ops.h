@@ -13,7 +13,7 @@ class FunctionDecoder {
   virtual ~FunctionDecoder() = default;
   // A source: register, special register, immediate (as this type), or the address of a symbol.
   virtual Result<int32_t> Source(const Operand& operand, Type type) = 0;
-  virtual Result<int32_t> Register(const Operand& operand) = 0;    // a destination; -1 for "_"
+  virtual Result<int32_t> Register(const Operand& operand) = 0;  // a destination; -1 for "_"
   virtual Result<int32_t> Predicate(const std::string& name) = 0;
   virtual Result<uint32_t> Label(const Operand& operand) = 0;
   // Fills space, base register (a) and offset of `out` for an address operand.
@@ -26,6 +26,8 @@ class FunctionDecoder {
 
 // Each returns true when the opcode is one of its own (then `out` is decoded or `*status` says why not).
 bool DecodeInteger(const Statement&, FunctionDecoder&, Instruction& out, Status* status);
+bool DecodeBits(const Statement&, FunctionDecoder&, Instruction& out, Status* status);
+bool DecodeSelectors(const Statement&, FunctionDecoder&, Instruction& out, Status* status);
 bool DecodeFloat(const Statement&, FunctionDecoder&, Instruction& out, Status* status);
 bool DecodeConvert(const Statement&, FunctionDecoder&, Instruction& out, Status* status);
 bool DecodeMemory(const Statement&, FunctionDecoder&, Instruction& out, Status* status);

@@ -1,8 +1,9 @@
-// Control flow, calls, barriers, and the instructions in which the lanes of a warp talk (PTX ISA 9.7.12, 9.7.13, 9.7.19).
+// Control flow, calls, barriers, and the instructions in which the lanes of a warp talk (PTX
+// ISA 9.7.12, 9.7.13, 9.7.19).
 #include <algorithm>
 
-#include "gpu-emulator/device/ptx/thread.h"
 #include "gpu-emulator/device/ptx/ops.h"
+#include "gpu-emulator/device/ptx/thread.h"
 #include "gpu-emulator/device/ptx/warp.h"
 
 namespace ccgpu::ptx {
@@ -10,11 +11,16 @@ namespace {
 
 using I = const Instruction&;
 
-Step Branch(Thread& t, I i) { t.pc = i.extra; return Step::kNext; }
+Step Branch(Thread& t, I i) {
+  t.pc = i.extra;
+  return Step::kNext;
+}
 Step BranchIndex(Thread& t, I i) {
   const auto& table = t.function->jump_tables[i.extra];
   const uint64_t index = t.Get<uint32_t>(i.a);
-  if (index >= table.size()) return t.Fail("cuda.launch-failed", "brx.idx with index " + std::to_string(index) + " of a table with " + std::to_string(table.size()) + " targets");
+  if (index >= table.size())
+    return t.Fail("cuda.launch-failed", "brx.idx with index " + std::to_string(index) + " of a table with " +
+                                            std::to_string(table.size()) + " targets");
   t.pc = table[index];
   return Step::kNext;
 }
@@ -74,7 +80,8 @@ Status DecodeBarrier(const Statement& s, FunctionDecoder& f, Instruction& out) {
   }
   out.run = Barrier;
   if (TakeMod(mods, "red")) {
-    const std::pair<std::string_view, BarrierOp> ops[] = {{"popc", BarrierOp::kPopc}, {"and", BarrierOp::kAnd}, {"or", BarrierOp::kOr}};
+    const std::pair<std::string_view, BarrierOp> ops[] = {
+        {"popc", BarrierOp::kPopc}, {"and", BarrierOp::kAnd}, {"or", BarrierOp::kOr}};
     for (auto [name, op] : ops) {
       if (TakeMod(mods, name)) out.flags = static_cast<uint8_t>(op);
     }
@@ -101,7 +108,10 @@ Status DecodeBarrier(const Statement& s, FunctionDecoder& f, Instruction& out) {
 }
 
 Status DecodeShuffle(const Statement& s, FunctionDecoder& f, Instruction& out) {
-  const std::pair<std::string_view, WarpOp> ops[] = {{"up", WarpOp::kShuffleUp}, {"down", WarpOp::kShuffleDown}, {"bfly", WarpOp::kShuffleXor}, {"idx", WarpOp::kShuffleIndex}};
+  const std::pair<std::string_view, WarpOp> ops[] = {{"up", WarpOp::kShuffleUp},
+                                                     {"down", WarpOp::kShuffleDown},
+                                                     {"bfly", WarpOp::kShuffleXor},
+                                                     {"idx", WarpOp::kShuffleIndex}};
   std::vector<std::string> mods = s.mods;
   if (!TakeMod(mods, "sync") || !TakeMod(mods, "b32")) return Unsupported(s);
   for (auto [name, op] : ops) {
@@ -121,12 +131,18 @@ Status DecodeShuffle(const Statement& s, FunctionDecoder& f, Instruction& out) {
   return Ok();
 }
 
-// vote.sync.{all,any,uni}.pred p, [!]a, mask · vote.sync.ballot.b32 d, [!]a, mask · match.{any,all}.sync.bN · redux.sync.op.type
+// vote.sync.{all,any,uni}.pred p, [!]a, mask · vote.sync.ballot.b32 d, [!]a, mask · match.{any,all}.sync.bN ·
+// redux.sync.op.type
 Status DecodeVote(const Statement& s, FunctionDecoder& f, Instruction& out) {
-  struct Known { std::string_view opcode, mod; WarpOp op; };
-  static constexpr Known kKnown[] = {{"vote", "all", WarpOp::kVoteAll}, {"vote", "any", WarpOp::kVoteAny}, {"vote", "uni", WarpOp::kVoteUni}, {"vote", "ballot", WarpOp::kBallot},
-                                     {"match", "any", WarpOp::kMatchAny}, {"match", "all", WarpOp::kMatchAll}, {"redux", "add", WarpOp::kReduceAdd}, {"redux", "min", WarpOp::kReduceMin},
-                                     {"redux", "max", WarpOp::kReduceMax}, {"redux", "and", WarpOp::kReduceAnd}, {"redux", "or", WarpOp::kReduceOr}, {"redux", "xor", WarpOp::kReduceXor}};
+  struct Known {
+    std::string_view opcode, mod;
+    WarpOp op;
+  };
+  static constexpr Known kKnown[] = {
+      {"vote", "all", WarpOp::kVoteAll},    {"vote", "any", WarpOp::kVoteAny},    {"vote", "uni", WarpOp::kVoteUni},
+      {"vote", "ballot", WarpOp::kBallot},  {"match", "any", WarpOp::kMatchAny},  {"match", "all", WarpOp::kMatchAll},
+      {"redux", "add", WarpOp::kReduceAdd}, {"redux", "min", WarpOp::kReduceMin}, {"redux", "max", WarpOp::kReduceMax},
+      {"redux", "and", WarpOp::kReduceAnd}, {"redux", "or", WarpOp::kReduceOr},   {"redux", "xor", WarpOp::kReduceXor}};
   std::vector<std::string> mods = s.mods;
   out.type = LastType(s);
   if (out.type == Type::kNone || !TakeMod(mods, "sync")) return Unsupported(s);

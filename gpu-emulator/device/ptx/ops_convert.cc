@@ -1,4 +1,5 @@
-// cvt (PTX ISA 9.7.9.21): between all integer and float types with rounding, saturation and flush to zero; cvta and isspacep.
+// cvt (PTX ISA 9.7.9.21): between all integer and float types with rounding, saturation and flush to zero; cvta and
+// isspacep.
 #include <cfenv>
 #include <cmath>
 #include <limits>
@@ -29,7 +30,8 @@ double FloatOf(uint64_t bits, Type type, bool flush) {
   if (type == Type::kF16) return static_cast<double>(HalfToFloat(static_cast<uint16_t>(bits)));
   if (type == Type::kF64) return std::bit_cast<double>(bits);
   const float v = std::bit_cast<float>(static_cast<uint32_t>(bits));
-  return flush && std::fpclassify(v) == FP_SUBNORMAL ? std::copysign(0.0, static_cast<double>(v)) : static_cast<double>(v);
+  return flush && std::fpclassify(v) == FP_SUBNORMAL ? std::copysign(0.0, static_cast<double>(v))
+                                                     : static_cast<double>(v);
 }
 
 double RoundToInteger(double v, Round round) {
@@ -78,16 +80,20 @@ uint64_t SaturateInteger(uint64_t bits, Type from, Type to) {
     const int64_t v = SignedOf(bits, from);
     const int64_t low = IsSigned(to) ? std::numeric_limits<int64_t>::min() >> (64 - width) : 0;
     if (v < low) return static_cast<uint64_t>(low);
-    const uint64_t high = IsSigned(to) ? static_cast<uint64_t>(std::numeric_limits<int64_t>::max() >> (64 - width)) : std::numeric_limits<uint64_t>::max() >> (64 - width);
+    const uint64_t high = IsSigned(to) ? static_cast<uint64_t>(std::numeric_limits<int64_t>::max() >> (64 - width))
+                                       : std::numeric_limits<uint64_t>::max() >> (64 - width);
     return v > 0 && static_cast<uint64_t>(v) > high ? high : static_cast<uint64_t>(v);
   }
   const uint64_t v = UnsignedOf(bits, from);
-  const uint64_t high = IsSigned(to) ? static_cast<uint64_t>(std::numeric_limits<int64_t>::max() >> (64 - width)) : std::numeric_limits<uint64_t>::max() >> (64 - width);
+  const uint64_t high = IsSigned(to) ? static_cast<uint64_t>(std::numeric_limits<int64_t>::max() >> (64 - width))
+                                     : std::numeric_limits<uint64_t>::max() >> (64 - width);
   return std::min(v, high);
 }
 
 // A result narrower than its register is extended as its type says.
-uint64_t Extend(uint64_t bits, Type to) { return IsSigned(to) ? static_cast<uint64_t>(SignedOf(bits, to)) : UnsignedOf(bits, to); }
+uint64_t Extend(uint64_t bits, Type to) {
+  return IsSigned(to) ? static_cast<uint64_t>(SignedOf(bits, to)) : UnsignedOf(bits, to);
+}
 
 Step Convert(Thread& t, I i) {
   const uint64_t in = t.r[i.a];
@@ -100,17 +106,20 @@ Step Convert(Thread& t, I i) {
     SetRounding(i.flags & kIntegerRounding ? Round::kNearest : round);
     out = FromFloat(v, i.type);
     SetRounding(Round::kNearest);
-    if ((i.flags & kFlush) && i.type == Type::kF32) out = std::bit_cast<uint32_t>(static_cast<float>(FloatOf(out, Type::kF32, true)));
+    if ((i.flags & kFlush) && i.type == Type::kF32)
+      out = std::bit_cast<uint32_t>(static_cast<float>(FloatOf(out, Type::kF32, true)));
   } else if (IsFloat(i.from)) {
     out = Extend(ToInteger(RoundToInteger(FloatOf(in, i.from, i.flags & kFlush), round), i.type), i.type);
   } else if (IsFloat(i.type)) {
     SetRounding(round);
     // Straight from the integer to the target's width: one rounding only.
     if (i.type == Type::kF64) {
-      const volatile double v = IsSigned(i.from) ? static_cast<double>(SignedOf(in, i.from)) : static_cast<double>(UnsignedOf(in, i.from));
+      const volatile double v =
+          IsSigned(i.from) ? static_cast<double>(SignedOf(in, i.from)) : static_cast<double>(UnsignedOf(in, i.from));
       out = std::bit_cast<uint64_t>(static_cast<double>(v));
     } else {
-      const volatile float v = IsSigned(i.from) ? static_cast<float>(SignedOf(in, i.from)) : static_cast<float>(UnsignedOf(in, i.from));
+      const volatile float v =
+          IsSigned(i.from) ? static_cast<float>(SignedOf(in, i.from)) : static_cast<float>(UnsignedOf(in, i.from));
       SetRounding(Round::kNearest);
       out = i.type == Type::kF32 ? std::bit_cast<uint32_t>(static_cast<float>(v)) : FloatToHalf(v);
     }
@@ -124,14 +133,32 @@ Step Convert(Thread& t, I i) {
   return Step::kNext;
 }
 
-uint64_t WindowOf(Space space) { return space == Space::kShared ? kSharedWindow : space == Space::kLocal ? kLocalWindow : space == Space::kParam ? kParamWindow : 0; }
+uint64_t WindowOf(Space space) {
+  return space == Space::kShared  ? kSharedWindow
+         : space == Space::kLocal ? kLocalWindow
+         : space == Space::kParam ? kParamWindow
+                                  : 0;
+}
 
-Step ToGeneric(Thread& t, I i) { t.Put<uint64_t>(i.dst, t.r[i.a] + WindowOf(i.space)); return Step::kNext; }
-Step FromGeneric(Thread& t, I i) { t.Put<uint64_t>(i.dst, t.r[i.a] - WindowOf(i.space)); return Step::kNext; }
-Step IsSpace(Thread& t, I i) { t.Put<uint64_t>(i.dst, (t.r[i.a] & kWindowMask) == WindowOf(i.space)); return Step::kNext; }
+Step ToGeneric(Thread& t, I i) {
+  t.Put<uint64_t>(i.dst, t.r[i.a] + WindowOf(i.space));
+  return Step::kNext;
+}
+Step FromGeneric(Thread& t, I i) {
+  t.Put<uint64_t>(i.dst, t.r[i.a] - WindowOf(i.space));
+  return Step::kNext;
+}
+Step IsSpace(Thread& t, I i) {
+  t.Put<uint64_t>(i.dst, (t.r[i.a] & kWindowMask) == WindowOf(i.space));
+  return Step::kNext;
+}
 
 bool ParseSpace(std::string_view text, Space* space) {
-  const std::pair<std::string_view, Space> names[] = {{"global", Space::kGlobal}, {"shared", Space::kShared}, {"local", Space::kLocal}, {"const", Space::kConst}, {"param", Space::kParam}};
+  const std::pair<std::string_view, Space> names[] = {{"global", Space::kGlobal},
+                                                      {"shared", Space::kShared},
+                                                      {"local", Space::kLocal},
+                                                      {"const", Space::kConst},
+                                                      {"param", Space::kParam}};
   for (auto [name, value] : names) {
     if (name == text) return *space = value, true;
   }
@@ -165,7 +192,8 @@ Status DecodeCvt(const Statement& s, FunctionDecoder& f, Instruction& out) {
   if (out.from == Type::kPred || out.type == Type::kPred) return Unsupported(s);
   if (TakeMod(mods, "sat")) out.flags |= kSaturate;
   if (TakeMod(mods, "ftz")) out.flags |= kFlush;
-  const std::pair<std::string_view, Round> roundings[] = {{"rn", Round::kNearest}, {"rz", Round::kZero}, {"rm", Round::kDown}, {"rp", Round::kUp}};
+  const std::pair<std::string_view, Round> roundings[] = {
+      {"rn", Round::kNearest}, {"rz", Round::kZero}, {"rm", Round::kDown}, {"rp", Round::kUp}};
   out.extra = static_cast<uint32_t>(IsFloat(out.from) && !IsFloat(out.type) ? Round::kZero : Round::kNearest);
   for (auto [name, round] : roundings) {
     if (TakeMod(mods, name)) out.extra = static_cast<uint32_t>(round);
@@ -174,7 +202,8 @@ Status DecodeCvt(const Statement& s, FunctionDecoder& f, Instruction& out) {
       out.flags |= kIntegerRounding;
     }
   }
-  if (!mods.empty() || (out.type == Type::kF16 && out.extra != 0 && !(out.flags & kIntegerRounding))) return Unsupported(s);
+  if (!mods.empty() || (out.type == Type::kF16 && out.extra != 0 && !(out.flags & kIntegerRounding)))
+    return Unsupported(s);
   out.run = Convert;
   ASSIGN_OR_RETURN(out.dst, f.Register(s.operands[0]));
   ASSIGN_OR_RETURN(out.a, f.Source(s.operands[1], out.from));

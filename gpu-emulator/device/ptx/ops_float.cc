@@ -1,5 +1,5 @@
-// Floating point (PTX ISA 9.7.3-9.7.5): IEEE operations with all rounding modes, and the approximate ones, which are computed
-// more exactly here than the hardware must.
+// Floating point (PTX ISA 9.7.3-9.7.5): IEEE operations with all rounding modes, and the approximate ones, which are
+// computed more exactly here than the hardware must.
 #include <algorithm>
 #include <cfenv>
 #include <cmath>
@@ -18,7 +18,8 @@ constexpr uint32_t kRoundMask = 3, kFlush = 4, kSaturate = 8;
 class RoundingScope {
  public:
   explicit RoundingScope(uint32_t extra) : changed_((extra & kRoundMask) != 0) {
-    if (changed_) std::fesetround((extra & kRoundMask) == 1 ? FE_TOWARDZERO : (extra & kRoundMask) == 2 ? FE_DOWNWARD : FE_UPWARD);
+    if (changed_)
+      std::fesetround((extra & kRoundMask) == 1 ? FE_TOWARDZERO : (extra & kRoundMask) == 2 ? FE_DOWNWARD : FE_UPWARD);
   }
   ~RoundingScope() {
     if (changed_) std::fesetround(FE_TONEAREST);
@@ -28,69 +29,168 @@ class RoundingScope {
   bool changed_;
 };
 
-template <class T> T Flush(T v, uint32_t extra) {
+template <class T>
+T Flush(T v, uint32_t extra) {
   if constexpr (sizeof(T) == 4) {
     if ((extra & kFlush) && std::fpclassify(v) == FP_SUBNORMAL) return std::copysign(T{0}, v);
   }
   return v;
 }
-template <class T> T Finish(T v, uint32_t extra) {
+template <class T>
+T Finish(T v, uint32_t extra) {
   v = Flush(v, extra);
   if (extra & kSaturate) v = v > T{0} ? std::min(v, T{1}) : T{0};  // NaN gives 0
   return v;
 }
 
-struct FAdd { template <class T> static T Do(T a, T b) { return a + b; } };
-struct FSub { template <class T> static T Do(T a, T b) { return a - b; } };
-struct FMul { template <class T> static T Do(T a, T b) { return a * b; } };
-struct FDiv { template <class T> static T Do(T a, T b) { return a / b; } };
+struct FAdd {
+  template <class T>
+  static T Do(T a, T b) {
+    return a + b;
+  }
+};
+struct FSub {
+  template <class T>
+  static T Do(T a, T b) {
+    return a - b;
+  }
+};
+struct FMul {
+  template <class T>
+  static T Do(T a, T b) {
+    return a * b;
+  }
+};
+struct FDiv {
+  template <class T>
+  static T Do(T a, T b) {
+    return a / b;
+  }
+};
 // A NaN loses against a number.
-struct FMin { template <class T> static T Do(T a, T b) { return a != a ? b : b != b ? a : (a == b ? (std::signbit(a) ? a : b) : std::min(a, b)); } };
-struct FMax { template <class T> static T Do(T a, T b) { return a != a ? b : b != b ? a : (a == b ? (std::signbit(a) ? b : a) : std::max(a, b)); } };
-struct FCopySign { template <class T> static T Do(T a, T b) { return std::copysign(b, a); } };
-struct FAbs { template <class T> static T Do(T a) { return std::fabs(a); } };
-struct FNeg { template <class T> static T Do(T a) { return -a; } };
-struct FRcp { template <class T> static T Do(T a) { return T{1} / a; } };
-struct FSqrt { template <class T> static T Do(T a) { return std::sqrt(a); } };
-struct FRsqrt { template <class T> static T Do(T a) { return T{1} / std::sqrt(a); } };
-struct FSin { template <class T> static T Do(T a) { return std::sin(a); } };
-struct FCos { template <class T> static T Do(T a) { return std::cos(a); } };
-struct FLg2 { template <class T> static T Do(T a) { return std::log2(a); } };
-struct FEx2 { template <class T> static T Do(T a) { return std::exp2(a); } };
-struct FTanh { template <class T> static T Do(T a) { return std::tanh(a); } };
+struct FMin {
+  template <class T>
+  static T Do(T a, T b) {
+    return a != a ? b : b != b ? a : (a == b ? (std::signbit(a) ? a : b) : std::min(a, b));
+  }
+};
+struct FMax {
+  template <class T>
+  static T Do(T a, T b) {
+    return a != a ? b : b != b ? a : (a == b ? (std::signbit(a) ? b : a) : std::max(a, b));
+  }
+};
+struct FCopySign {
+  template <class T>
+  static T Do(T a, T b) {
+    return std::copysign(b, a);
+  }
+};
+struct FAbs {
+  template <class T>
+  static T Do(T a) {
+    return std::fabs(a);
+  }
+};
+struct FNeg {
+  template <class T>
+  static T Do(T a) {
+    return -a;
+  }
+};
+struct FRcp {
+  template <class T>
+  static T Do(T a) {
+    return T{1} / a;
+  }
+};
+struct FSqrt {
+  template <class T>
+  static T Do(T a) {
+    return std::sqrt(a);
+  }
+};
+struct FRsqrt {
+  template <class T>
+  static T Do(T a) {
+    return T{1} / std::sqrt(a);
+  }
+};
+struct FSin {
+  template <class T>
+  static T Do(T a) {
+    return std::sin(a);
+  }
+};
+struct FCos {
+  template <class T>
+  static T Do(T a) {
+    return std::cos(a);
+  }
+};
+struct FLg2 {
+  template <class T>
+  static T Do(T a) {
+    return std::log2(a);
+  }
+};
+struct FEx2 {
+  template <class T>
+  static T Do(T a) {
+    return std::exp2(a);
+  }
+};
+struct FTanh {
+  template <class T>
+  static T Do(T a) {
+    return std::tanh(a);
+  }
+};
 
-template <class Op, class T> Step Binary(Thread& t, I i) {
+template <class Op, class T>
+Step Binary(Thread& t, I i) {
   RoundingScope scope(i.extra);
   t.Put<T>(i.dst, Finish(Op::template Do<T>(Flush(t.Get<T>(i.a), i.extra), Flush(t.Get<T>(i.b), i.extra)), i.extra));
   return Step::kNext;
 }
-template <class Op, class T> Step Unary(Thread& t, I i) {
+template <class Op, class T>
+Step Unary(Thread& t, I i) {
   RoundingScope scope(i.extra);
   t.Put<T>(i.dst, Finish(Op::template Do<T>(Flush(t.Get<T>(i.a), i.extra)), i.extra));
   return Step::kNext;
 }
-template <class T> Step Fma(Thread& t, I i) {
+template <class T>
+Step Fma(Thread& t, I i) {
   RoundingScope scope(i.extra);
-  t.Put<T>(i.dst, Finish(std::fma(Flush(t.Get<T>(i.a), i.extra), Flush(t.Get<T>(i.b), i.extra), Flush(t.Get<T>(i.c), i.extra)), i.extra));
+  t.Put<T>(i.dst,
+           Finish(std::fma(Flush(t.Get<T>(i.a), i.extra), Flush(t.Get<T>(i.b), i.extra), Flush(t.Get<T>(i.c), i.extra)),
+                  i.extra));
   return Step::kNext;
 }
 // f16 is computed in f32 and rounded once: exact for these operations.
-template <class Op> Step BinaryHalf(Thread& t, I i) {
-  t.Put<uint16_t>(i.dst, FloatToHalf(Finish(Op::template Do<float>(HalfToFloat(t.Get<uint16_t>(i.a)), HalfToFloat(t.Get<uint16_t>(i.b))), i.extra & kSaturate)));
+template <class Op>
+Step BinaryHalf(Thread& t, I i) {
+  t.Put<uint16_t>(
+      i.dst,
+      FloatToHalf(Finish(Op::template Do<float>(HalfToFloat(t.Get<uint16_t>(i.a)), HalfToFloat(t.Get<uint16_t>(i.b))),
+                         i.extra & kSaturate)));
   return Step::kNext;
 }
-template <class Op> Step UnaryHalf(Thread& t, I i) {
+template <class Op>
+Step UnaryHalf(Thread& t, I i) {
   t.Put<uint16_t>(i.dst, FloatToHalf(Op::template Do<float>(HalfToFloat(t.Get<uint16_t>(i.a)))));
   return Step::kNext;
 }
 Step FmaHalf(Thread& t, I i) {
   // In double the product and sum of halves are exact enough that one rounding to half is right.
-  const double exact = static_cast<double>(HalfToFloat(t.Get<uint16_t>(i.a))) * HalfToFloat(t.Get<uint16_t>(i.b)) + HalfToFloat(t.Get<uint16_t>(i.c));
+  const double exact = static_cast<double>(HalfToFloat(t.Get<uint16_t>(i.a))) * HalfToFloat(t.Get<uint16_t>(i.b)) +
+                       HalfToFloat(t.Get<uint16_t>(i.c));
   t.Put<uint16_t>(i.dst, FloatToHalf(Finish(static_cast<float>(exact), i.extra & kSaturate)));
   return Step::kNext;
 }
 enum TestProperty : uint8_t { kFinite, kInfinite, kNumber, kNotANumber, kNormal, kSubnormal };
-template <class T> Step TestP(Thread& t, I i) {
+template <class T>
+Step TestP(Thread& t, I i) {
   const T v = t.Get<T>(i.a);
   bool holds = false;
   switch (static_cast<TestProperty>(i.flags)) {
@@ -105,14 +205,23 @@ template <class T> Step TestP(Thread& t, I i) {
   return Step::kNext;
 }
 
-template <class Op> Handler BinaryOf(Type type) {
-  return type == Type::kF32 ? Handler(Binary<Op, float>) : type == Type::kF64 ? Binary<Op, double> : type == Type::kF16 ? BinaryHalf<Op> : nullptr;
+template <class Op>
+Handler BinaryOf(Type type) {
+  return type == Type::kF32   ? Handler(Binary<Op, float>)
+         : type == Type::kF64 ? Binary<Op, double>
+         : type == Type::kF16 ? BinaryHalf<Op>
+                              : nullptr;
 }
-template <class Op> Handler UnaryOf(Type type) {
-  return type == Type::kF32 ? Handler(Unary<Op, float>) : type == Type::kF64 ? Unary<Op, double> : type == Type::kF16 ? UnaryHalf<Op> : nullptr;
+template <class Op>
+Handler UnaryOf(Type type) {
+  return type == Type::kF32   ? Handler(Unary<Op, float>)
+         : type == Type::kF64 ? Unary<Op, double>
+         : type == Type::kF16 ? UnaryHalf<Op>
+                              : nullptr;
 }
 
-Status DecodeTestP(const Statement& s, FunctionDecoder& f, Instruction& out, const std::vector<std::string>& mods, Type type) {
+Status DecodeTestP(const Statement& s, FunctionDecoder& f, Instruction& out, const std::vector<std::string>& mods,
+                   Type type) {
   static constexpr std::string_view kNames[] = {"finite", "infinite", "number", "notanumber", "normal", "subnormal"};
   RETURN_IF_ERROR(WantOperands(s, 2));
   const auto name = mods.size() == 1 ? std::find(std::begin(kNames), std::end(kNames), mods[0]) : std::end(kNames);
@@ -177,7 +286,9 @@ Status Decode(const Statement& s, FunctionDecoder& f, Instruction& out, Type typ
 }  // namespace
 
 bool DecodeFloat(const Statement& s, FunctionDecoder& f, Instruction& out, Status* status) {
-  static constexpr std::string_view kOps[] = {"add", "sub", "mul", "div", "min", "max", "fma", "mad", "abs", "neg", "rcp", "sqrt", "rsqrt", "sin", "cos", "lg2", "ex2", "tanh", "copysign", "testp"};
+  static constexpr std::string_view kOps[] = {"add", "sub", "mul", "div",  "min",      "max",   "fma",
+                                              "mad", "abs", "neg", "rcp",  "sqrt",     "rsqrt", "sin",
+                                              "cos", "lg2", "ex2", "tanh", "copysign", "testp"};
   const Type type = LastType(s);
   if (!IsFloat(type) || std::find(std::begin(kOps), std::end(kOps), s.opcode) == std::end(kOps)) return false;
   *status = Decode(s, f, out, type);
@@ -187,7 +298,8 @@ bool DecodeFloat(const Statement& s, FunctionDecoder& f, Instruction& out, Statu
 float HalfToFloat(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 0x3ff;
   if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000 | fraction << 13);
-  if (exponent == 0) return std::copysign(std::ldexp(static_cast<float>(fraction), -24), std::bit_cast<float>(sign | 0x3f800000));
+  if (exponent == 0)
+    return std::copysign(std::ldexp(static_cast<float>(fraction), -24), std::bit_cast<float>(sign | 0x3f800000));
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
 }
 

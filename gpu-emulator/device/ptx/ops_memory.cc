@@ -45,16 +45,23 @@ Step Nothing(Thread&, I) { return Step::kNext; }
 
 enum AtomicOp : uint8_t { kAdd, kMin, kMax, kInc, kDec, kAnd, kOr, kXor, kExch, kCas };
 
-template <class T> T Apply(AtomicOp op, T old, T b, T c) {
+template <class T>
+T Apply(AtomicOp op, T old, T b, T c) {
   switch (op) {
     case kAdd: return static_cast<T>(old + b);
     case kMin: return std::min(old, b);
     case kMax: return std::max(old, b);
     case kInc: return static_cast<T>(old >= b ? T{0} : old + T{1});
     case kDec: return static_cast<T>(old == T{0} || old > b ? b : old - T{1});
-    case kAnd: if constexpr (std::is_integral_v<T>) return old & b; else return old;
-    case kOr: if constexpr (std::is_integral_v<T>) return old | b; else return old;
-    case kXor: if constexpr (std::is_integral_v<T>) return old ^ b; else return old;
+    case kAnd:
+      if constexpr (std::is_integral_v<T>) return old & b;
+      else return old;
+    case kOr:
+      if constexpr (std::is_integral_v<T>) return old | b;
+      else return old;
+    case kXor:
+      if constexpr (std::is_integral_v<T>) return old ^ b;
+      else return old;
     case kExch: return b;
     case kCas: return old == b ? c : old;
   }
@@ -62,7 +69,8 @@ template <class T> T Apply(AtomicOp op, T old, T b, T c) {
 }
 
 // Blocks run one after the other and threads in turns, so that plain memory operations are atomic here.
-template <class T> Step Atomic(Thread& t, I i) {
+template <class T>
+Step Atomic(Thread& t, I i) {
   uint8_t* at = t.At(i.space, AddressOf(t, i), sizeof(T), true);
   if (!at) return Step::kStop;
   T old;
@@ -75,15 +83,20 @@ template <class T> Step Atomic(Thread& t, I i) {
 
 // Modifiers that order, cache or scope an access; the interpreter's memory is always coherent.
 void DropHints(std::vector<std::string>& mods) {
-  static constexpr std::string_view kHints[] = {"volatile", "relaxed", "acquire", "release", "acq_rel", "weak", "cta", "cluster", "gpu", "sys", "ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc"};
+  static constexpr std::string_view kHints[] = {"volatile", "relaxed", "acquire", "release", "acq_rel", "weak",
+                                                "cta",      "cluster", "gpu",     "sys",     "ca",      "cg",
+                                                "cs",       "lu",      "cv",      "wb",      "wt",      "nc"};
   std::erase_if(mods, [](const std::string& mod) {
-    return std::find(std::begin(kHints), std::end(kHints), mod) != std::end(kHints) || mod.starts_with("L1::") || mod.starts_with("L2::");
+    return std::find(std::begin(kHints), std::end(kHints), mod) != std::end(kHints) || mod.starts_with("L1::") ||
+           mod.starts_with("L2::");
   });
 }
 
 bool TakeSpace(std::vector<std::string>& mods, Space* space) {
-  const std::pair<std::string_view, Space> names[] = {{"global", Space::kGlobal}, {"shared", Space::kShared}, {"shared::cta", Space::kShared}, {"local", Space::kLocal},
-                                                      {"const", Space::kConst}, {"param", Space::kParam}, {"param::func", Space::kParam}, {"param::entry", Space::kParam}};
+  const std::pair<std::string_view, Space> names[] = {{"global", Space::kGlobal},      {"shared", Space::kShared},
+                                                      {"shared::cta", Space::kShared}, {"local", Space::kLocal},
+                                                      {"const", Space::kConst},        {"param", Space::kParam},
+                                                      {"param::func", Space::kParam},  {"param::entry", Space::kParam}};
   for (auto [name, value] : names) {
     if (TakeMod(mods, name)) return *space = value, true;
   }
@@ -108,7 +121,8 @@ Status DecodeAccess(const Statement& s, FunctionDecoder& f, Instruction& out) {
   out.lanes = static_cast<uint8_t>(lanes);
   out.run = load ? Load : Store;
   RETURN_IF_ERROR(f.Address(address, space, given, out));
-  if ((value.kind == Operand::Kind::kVector) != (lanes > 1) || (lanes > 1 && value.parts.size() != lanes)) return Unsupported(s);
+  if ((value.kind == Operand::Kind::kVector) != (lanes > 1) || (lanes > 1 && value.parts.size() != lanes))
+    return Unsupported(s);
   for (size_t k = 0; k < lanes; ++k) {
     const Operand& one = lanes > 1 ? value.parts[k] : value;
     auto reg = load ? f.Register(one) : f.Source(one, out.type);
@@ -135,14 +149,23 @@ Status DecodeAtomic(const Statement& s, FunctionDecoder& f, Instruction& out) {
   if (IsFloat(type) && op != kAdd) return Unsupported(s);
   if ((op == kInc || op == kDec) && type != Type::kU32) return Unsupported(s);
   switch (type) {
-    case Type::kU32: case Type::kB32: out.run = Atomic<uint32_t>; break;
+    case Type::kU32:
+    case Type::kB32: out.run = Atomic<uint32_t>; break;
     case Type::kS32: out.run = Atomic<int32_t>; break;
-    case Type::kU64: case Type::kB64: out.run = Atomic<uint64_t>; break;
+    case Type::kU64:
+    case Type::kB64: out.run = Atomic<uint64_t>; break;
     case Type::kS64: out.run = Atomic<int64_t>; break;
     case Type::kF32: out.run = Atomic<float>; break;
     case Type::kF64: out.run = Atomic<double>; break;
-    case Type::kB16: case Type::kU16: out.run = Atomic<uint16_t>; break;
-    case Type::kNone: case Type::kPred: case Type::kB8: case Type::kU8: case Type::kS8: case Type::kS16: case Type::kF16: return Unsupported(s);
+    case Type::kB16:
+    case Type::kU16: out.run = Atomic<uint16_t>; break;
+    case Type::kNone:
+    case Type::kPred:
+    case Type::kB8:
+    case Type::kU8:
+    case Type::kS8:
+    case Type::kS16:
+    case Type::kF16: return Unsupported(s);
   }
   const bool reduction = s.opcode == "red";
   const size_t first = reduction ? 0 : 1;
@@ -164,7 +187,8 @@ Status DecodeAtomic(const Statement& s, FunctionDecoder& f, Instruction& out) {
 bool DecodeMemory(const Statement& s, FunctionDecoder& f, Instruction& out, Status* status) {
   if (s.opcode == "ld" || s.opcode == "ldu" || s.opcode == "st") return *status = DecodeAccess(s, f, out), true;
   if (s.opcode == "atom" || s.opcode == "red") return *status = DecodeAtomic(s, f, out), true;
-  if (s.opcode == "membar" || s.opcode == "fence" || s.opcode == "prefetch" || s.opcode == "prefetchu" || s.opcode == "nanosleep" || s.opcode == "pmevent" || s.opcode == "brkpt") {
+  if (s.opcode == "membar" || s.opcode == "fence" || s.opcode == "prefetch" || s.opcode == "prefetchu" ||
+      s.opcode == "nanosleep" || s.opcode == "pmevent" || s.opcode == "brkpt") {
     out.run = Nothing;
     return *status = Ok(), true;
   }

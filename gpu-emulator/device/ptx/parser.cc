@@ -11,16 +11,6 @@ namespace {
 
 using Kind = Token::Kind;
 
-struct TypeFact {
-  std::string_view name;
-  Type type;
-  uint32_t size;
-};
-constexpr TypeFact kTypes[] = {{"pred", Type::kPred, 1}, {"b8", Type::kB8, 1},   {"b16", Type::kB16, 2}, {"b32", Type::kB32, 4}, {"b64", Type::kB64, 8},
-                               {"u8", Type::kU8, 1},     {"u16", Type::kU16, 2}, {"u32", Type::kU32, 4}, {"u64", Type::kU64, 8}, {"s8", Type::kS8, 1},
-                               {"s16", Type::kS16, 2},   {"s32", Type::kS32, 4}, {"s64", Type::kS64, 8}, {"f16", Type::kF16, 2}, {"f32", Type::kF32, 4},
-                               {"f64", Type::kF64, 8}};
-
 // Limits against text that is made to exhaust memory.
 constexpr uint64_t kMaxVariable = 1ull << 32;
 constexpr size_t kMaxRegisters = 1u << 16;
@@ -55,9 +45,12 @@ class Parser {
   }
   Error Fail(std::string text) const { return InvalidPtx(Peek().line, std::move(text)); }
   Error Unexpected(std::string_view wanted) const {
-    return Fail("expected " + std::string(wanted) + ", found " + (Peek().kind == Kind::kEnd ? "the end of the text" : "\"" + std::string(Peek().text) + "\""));
+    return Fail("expected " + std::string(wanted) + ", found " +
+                (Peek().kind == Kind::kEnd ? "the end of the text" : "\"" + std::string(Peek().text) + "\""));
   }
-  Status Expect(std::string_view text) { return Accept(text) ? Ok() : Status(Unexpected("\"" + std::string(text) + "\"")); }
+  Status Expect(std::string_view text) {
+    return Accept(text) ? Ok() : Status(Unexpected("\"" + std::string(text) + "\""));
+  }
   Result<std::string> Name(std::string_view what) {
     if (Peek().kind != Kind::kWord) return Unexpected(what);
     return std::string(Next().text);
@@ -102,7 +95,8 @@ class Parser {
     if (Accept(".entry")) return Function(true, weak);
     if (Accept(".func")) return Function(false, weak);
     Space space;
-    if (!SpaceOf(Peek(), &space) || space == Space::kLocal || space == Space::kParam) return Unexpected("a module directive (.entry, .func, .global, .const, .shared)");
+    if (!SpaceOf(Peek(), &space) || space == Space::kLocal || space == Space::kParam)
+      return Unexpected("a module directive (.entry, .func, .global, .const, .shared)");
     Next();
     ASSIGN_OR_RETURN(std::vector<Variable> variables, Variables(space, external));
     for (auto& variable : variables) module_.variables.push_back(std::move(variable));
@@ -110,7 +104,11 @@ class Parser {
   }
 
   static bool SpaceOf(const Token& token, Space* space) {
-    const std::pair<std::string_view, Space> names[] = {{".global", Space::kGlobal}, {".shared", Space::kShared}, {".local", Space::kLocal}, {".const", Space::kConst}, {".param", Space::kParam}};
+    const std::pair<std::string_view, Space> names[] = {{".global", Space::kGlobal},
+                                                        {".shared", Space::kShared},
+                                                        {".local", Space::kLocal},
+                                                        {".const", Space::kConst},
+                                                        {".param", Space::kParam}};
     for (auto [name, value] : names) {
       if (token.Is(name)) {
         *space = value;
@@ -144,7 +142,8 @@ class Parser {
     for (;;) {
       if (Accept(".align")) {
         ASSIGN_OR_RETURN(uint64_t value, Integer());
-        if (value == 0 || value > 4096 || (value & (value - 1))) return Fail(".align must be a power of two up to 4096");
+        if (value == 0 || value > 4096 || (value & (value - 1)))
+          return Fail(".align must be a power of two up to 4096");
         align = static_cast<uint32_t>(value);
       } else if (Accept(".v2")) {
         lanes = 2;
@@ -168,7 +167,8 @@ class Parser {
         if (Accept(".align")) {
           ASSIGN_OR_RETURN(uint64_t ignored, Integer());
           (void)ignored;
-        } else if (!Accept(".global") && !Accept(".shared") && !Accept(".const") && !Accept(".local") && !Accept(".generic")) {
+        } else if (!Accept(".global") && !Accept(".shared") && !Accept(".const") && !Accept(".local") &&
+                   !Accept(".generic")) {
           break;
         }
       }
@@ -185,7 +185,8 @@ class Parser {
       }
       ASSIGN_OR_RETURN(uint64_t count, Integer());
       RETURN_IF_ERROR(Expect("]"));
-      if (count == 0 || count > kMaxVariable || variable.size * count > kMaxVariable) return Fail("the array " + variable.name + " is too large or empty");
+      if (count == 0 || count > kMaxVariable || variable.size * count > kMaxVariable)
+        return Fail("the array " + variable.name + " is too large or empty");
       variable.size *= count;
     }
     return Ok();
@@ -213,7 +214,10 @@ class Parser {
     uint64_t value = 0;
     bool any = skip == 1;
     for (char c : std::string_view(text).substr(std::min(skip, text.size()))) {
-      const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 99;
+      const int digit = c >= '0' && c <= '9'   ? c - '0'
+                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                               : 99;
       if (digit >= base || value > (UINT64_MAX - static_cast<uint64_t>(digit)) / static_cast<uint64_t>(base)) {
         return InvalidPtx(token.line, "\"" + std::string(token.text) + "\" is not a number that is understood here");
       }
@@ -240,7 +244,8 @@ class Parser {
       return Ok();
     }
     const uint32_t size = SizeOf(variable.type);
-    if (*at + size > variable.initial.size()) return Fail("the initialiser of " + variable.name + " has more values than the variable");
+    if (*at + size > variable.initial.size())
+      return Fail("the initialiser of " + variable.name + " has more values than the variable");
     if (Peek().kind == Kind::kWord) {
       Relocation relocation{static_cast<uint32_t>(*at), "", 0, false};
       std::string name(Next().text);
@@ -299,7 +304,8 @@ class Parser {
       if (!Accept(".param")) return Unexpected(".param (register parameters are not supported)");
       ASSIGN_OR_RETURN(Variable variable, Declarator(Space::kParam));
       RETURN_IF_ERROR(NameAndBounds(variable));
-      if (variable.size == 0 || variable.size > 4096) return Fail("the parameter " + variable.name + " is empty or larger than 4096 bytes");
+      if (variable.size == 0 || variable.size > 4096)
+        return Fail("the parameter " + variable.name + " is empty or larger than 4096 bytes");
       out.push_back(std::move(variable));
       if (!Accept(",") && !Peek().Is(")")) return Unexpected("\",\" or \")\"");
     }
@@ -371,7 +377,8 @@ class Parser {
   Status Registers(FunctionSyntax& function) {
     const Token token = Next();
     Type type;
-    if (!token.text.starts_with(".") || !ParseType(token.text.substr(1), &type)) return InvalidPtx(token.line, "registers of type \"" + std::string(token.text) + "\" are not supported");
+    if (!token.text.starts_with(".") || !ParseType(token.text.substr(1), &type))
+      return InvalidPtx(token.line, "registers of type \"" + std::string(token.text) + "\" are not supported");
     do {
       ASSIGN_OR_RETURN(std::string name, Name("a register's name"));
       uint64_t count = 0;
@@ -380,7 +387,8 @@ class Parser {
         RETURN_IF_ERROR(Expect(">"));
         if (count == 0) return Fail("a register range of zero");
       }
-      if (count > kMaxRegisters || function.registers.size() + count > kMaxRegisters) return Fail("more than " + std::to_string(kMaxRegisters) + " registers");
+      if (count > kMaxRegisters || function.registers.size() + count > kMaxRegisters)
+        return Fail("more than " + std::to_string(kMaxRegisters) + " registers");
       if (count == 0) function.registers[Declare(name)] = type;
       for (uint64_t i = 0; i < count; ++i) function.registers[Declare(name + std::to_string(i))] = type;
     } while (Accept(","));
@@ -420,7 +428,8 @@ class Parser {
       } while (Accept(","));
       return Expect(";");
     }
-    if (Peek().Is(".callprototype") || Peek().Is(".calltargets")) return Fail("indirect calls (" + std::string(Peek().text) + ") are not supported");
+    if (Peek().Is(".callprototype") || Peek().Is(".calltargets"))
+      return Fail("indirect calls (" + std::string(Peek().text) + ") are not supported");
     if (!function.labels.emplace(statement.text, static_cast<uint32_t>(function.statements.size())).second) {
       return InvalidPtx(statement.line, "the label " + statement.text + " stands twice");
     }
@@ -492,26 +501,6 @@ class Parser {
 };
 
 }  // namespace
-
-bool ParseType(std::string_view text, Type* type) {
-  for (const TypeFact& fact : kTypes) {
-    if (fact.name == text) {
-      *type = fact.type;
-      return true;
-    }
-  }
-  return false;
-}
-
-uint32_t SizeOf(Type type) {
-  for (const TypeFact& fact : kTypes) {
-    if (fact.type == type) return fact.size;
-  }
-  return 0;
-}
-
-bool IsFloat(Type type) { return type == Type::kF16 || type == Type::kF32 || type == Type::kF64; }
-bool IsSigned(Type type) { return type == Type::kS8 || type == Type::kS16 || type == Type::kS32 || type == Type::kS64; }
 
 Result<ModuleSyntax> ParseModule(std::string_view text) { return Parser(text).Module(); }
 

@@ -1,4 +1,5 @@
-// The engine against known answers: single instructions, kernels as clang makes them, and everything that must be refused.
+// The engine against known answers: single instructions, kernels as clang makes them, and everything that must be
+// refused.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -23,16 +24,19 @@ struct Engine_ {
   std::unique_ptr<Engine> engine = MakeInterpreter();
 
   Result<std::unique_ptr<Module>> Load(const std::string& text) { return engine->Load({text}, memory); }
-  Status Run(const std::string& text, const std::string& kernel, Dim3 grid, Dim3 block, const std::vector<uint64_t>& params, uint32_t shared = 0) {
+  Status Run(const std::string& text, const std::string& kernel, Dim3 grid, Dim3 block,
+             const std::vector<uint64_t>& params, uint32_t shared = 0) {
     ASSIGN_OR_RETURN(std::unique_ptr<Module> module, Load(text));
-    LaunchSpec spec{grid, block, shared, AsBytes({reinterpret_cast<const char*>(params.data()), params.size() * 8}), nullptr};
+    LaunchSpec spec{grid, block, shared, AsBytes({reinterpret_cast<const char*>(params.data()), params.size() * 8}),
+                    nullptr};
     return engine->Launch(*module, kernel, spec, memory);
   }
 };
 
 const std::string kHeader = ".version 7.8\n.target sm_80\n.address_size 64\n";
 
-// A kernel of one thread: out[0..] of 64-bit slots; `body` may use %a, %b, %c (b64: in[0..2]), %f.. and must st.global to [%o].
+// A kernel of one thread: out[0..] of 64-bit slots; `body` may use %a, %b, %c (b64: in[0..2]), %f.. and must st.global
+// to [%o].
 std::string Single(const std::string& body) {
   return kHeader + R"(.visible .entry k(.param .u64 out, .param .u64 in) {
   .reg .b64 %o, %i, %a, %b, %c, %d, %e; .reg .b32 %ra, %rb, %rc, %rd, %re; .reg .b16 %ha, %hb, %hc; .reg .f32 %fa, %fb, %fc, %fd; .reg .f64 %da, %db, %dc, %dd; .reg .pred %p, %q;
@@ -40,7 +44,8 @@ std::string Single(const std::string& body) {
   ld.global.u64 %a, [%i]; ld.global.u64 %b, [%i+8]; ld.global.u64 %c, [%i+16];
   cvt.u32.u64 %ra, %a; cvt.u32.u64 %rb, %b; cvt.u32.u64 %rc, %c; cvt.u16.u64 %ha, %a; cvt.u16.u64 %hb, %b;
   mov.b32 %fa, %ra; mov.b32 %fb, %rb; mov.b32 %fc, %rc; mov.b64 %da, %a; mov.b64 %db, %b; mov.b64 %dc, %c;
-  )" + body + "\n ret; }\n";
+  )" + body +
+         "\n ret; }\n";
 }
 
 uint64_t Eval(const std::string& body, uint64_t a = 0, uint64_t b = 0, uint64_t c = 0) {
@@ -53,13 +58,18 @@ uint64_t Eval(const std::string& body, uint64_t a = 0, uint64_t b = 0, uint64_t 
 uint64_t Eval32(const std::string& instruction, uint64_t a, uint64_t b = 0, uint64_t c = 0) {
   return Eval(instruction + " st.global.u32 [%o], %rd; mov.u32 %rd, 0; st.global.u32 [%o+4], %rd;", a, b, c);
 }
-uint64_t Eval64(const std::string& instruction, uint64_t a, uint64_t b = 0, uint64_t c = 0) { return Eval(instruction + " st.global.u64 [%o], %d;", a, b, c); }
+uint64_t Eval64(const std::string& instruction, uint64_t a, uint64_t b = 0, uint64_t c = 0) {
+  return Eval(instruction + " st.global.u64 [%o], %d;", a, b, c);
+}
 float EvalF(const std::string& instruction, float a, float b = 0, float c = 0) {
-  const uint64_t bits = Eval(instruction + " mov.b32 %rd, %fd; cvt.u64.u32 %d, %rd; st.global.u64 [%o], %d;", std::bit_cast<uint32_t>(a), std::bit_cast<uint32_t>(b), std::bit_cast<uint32_t>(c));
+  const uint64_t bits = Eval(instruction + " mov.b32 %rd, %fd; cvt.u64.u32 %d, %rd; st.global.u64 [%o], %d;",
+                             std::bit_cast<uint32_t>(a), std::bit_cast<uint32_t>(b), std::bit_cast<uint32_t>(c));
   return std::bit_cast<float>(static_cast<uint32_t>(bits));
 }
 double EvalD(const std::string& instruction, double a, double b = 0, double c = 0) {
-  return std::bit_cast<double>(Eval(instruction + " mov.b64 %d, %dd; st.global.u64 [%o], %d;", std::bit_cast<uint64_t>(a), std::bit_cast<uint64_t>(b), std::bit_cast<uint64_t>(c)));
+  return std::bit_cast<double>(Eval(instruction + " mov.b64 %d, %dd; st.global.u64 [%o], %d;",
+                                    std::bit_cast<uint64_t>(a), std::bit_cast<uint64_t>(b),
+                                    std::bit_cast<uint64_t>(c)));
 }
 
 TEST(Integer, ArithmeticWrapsAndKeepsSigns) {
@@ -91,8 +101,11 @@ TEST(Integer, DivisionByZeroAndOverflowAreDefined) {
 TEST(Integer, CarryChainsAddAndSubtract128Bits) {
   EXPECT_EQ(Eval64("add.cc.u64 %e, %a, %b; addc.u64 %d, %c, 0;", ~0ull, 1, 5), 6u);
   EXPECT_EQ(Eval64("sub.cc.u64 %e, %a, %b; subc.u64 %d, %c, 0;", 0, 1, 5), 4u);
-  EXPECT_EQ(Eval32("mad.lo.cc.u32 %re, %ra, %rb, %rc; madc.hi.u32 %rd, %ra, %rb, 1;", 0xffffffff, 0xffffffff, 0xffffffff), 0u);
-  EXPECT_EQ(Eval32("add.cc.u32 %re, %ra, %rb; addc.cc.u32 %re, %re, %rb; addc.u32 %rd, 0, 0;", 0xffffffff, 0xffffffff), 1u);
+  EXPECT_EQ(
+      Eval32("mad.lo.cc.u32 %re, %ra, %rb, %rc; madc.hi.u32 %rd, %ra, %rb, 1;", 0xffffffff, 0xffffffff, 0xffffffff),
+      0u);
+  EXPECT_EQ(Eval32("add.cc.u32 %re, %ra, %rb; addc.cc.u32 %re, %re, %rb; addc.u32 %rd, 0, 0;", 0xffffffff, 0xffffffff),
+            1u);
 }
 
 TEST(Integer, ShiftsBitFieldsAndPermutations) {
@@ -122,7 +135,8 @@ TEST(Compare, SetpSelpAndPredicates) {
   EXPECT_EQ(Eval32("setp.eq.s32 %p|%q, %ra, %rb; not.pred %p, %q;" + tail, 4, 4), 1u);
   EXPECT_EQ(Eval32("setp.eq.s32 %q, %ra, %ra; setp.lt.and.s32 %p, %ra, %rb, !%q;" + tail, 1, 2), 0u);
   EXPECT_EQ(Eval32("setp.eq.s32 %q, %ra, %ra; setp.gt.or.s32 %p, %ra, %rb, %q;" + tail, 1, 2), 1u);
-  EXPECT_EQ(Eval32("setp.eq.s32 %p, %ra, %rb; mov.u32 %rd, 7; @%p mov.u32 %rd, 8; @!%p add.u32 %rd, %rd, 90;", 1, 2), 97u);
+  EXPECT_EQ(Eval32("setp.eq.s32 %p, %ra, %rb; mov.u32 %rd, 7; @%p mov.u32 %rd, 8; @!%p add.u32 %rd, %rd, 90;", 1, 2),
+            97u);
   EXPECT_EQ(Eval32("set.lt.u32.s32 %rd, %ra, %rb;", 1, 2), 0xffffffffu);
   EXPECT_EQ(Eval32("slct.u32.s32 %rd, %ra, %rb, %rc;", 1, 2, 0x80000000), 2u);
 }
@@ -130,8 +144,10 @@ TEST(Compare, SetpSelpAndPredicates) {
 TEST(Float, ComparisonKnowsNaN) {
   const uint32_t nan = 0x7fc00000, one = 0x3f800000;
   const std::string tail = " selp.u32 %rd, 1, 0, %p;";
-  const std::pair<const char*, unsigned> cases[] = {{"eq", 0}, {"ne", 0}, {"lt", 0}, {"equ", 1}, {"neu", 1}, {"ltu", 1}, {"num", 0}, {"nan", 1}};
-  for (auto [name, expected] : cases) EXPECT_EQ(Eval32("setp." + std::string(name) + ".f32 %p, %fa, %fb;" + tail, nan, one), expected) << name;
+  const std::pair<const char*, unsigned> cases[] = {{"eq", 0},  {"ne", 0},  {"lt", 0},  {"equ", 1},
+                                                    {"neu", 1}, {"ltu", 1}, {"num", 0}, {"nan", 1}};
+  for (auto [name, expected] : cases)
+    EXPECT_EQ(Eval32("setp." + std::string(name) + ".f32 %p, %fa, %fb;" + tail, nan, one), expected) << name;
   EXPECT_EQ(Eval32("setp.neu.f32 %p, %fa, %fb;" + tail, one, one), 0u);
 }
 
@@ -158,11 +174,18 @@ TEST(Float, RoundingModesDiffer) {
 }
 
 TEST(Float, HalvesConvertAndCompute) {
-  EXPECT_EQ(Eval("cvt.rn.f16.f32 %ha, %fa; cvt.u64.u16 %d, %ha; st.global.u64 [%o], %d;", std::bit_cast<uint32_t>(1.0f)), 0x3c00u);
-  EXPECT_EQ(Eval("cvt.rn.f16.f32 %ha, %fa; cvt.u64.u16 %d, %ha; st.global.u64 [%o], %d;", std::bit_cast<uint32_t>(65520.0f)), 0x7c00u);
-  EXPECT_EQ(Eval("cvt.rn.f16.f32 %ha, %fa; cvt.u64.u16 %d, %ha; st.global.u64 [%o], %d;", std::bit_cast<uint32_t>(0x1p-24f)), 1u);
+  EXPECT_EQ(
+      Eval("cvt.rn.f16.f32 %ha, %fa; cvt.u64.u16 %d, %ha; st.global.u64 [%o], %d;", std::bit_cast<uint32_t>(1.0f)),
+      0x3c00u);
+  EXPECT_EQ(
+      Eval("cvt.rn.f16.f32 %ha, %fa; cvt.u64.u16 %d, %ha; st.global.u64 [%o], %d;", std::bit_cast<uint32_t>(65520.0f)),
+      0x7c00u);
+  EXPECT_EQ(
+      Eval("cvt.rn.f16.f32 %ha, %fa; cvt.u64.u16 %d, %ha; st.global.u64 [%o], %d;", std::bit_cast<uint32_t>(0x1p-24f)),
+      1u);
   EXPECT_EQ(Eval("add.f16 %ha, %ha, %hb; cvt.u64.u16 %d, %ha; st.global.u64 [%o], %d;", 0x3c00, 0x4000), 0x4200u);
-  EXPECT_EQ(Eval("fma.rn.f16 %ha, %ha, %hb, %hb; cvt.u64.u16 %d, %ha; st.global.u64 [%o], %d;", 0x4000, 0x4200), 0x4880u);
+  EXPECT_EQ(Eval("fma.rn.f16 %ha, %ha, %hb, %hb; cvt.u64.u16 %d, %ha; st.global.u64 [%o], %d;", 0x4000, 0x4200),
+            0x4880u);
 }
 
 TEST(Convert, RoundsSaturatesAndExtends) {
@@ -186,8 +209,14 @@ TEST(Memory, VectorsAtomicsLocalsAndSpaces) {
   EXPECT_EQ(Eval32("ld.global.v2.u32 {%re, %rd}, [%i+8];", 0, 0x700000003), 7u);
   EXPECT_EQ(Eval64("mov.b64 %d, {%ra, %rb};", 1, 2), 0x200000001u);
   EXPECT_EQ(Eval32("mov.b64 {%re, %rd}, %a;", 0x500000001), 5u);
-  EXPECT_EQ(Eval32(".local .align 8 .b8 depot[16]; mov.u64 %d, depot; cvta.local.u64 %e, %d; st.u32 [%e+4], %ra; ld.local.u32 %rd, [%d+4];", 77), 77u);
-  EXPECT_EQ(Eval32(".shared .align 4 .b8 tile[64]; mov.u64 %d, tile; st.shared.u32 [tile+8], %ra; cvta.shared.u64 %e, %d; ld.u32 %rd, [%e+8];", 88), 88u);
+  EXPECT_EQ(Eval32(".local .align 8 .b8 depot[16]; mov.u64 %d, depot; cvta.local.u64 %e, %d; st.u32 [%e+4], %ra; "
+                   "ld.local.u32 %rd, [%d+4];",
+                   77),
+            77u);
+  EXPECT_EQ(Eval32(".shared .align 4 .b8 tile[64]; mov.u64 %d, tile; st.shared.u32 [tile+8], %ra; cvta.shared.u64 %e, "
+                   "%d; ld.u32 %rd, [%e+8];",
+                   88),
+            88u);
   EXPECT_EQ(Eval32("atom.global.add.u32 %rd, [%i], 5; ld.global.u32 %rd, [%i];", 10), 15u);
   EXPECT_EQ(Eval32("atom.global.cas.b32 %rd, [%i], 10, 99; ld.global.u32 %rd, [%i];", 10), 99u);
   EXPECT_EQ(Eval32("atom.global.max.s32 %rd, [%i], -1; ld.global.u32 %rd, [%i];", 0xfffffff0), 0xffffffffu);
@@ -198,8 +227,14 @@ TEST(Memory, VectorsAtomicsLocalsAndSpaces) {
 }
 
 TEST(Control, LoopsJumpTablesAndCallsWithScopes) {
-  EXPECT_EQ(Eval32("mov.u32 %rd, 0; LOOP: add.u32 %rd, %rd, %ra; sub.u32 %ra, %ra, 1; setp.ne.u32 %p, %ra, 0; @%p bra LOOP;", 100), 5050u);
-  EXPECT_EQ(Eval32("T: .branchtargets A, B, C; brx.idx %ra, T; A: mov.u32 %rd, 10; bra E; B: mov.u32 %rd, 20; bra E; C: mov.u32 %rd, 30; E: add.u32 %rd, %rd, 1;", 2), 31u);
+  EXPECT_EQ(
+      Eval32("mov.u32 %rd, 0; LOOP: add.u32 %rd, %rd, %ra; sub.u32 %ra, %ra, 1; setp.ne.u32 %p, %ra, 0; @%p bra LOOP;",
+             100),
+      5050u);
+  EXPECT_EQ(Eval32("T: .branchtargets A, B, C; brx.idx %ra, T; A: mov.u32 %rd, 10; bra E; B: mov.u32 %rd, 20; bra E; "
+                   "C: mov.u32 %rd, 30; E: add.u32 %rd, %rd, 1;",
+                   2),
+            31u);
   Engine_ e;
   const std::string text = kHeader + R"(
 .func (.param .b32 r) fib(.param .b32 n) { .reg .b32 %a<6>; .reg .pred %p;
@@ -219,13 +254,16 @@ DONE: st.param.b32 [r+0], %a0; ret; }
 
 TEST(Control, EndlessRecursionFailsInsteadOfFillingMemory) {
   Engine_ e;
-  Status status = e.Run(kHeader + ".func f() { .local .b8 big[1024]; call.uni f; ret; } .visible .entry k() { call.uni f; ret; }", "k", {}, {}, {});
+  Status status =
+      e.Run(kHeader + ".func f() { .local .b8 big[1024]; call.uni f; ret; } .visible .entry k() { call.uni f; ret; }",
+            "k", {}, {}, {});
   EXPECT_EQ(status.error().code, "cuda.launch-failed");
 }
 
 TEST(Warp, ShuffleVoteMatchAndReduce) {
   Engine_ e;
-  const std::string text = kHeader + R"(.visible .entry k(.param .u64 out) { .reg .b64 %o<3>; .reg .b32 %r<12>; .reg .pred %p, %q;
+  const std::string text =
+      kHeader + R"(.visible .entry k(.param .u64 out) { .reg .b64 %o<3>; .reg .b32 %r<12>; .reg .pred %p, %q;
   ld.param.u64 %o0, [out]; mov.u32 %r0, %tid.x; mul.wide.u32 %o1, %r0, 32; add.s64 %o2, %o0, %o1;
   shfl.sync.down.b32 %r1|%p, %r0, 1, 31, -1; st.global.u32 [%o2], %r1; selp.u32 %r2, 1, 0, %p; st.global.u32 [%o2+4], %r2;
   shfl.sync.bfly.b32 %r1, %r0, 16, 31, 0xffffffff; st.global.u32 [%o2+8], %r1;
@@ -251,9 +289,13 @@ TEST(Warp, ShuffleVoteMatchAndReduce) {
 
 TEST(Barrier, AThreadThatLeftIsNotWaitedForAndADeadlockIsFound) {
   Engine_ e;
-  const std::string leave = kHeader + ".visible .entry k() { .reg .b32 %r; .reg .pred %p; mov.u32 %r, %tid.x; setp.gt.u32 %p, %r, 3; @%p ret; bar.sync 0; ret; }";
+  const std::string leave = kHeader +
+                            ".visible .entry k() { .reg .b32 %r; .reg .pred %p; mov.u32 %r, %tid.x; setp.gt.u32 %p, "
+                            "%r, 3; @%p ret; bar.sync 0; ret; }";
   EXPECT_TRUE(e.Run(leave, "k", {}, {64, 1, 1}, {}).ok());
-  const std::string stuck = kHeader + ".visible .entry k() { .reg .b32 %r; .reg .pred %p; mov.u32 %r, %tid.x; setp.gt.u32 %p, %r, 3; @%p bra B; bar.sync 0; ret; B: bar.sync 1; ret; }";
+  const std::string stuck = kHeader +
+                            ".visible .entry k() { .reg .b32 %r; .reg .pred %p; mov.u32 %r, %tid.x; setp.gt.u32 %p, "
+                            "%r, 3; @%p bra B; bar.sync 0; ret; B: bar.sync 1; ret; }";
   EXPECT_TRUE(e.Run(stuck, "k", {}, {4, 1, 1}, {}).ok());
   EXPECT_EQ(e.Run(stuck, "k", {}, {8, 1, 1}, {}).error().code, "cuda.launch-failed");
 }
@@ -261,9 +303,18 @@ TEST(Barrier, AThreadThatLeftIsNotWaitedForAndADeadlockIsFound) {
 TEST(Refusal, NamesLineAndInstruction) {
   Engine_ e;
   const std::pair<const char*, const char*> cases[] = {
-      {"wgmma.mma_async.sync.aligned %ra;", "wgmma.mma_async.sync.aligned"}, {"add.q32 %ra, %rb, %rc;", "add.q32"}, {"add.s32 %ra, %rb;", "takes 3 operands"}, {"mul.s32 %ra, %rb, %rc;", "mul.s32"},
-      {"add.s32 %ra, %zz, %rb;", "%zz"}, {"bra NOWHERE;", "NOWHERE"}, {"ld.texture.u32 %ra, [%o];", "ld.texture.u32"}, {"atom.global.min.f32 %fa, [%o], %fb;", "atom.global.min.f32"},
-      {"call.uni missing;", "missing"}, {"ld.param.u32 %ra, [out+6];", "past the end"}, {"setp.lo.f32 %p, %fa, %fb;", "setp.lo.f32"}, {"mov.u32 %ra, undefined;", "undefined"}};
+      {"wgmma.mma_async.sync.aligned %ra;", "wgmma.mma_async.sync.aligned"},
+      {"add.q32 %ra, %rb, %rc;", "add.q32"},
+      {"add.s32 %ra, %rb;", "takes 3 operands"},
+      {"mul.s32 %ra, %rb, %rc;", "mul.s32"},
+      {"add.s32 %ra, %zz, %rb;", "%zz"},
+      {"bra NOWHERE;", "NOWHERE"},
+      {"ld.texture.u32 %ra, [%o];", "ld.texture.u32"},
+      {"atom.global.min.f32 %fa, [%o], %fb;", "atom.global.min.f32"},
+      {"call.uni missing;", "missing"},
+      {"ld.param.u32 %ra, [out+6];", "past the end"},
+      {"setp.lo.f32 %p, %fa, %fb;", "setp.lo.f32"},
+      {"mov.u32 %ra, undefined;", "undefined"}};
   for (auto [body, word] : cases) {
     auto module = e.Load(Single("\n\n" + std::string(body)));
     ASSERT_FALSE(module.ok()) << body;
@@ -271,7 +322,8 @@ TEST(Refusal, NamesLineAndInstruction) {
     EXPECT_EQ(module.error().subject, "line:12") << body;
     EXPECT_THAT(module.error().text, HasSubstr(word));
   }
-  for (const char* text : {"", ".visible .entry k( {", ".visible .entry k() { add.s32 ", ".global .align 3 .b8 x[4];", ".global .u32 x[99999999999];", "hello", ".entry k() { @%p: ; }"}) {
+  for (const char* text : {"", ".visible .entry k( {", ".visible .entry k() { add.s32 ", ".global .align 3 .b8 x[4];",
+                           ".global .u32 x[99999999999];", "hello", ".entry k() { @%p: ; }"}) {
     auto module = e.Load(kHeader + text);
     if (std::string(text).empty()) EXPECT_TRUE(module.ok());
     else EXPECT_FALSE(module.ok()) << text;
@@ -280,13 +332,23 @@ TEST(Refusal, NamesLineAndInstruction) {
 
 TEST(Refusal, BadAddressesStopTheLaunchAndSayWhere) {
   Engine_ e;
-  Status status = e.Run(Single("mov.u64 %d, 16; \n st.global.u32 [%d], %ra;"), "k", {}, {}, {e.memory.Put<uint64_t>({0}), e.memory.Put<uint64_t>({1, 2, 3})});
+  Status status = e.Run(Single("mov.u64 %d, 16; \n st.global.u32 [%d], %ra;"), "k", {}, {},
+                        {e.memory.Put<uint64_t>({0}), e.memory.Put<uint64_t>({1, 2, 3})});
   EXPECT_EQ(status.error().code, "cuda.illegal-address");
   EXPECT_THAT(status.error().text, HasSubstr("st.global.u32"));
-  for (const char* body : {"st.shared.u32 [4096], %ra;", "mov.u64 %d, 0x0300000000001000; ld.u32 %rd, [%d];", "mov.u64 %d, 0x0200000000800000; ld.u32 %rd, [%d];", "mov.u64 %d, -8; ld.global.u64 %e, [%d];"}) {
-    EXPECT_EQ(e.Run(Single(body), "k", {}, {}, {e.memory.Put<uint64_t>({0}), e.memory.Put<uint64_t>({1, 2, 3})}).error().code, "cuda.illegal-address") << body;
+  for (const char* body :
+       {"st.shared.u32 [4096], %ra;", "mov.u64 %d, 0x0300000000001000; ld.u32 %rd, [%d];",
+        "mov.u64 %d, 0x0200000000800000; ld.u32 %rd, [%d];", "mov.u64 %d, -8; ld.global.u64 %e, [%d];"}) {
+    EXPECT_EQ(
+        e.Run(Single(body), "k", {}, {}, {e.memory.Put<uint64_t>({0}), e.memory.Put<uint64_t>({1, 2, 3})}).error().code,
+        "cuda.illegal-address")
+        << body;
   }
-  EXPECT_EQ(e.Run(Single("add.u64 %o, %o, 1; ld.global.u32 %rd, [%o];"), "k", {}, {}, {e.memory.Put<uint64_t>({0}), e.memory.Put<uint64_t>({1, 2, 3})}).error().code, "cuda.misaligned-address");
+  EXPECT_EQ(e.Run(Single("add.u64 %o, %o, 1; ld.global.u32 %rd, [%o];"), "k", {}, {},
+                  {e.memory.Put<uint64_t>({0}), e.memory.Put<uint64_t>({1, 2, 3})})
+                .error()
+                .code,
+            "cuda.misaligned-address");
 }
 
 TEST(Refusal, AnEndlessLoopIsCancelled) {
@@ -317,10 +379,15 @@ std::string Compile(const std::string& source) {
   if (std::system("command -v clang-16 >/dev/null 2>&1") != 0) return "";
   const std::string stem = std::filesystem::temp_directory_path() / ("ptx_test." + std::to_string(::getpid()));
   const std::string prelude =
-      "#define __global__ __attribute__((global))\n#define __device__ __attribute__((device))\n#define __shared__ __attribute__((shared))\n#define __constant__ __attribute__((constant))\n"
-      "#define TX __nvvm_read_ptx_sreg_tid_x()\n#define BX __nvvm_read_ptx_sreg_ctaid_x()\n#define NX __nvvm_read_ptx_sreg_ntid_x()\n#define SYNC __syncthreads()\n";
+      "#define __global__ __attribute__((global))\n#define __device__ __attribute__((device))\n#define __shared__ "
+      "__attribute__((shared))\n#define __constant__ __attribute__((constant))\n"
+      "#define TX __nvvm_read_ptx_sreg_tid_x()\n#define BX __nvvm_read_ptx_sreg_ctaid_x()\n#define NX "
+      "__nvvm_read_ptx_sreg_ntid_x()\n#define SYNC __syncthreads()\n";
   (void)WriteFileAtomic(stem + ".cu", prelude + source);
-  const int failed = std::system(("clang-16 -x cuda --cuda-device-only --cuda-gpu-arch=sm_80 -nocudainc -nocudalib -S -O2 -o " + stem + ".ptx " + stem + ".cu 2>" + stem + ".log").c_str());
+  const int failed =
+      std::system(("clang-16 -x cuda --cuda-device-only --cuda-gpu-arch=sm_80 -nocudainc -nocudalib -S -O2 -o " + stem +
+                   ".ptx " + stem + ".cu 2>" + stem + ".log")
+                      .c_str());
   std::string out = failed ? "" : *ReadFile(stem + ".ptx");
   EXPECT_EQ(failed, 0) << *ReadFile(stem + ".log");
   for (const char* ending : {".cu", ".ptx", ".log"}) std::filesystem::remove(stem + ending);
@@ -362,7 +429,9 @@ extern "C" __global__ void pick(int* out) { switch (TX) { case 0: out[0] = 5; br
   const int n = 24;
   std::vector<double> a(n * n), b(n * n), expected(n * n);
   for (int i = 0; i < n * n; ++i) a[i] = i % 7 - 3, b[i] = i % 5 * 0.5;
-  for (int i = 0; i < n; ++i) for (int j = 0; j < n; ++j) for (int k = 0; k < n; ++k) expected[i * n + j] += a[i * n + k] * b[k * n + j];
+  for (int i = 0; i < n; ++i)
+    for (int j = 0; j < n; ++j)
+      for (int k = 0; k < n; ++k) expected[i * n + j] += a[i * n + k] * b[k * n + j];
   const uint64_t pa = e.memory.Put(a), pb = e.memory.Put(b), pc = e.memory.Put(std::vector<double>(n * n));
   status = e.Run(ptx, "matmul", {n, 1, 1}, {n, 1, 1}, {pa, pb, pc, n});
   ASSERT_TRUE(status.ok()) << status.error().ToString();

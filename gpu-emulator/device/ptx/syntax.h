@@ -1,5 +1,5 @@
-// A PTX module as written (PTX ISA 8.x, chapters 4-10): variables, functions, statements with their operands still as text.
-// The decoder gives them meaning.
+// A PTX module as written (PTX ISA 8.x, chapters 4-10): variables, functions, statements with their operands still as
+// text. The decoder gives them meaning.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,25 @@ namespace ccgpu::ptx {
 enum class Space { kGeneric, kGlobal, kShared, kLocal, kConst, kParam };
 
 // Fundamental types, in the order of the type tables in the decoder.
-enum class Type : uint8_t { kNone, kPred, kB8, kB16, kB32, kB64, kU8, kU16, kU32, kU64, kS8, kS16, kS32, kS64, kF16, kF32, kF64 };
+enum class Type : uint8_t {
+  kNone,
+  kPred,
+  kB8,
+  kB16,
+  kB32,
+  kB64,
+  kU8,
+  kU16,
+  kU32,
+  kU64,
+  kS8,
+  kS16,
+  kS32,
+  kS64,
+  kF16,
+  kF32,
+  kF64
+};
 bool ParseType(std::string_view text, Type* type);
 uint32_t SizeOf(Type type);
 bool IsFloat(Type type);
@@ -23,10 +41,10 @@ bool IsSigned(Type type);
 struct Operand {
   enum class Kind { kName, kImmediate, kAddress, kVector, kList, kSink };
   Kind kind = Kind::kSink;
-  std::string name;            // kName: register, special register, symbol or label; kAddress: base (may be empty)
-  std::string predicate;       // kName: the %p of "%r|%p"
-  bool negated = false;        // !%p
-  uint64_t immediate = 0;      // kImmediate: its bits
+  std::string name;        // kName: register, special register, symbol or label; kAddress: base (may be empty)
+  std::string predicate;   // kName: the %p of "%r|%p"
+  bool negated = false;    // !%p
+  uint64_t immediate = 0;  // kImmediate: its bits
   enum class Literal { kInteger, kF32, kF64 } literal = Literal::kInteger;
   int64_t offset = 0;          // kAddress, and kName of "symbol+4"
   std::vector<Operand> parts;  // kVector, kList
@@ -67,10 +85,10 @@ struct FunctionSyntax {
   bool entry = false, declaration = false, weak = false;
   uint32_t max_threads = 1024;
   std::vector<Variable> params, results;
-  std::vector<Variable> locals;                        // .local, .shared and .param of the body; names made unique per scope
+  std::vector<Variable> locals;  // .local, .shared and .param of the body; names made unique per scope
   std::map<std::string, Type> registers;
   std::vector<Statement> statements;
-  std::map<std::string, uint32_t> labels;              // -> statement
+  std::map<std::string, uint32_t> labels;  // -> statement
   std::map<std::string, std::vector<std::string>> branch_targets;
 };
 

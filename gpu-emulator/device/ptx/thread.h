@@ -29,7 +29,7 @@ struct Thread {
   const Function* function = nullptr;
   Block* block = nullptr;
   uint32_t lane = 0;
-  uint64_t waiting_mask = 0;   // kWarp: the lanes it waits for
+  uint64_t waiting_mask = 0;  // kWarp: the lanes it waits for
   const Instruction* waiting_at = nullptr;
   std::vector<uint64_t> registers;
   std::vector<uint8_t> local;

@@ -10,7 +10,8 @@ namespace {
 int ShuffleSource(WarpOp op, uint32_t lane, uint32_t b, uint32_t c) {
   const uint32_t clamp = c & 31, segment = c >> 8 & 31, offset = b & 31;
   const uint32_t max_lane = (lane & segment) | (clamp & ~segment & 31), min_lane = lane & segment;
-  if (op == WarpOp::kShuffleUp) return lane >= offset && lane - offset >= max_lane ? static_cast<int>(lane - offset) : -1;
+  if (op == WarpOp::kShuffleUp)
+    return lane >= offset && lane - offset >= max_lane ? static_cast<int>(lane - offset) : -1;
   if (op == WarpOp::kShuffleDown) return lane + offset <= max_lane ? static_cast<int>(lane + offset) : -1;
   if (op == WarpOp::kShuffleXor) return (lane ^ offset) <= max_lane ? static_cast<int>(lane ^ offset) : -1;
   const uint32_t source = min_lane | (offset & ~segment & 31);
@@ -36,7 +37,8 @@ void Perform(Thread* lanes, uint32_t group, const Instruction& i) {
     if (!(group >> k & 1)) continue;
     value[k] = i.a >= 0 ? lanes[k].r[i.a] : 0;
     if (((value[k] & 1) != 0) != (i.extra != 0)) ballot |= 1u << k;
-    reduced = first ? static_cast<uint32_t>(value[k]) : Reduce(op, IsSigned(i.type), reduced, static_cast<uint32_t>(value[k]));
+    reduced = first ? static_cast<uint32_t>(value[k])
+                    : Reduce(op, IsSigned(i.type), reduced, static_cast<uint32_t>(value[k]));
     first = false;
   }
   for (uint32_t k = 0; k < 32; ++k) {
@@ -45,7 +47,10 @@ void Perform(Thread* lanes, uint32_t group, const Instruction& i) {
     t.state = ThreadState::kRun;
     switch (op) {
       case WarpOp::kSync: break;
-      case WarpOp::kShuffleUp: case WarpOp::kShuffleDown: case WarpOp::kShuffleXor: case WarpOp::kShuffleIndex: {
+      case WarpOp::kShuffleUp:
+      case WarpOp::kShuffleDown:
+      case WarpOp::kShuffleXor:
+      case WarpOp::kShuffleIndex: {
         const int source = ShuffleSource(op, k, t.Get<uint32_t>(i.b), t.Get<uint32_t>(i.c));
         const bool valid = source >= 0 && (group >> source & 1);
         t.Put<uint32_t>(i.dst, static_cast<uint32_t>(value[valid ? static_cast<uint32_t>(source) : k]));
@@ -56,17 +61,22 @@ void Perform(Thread* lanes, uint32_t group, const Instruction& i) {
       case WarpOp::kVoteAny: t.Put<uint64_t>(i.dst, ballot != 0); break;
       case WarpOp::kVoteUni: t.Put<uint64_t>(i.dst, ballot == 0 || ballot == group); break;
       case WarpOp::kBallot: t.Put<uint32_t>(i.dst, ballot); break;
-      case WarpOp::kMatchAny: case WarpOp::kMatchAll: {
+      case WarpOp::kMatchAny:
+      case WarpOp::kMatchAll: {
         uint32_t same = 0;
-        for (uint32_t other = 0; other < 32; ++other) same |= static_cast<uint32_t>((group >> other & 1) && value[other] == value[k]) << other;
+        for (uint32_t other = 0; other < 32; ++other)
+          same |= static_cast<uint32_t>((group >> other & 1) && value[other] == value[k]) << other;
         const bool all = same == group;
         t.Put<uint32_t>(i.dst, op == WarpOp::kMatchAny || all ? same : 0);
         t.Put<uint64_t>(i.dst2, all);
         break;
       }
-      case WarpOp::kReduceAdd: case WarpOp::kReduceMin: case WarpOp::kReduceMax: case WarpOp::kReduceAnd: case WarpOp::kReduceOr: case WarpOp::kReduceXor:
-        t.Put<uint32_t>(i.dst, reduced);
-        break;
+      case WarpOp::kReduceAdd:
+      case WarpOp::kReduceMin:
+      case WarpOp::kReduceMax:
+      case WarpOp::kReduceAnd:
+      case WarpOp::kReduceOr:
+      case WarpOp::kReduceXor: t.Put<uint32_t>(i.dst, reduced); break;
     }
   }
 }
@@ -87,7 +97,9 @@ bool ReleaseWarp(Block& block, size_t first) {
     const uint32_t wanted = static_cast<uint32_t>(lanes[k].waiting_mask) & alive;
     uint32_t arrived = 0;
     for (size_t other = 0; other < count; ++other) {
-      if (lanes[other].state == ThreadState::kWarp && lanes[other].waiting_at == at && lanes[other].waiting_mask == lanes[k].waiting_mask) arrived |= 1u << other;
+      if (lanes[other].state == ThreadState::kWarp && lanes[other].waiting_at == at &&
+          lanes[other].waiting_mask == lanes[k].waiting_mask)
+        arrived |= 1u << other;
     }
     arrived &= wanted | 1u << k;
     if ((wanted & ~arrived) != 0) continue;

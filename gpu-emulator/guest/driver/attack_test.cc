@@ -1,5 +1,5 @@
-// A host that reads, flips, replays and patches what crosses the link, in each mode: rows C1, C2, I1, I2 and I4 of the threat table. What must
-// succeed in a weaker mode is tested too: it is the proof that the attack is real.
+// A host that reads, flips, replays and patches what crosses the link, in each mode: rows C1, C2, I1, I2 and I4 of the
+// threat table. What must succeed in a weaker mode is tested too: it is the proof that the attack is real.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -17,7 +17,7 @@ constexpr char kDataCanary[] = "canary-of-the-data-4f1c9a7e";
 constexpr char kCodeCanary[] = "canary_of_the_code_77d0";
 
 class Attack : public testing::TestWithParam<Mode> {
-// public for the lists of attacks below
+  // public for the lists of attacks below
  public:
   void SetUp() override {
     machine_ = std::make_unique<TestMachine>(TestMachine::Setup{.mode = GetParam()});
@@ -27,13 +27,16 @@ class Attack : public testing::TestWithParam<Mode> {
   }
   bool sealed() const { return GetParam() == Mode::kHopperCc; }
 
-  uint8_t* Slot(bool d2h, uint32_t number) const { return machine_->host().at(link::RingOffset(0, d2h) + number % link::kSlots * link::kSlotStride); }
+  uint8_t* Slot(bool d2h, uint32_t number) const {
+    return machine_->host().at(link::RingOffset(0, d2h) + number % link::kSlots * link::kSlotStride);
+  }
   link::RingControl& Ring(bool d2h) const {
     link::ChannelControl* control = machine_->host().control(0);
     return d2h ? control->d2h : control->h2d;
   }
   // Runs `call` while the device stands still; `attack` gets the number of the first record that the call sent.
-  CUresult Under(const std::function<CUresult()>& call, uint32_t records, const std::function<void(uint32_t first)>& attack) {
+  CUresult Under(const std::function<CUresult()>& call, uint32_t records,
+                 const std::function<void(uint32_t first)>& attack) {
     const uint32_t first = link::Load(Ring(false).head);
     machine_->gpu->SetHang(true);
     CUresult result = CUDA_ERROR_UNKNOWN;
@@ -60,7 +63,9 @@ class Attack : public testing::TestWithParam<Mode> {
   CUdeviceptr memory_ = 0;
 };
 INSTANTIATE_TEST_SUITE_P(Modes, Attack, testing::Values(Mode::kOff, Mode::kDevtools, Mode::kApm, Mode::kHopperCc),
-                         [](const auto& info) { return info.param == Mode::kHopperCc ? "hopper_cc" : std::string(link::ModeName(info.param)); });
+                         [](const auto& info) {
+                           return info.param == Mode::kHopperCc ? "hopper_cc" : std::string(link::ModeName(info.param));
+                         });
 
 TEST_P(Attack, ReadsTheBounceBuffers) {
   CUmodule module;
@@ -127,8 +132,9 @@ TEST_P(Attack, ReplaysAnOldRecord) {
   const uint32_t first = link::Load(Ring(false).head);
   ASSERT_EQ(cuda_->cuMemcpyHtoD_v2(memory_, old_data.data(), old_data.size()), CUDA_SUCCESS);
   const Bytes recorded(Slot(false, first + 1), Slot(false, first + 1) + link::kSlotHeader + old_data.size());
-  const CUresult result = Under([&] { return cuda_->cuMemcpyHtoD_v2(memory_, new_data.data(), new_data.size()); }, 2,
-                                [&](uint32_t at) { std::memcpy(Slot(false, at + 1), recorded.data(), recorded.size()); });
+  const CUresult result =
+      Under([&] { return cuda_->cuMemcpyHtoD_v2(memory_, new_data.data(), new_data.size()); }, 2,
+            [&](uint32_t at) { std::memcpy(Slot(false, at + 1), recorded.data(), recorded.size()); });
   if (sealed()) {
     EXPECT_EQ(result, CUDA_ERROR_ECC_UNCORRECTABLE);
     return;
@@ -145,10 +151,12 @@ TEST_P(SealedAttack, ReplaysWithAForgedCounter) {
   const uint32_t first = link::Load(Ring(false).head);
   ASSERT_EQ(cuda_->cuMemcpyHtoD_v2(memory_, data.data(), data.size()), CUDA_SUCCESS);
   Bytes recorded(Slot(false, first + 1), Slot(false, first + 1) + link::kSlotHeader + data.size());
-  const CUresult result = Under([&] { return cuda_->cuMemcpyHtoD_v2(memory_, data.data(), data.size()); }, 2, [&](uint32_t at) {
-    std::memcpy(recorded.data() + offsetof(link::RecordHeader, counter), Slot(false, at + 1) + offsetof(link::RecordHeader, counter), 8);
-    std::memcpy(Slot(false, at + 1), recorded.data(), recorded.size());
-  });
+  const CUresult result = Under([&] { return cuda_->cuMemcpyHtoD_v2(memory_, data.data(), data.size()); }, 2,
+                                [&](uint32_t at) {
+                                  std::memcpy(recorded.data() + offsetof(link::RecordHeader, counter),
+                                              Slot(false, at + 1) + offsetof(link::RecordHeader, counter), 8);
+                                  std::memcpy(Slot(false, at + 1), recorded.data(), recorded.size());
+                                });
   EXPECT_EQ(result, CUDA_ERROR_ECC_UNCORRECTABLE);
 }
 

@@ -15,7 +15,8 @@ void HostToDevice(benchmark::State& state, link::Mode mode) {
   TestMachine machine({.mode = mode});
   Cuda cuda(machine);
   CUdeviceptr memory = 0;
-  if (cuda.Begin() != CUDA_SUCCESS || cuda.cuMemAlloc_v2(&memory, kBytes) != CUDA_SUCCESS) return state.SkipWithError("no GPU");
+  if (cuda.Begin() != CUDA_SUCCESS || cuda.cuMemAlloc_v2(&memory, kBytes) != CUDA_SUCCESS)
+    return state.SkipWithError("no GPU");
   const Bytes data(kBytes, 0x5a);
   for (auto _ : state) {
     if (cuda.cuMemcpyHtoD_v2(memory, data.data(), kBytes) != CUDA_SUCCESS) return state.SkipWithError("copy failed");
@@ -27,7 +28,8 @@ void DeviceToHost(benchmark::State& state, link::Mode mode) {
   TestMachine machine({.mode = mode});
   Cuda cuda(machine);
   CUdeviceptr memory = 0;
-  if (cuda.Begin() != CUDA_SUCCESS || cuda.cuMemAlloc_v2(&memory, kBytes) != CUDA_SUCCESS) return state.SkipWithError("no GPU");
+  if (cuda.Begin() != CUDA_SUCCESS || cuda.cuMemAlloc_v2(&memory, kBytes) != CUDA_SUCCESS)
+    return state.SkipWithError("no GPU");
   Bytes data(kBytes);
   for (auto _ : state) {
     if (cuda.cuMemcpyDtoH_v2(data.data(), memory, kBytes) != CUDA_SUCCESS) return state.SkipWithError("copy failed");

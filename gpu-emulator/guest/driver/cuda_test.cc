@@ -12,7 +12,9 @@ using link::Mode;
 
 class CudaTest : public testing::TestWithParam<Mode> {};
 INSTANTIATE_TEST_SUITE_P(Modes, CudaTest, testing::Values(Mode::kOff, Mode::kDevtools, Mode::kApm, Mode::kHopperCc),
-                         [](const auto& info) { return info.param == Mode::kHopperCc ? "hopper_cc" : std::string(link::ModeName(info.param)); });
+                         [](const auto& info) {
+                           return info.param == Mode::kHopperCc ? "hopper_cc" : std::string(link::ModeName(info.param));
+                         });
 
 // Loads the test engine's kernels and adds two vectors on the GPU.
 void AddVectors(Cuda& cuda, size_t count) {
@@ -125,8 +127,9 @@ TEST(Cuda, BadPtxSaysWhere) {
   EXPECT_EQ(cuda.cuModuleLoadDataEx(&module, "bad", 2, options, values), CUDA_ERROR_INVALID_PTX);
   EXPECT_NE(std::string(log).find("line:7"), std::string::npos) << log;
   EXPECT_NE(std::string(log).find("frobnicate.b32"), std::string::npos) << log;
-  EXPECT_EQ(cuda.cuModuleLoadDataEx(&module, "\x7f"
-                                              "ELF",
+  EXPECT_EQ(cuda.cuModuleLoadDataEx(&module,
+                                    "\x7f"
+                                    "ELF",
                                     0, nullptr, nullptr),
             CUDA_ERROR_NO_BINARY_FOR_GPU);
   AddVectors(cuda, 10);  // nothing is spoilt
@@ -196,7 +199,8 @@ TEST(Cuda, ManyLaunchesWithoutWaiting) {
   ASSERT_EQ(cuda.cuMemsetD32_v2(one, 1, 1), CUDA_SUCCESS);
   uint32_t n = 1;
   void* params[] = {&one, &sum, &sum, &n};
-  for (int i = 0; i < 1000; ++i) ASSERT_EQ(cuda.cuLaunchKernel(add, 1, 1, 1, 1, 1, 1, 0, nullptr, params, nullptr), CUDA_SUCCESS);
+  for (int i = 0; i < 1000; ++i)
+    ASSERT_EQ(cuda.cuLaunchKernel(add, 1, 1, 1, 1, 1, 1, 0, nullptr, params, nullptr), CUDA_SUCCESS);
   uint32_t result = 0;
   ASSERT_EQ(cuda.cuMemcpyDtoH_v2(&result, sum, 4), CUDA_SUCCESS);
   EXPECT_EQ(result, 1000u);
@@ -230,24 +234,81 @@ TEST(Cuda, ManagedMemoryIsSeenByBothSides) {
 TEST(Cuda, HasEveryFunctionThatARealSuiteBinds) {
   TestMachine machine({});
   Cuda cuda(machine);
-  for (const char* name : {
-        "cuInit", "cuDriverGetVersion", "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceGetAttribute",
-        "cuDeviceComputeCapability", "cuDevicePrimaryCtxGetState", "cuDevicePrimaryCtxRelease",
-        "cuDevicePrimaryCtxReset", "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxSetFlags", "cuCtxCreate",
-        "cuCtxGetDevice", "cuCtxGetCurrent", "cuCtxPushCurrent", "cuCtxPopCurrent", "cuCtxDestroy",
-        "cuModuleLoadDataEx", "cuModuleUnload", "cuModuleGetFunction", "cuModuleGetGlobal", "cuFuncSetCacheConfig",
-        "cuMemAlloc", "cuMemAllocManaged", "cuMemsetD8", "cuMemsetD8Async", "cuMemcpyHtoD", "cuMemcpyHtoDAsync",
-        "cuMemcpyDtoD", "cuMemcpyDtoDAsync", "cuMemcpyDtoH", "cuMemcpyDtoHAsync", "cuMemFree", "cuStreamCreate",
-        "cuStreamDestroy", "cuStreamSynchronize", "cuStreamAddCallback", "cuLaunchKernel",
-        "cuLaunchCooperativeKernel", "cuMemHostAlloc", "cuMemFreeHost", "cuMemHostRegister", "cuMemHostUnregister",
-        "cuMemHostGetDevicePointer", "cuMemGetInfo", "cuEventCreate", "cuEventDestroy", "cuEventElapsedTime",
-        "cuEventQuery", "cuEventRecord", "cuEventSynchronize", "cuStreamWaitEvent", "cuPointerGetAttribute",
-        "cuMemGetAddressRange", "cuMemHostGetFlags", "cuCtxSynchronize", "cuLinkCreate", "cuLinkAddData",
-        "cuLinkAddFile", "cuLinkComplete", "cuLinkDestroy", "cuProfilerStart", "cuProfilerStop", "cuFuncGetAttribute",
-        "cuOccupancyMaxActiveBlocksPerMultiprocessor", "cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags",
-        "cuOccupancyMaxPotentialBlockSize", "cuOccupancyMaxPotentialBlockSizeWithFlags", "cuIpcGetMemHandle",
-        "cuIpcOpenMemHandle", "cuIpcCloseMemHandle", "cuCtxEnablePeerAccess", "cuDeviceCanAccessPeer",
-        "cuDeviceGetUuid"}) {
+  for (const char* name : {"cuInit",
+                           "cuDriverGetVersion",
+                           "cuDeviceGetCount",
+                           "cuDeviceGet",
+                           "cuDeviceGetName",
+                           "cuDeviceGetAttribute",
+                           "cuDeviceComputeCapability",
+                           "cuDevicePrimaryCtxGetState",
+                           "cuDevicePrimaryCtxRelease",
+                           "cuDevicePrimaryCtxReset",
+                           "cuDevicePrimaryCtxRetain",
+                           "cuDevicePrimaryCtxSetFlags",
+                           "cuCtxCreate",
+                           "cuCtxGetDevice",
+                           "cuCtxGetCurrent",
+                           "cuCtxPushCurrent",
+                           "cuCtxPopCurrent",
+                           "cuCtxDestroy",
+                           "cuModuleLoadDataEx",
+                           "cuModuleUnload",
+                           "cuModuleGetFunction",
+                           "cuModuleGetGlobal",
+                           "cuFuncSetCacheConfig",
+                           "cuMemAlloc",
+                           "cuMemAllocManaged",
+                           "cuMemsetD8",
+                           "cuMemsetD8Async",
+                           "cuMemcpyHtoD",
+                           "cuMemcpyHtoDAsync",
+                           "cuMemcpyDtoD",
+                           "cuMemcpyDtoDAsync",
+                           "cuMemcpyDtoH",
+                           "cuMemcpyDtoHAsync",
+                           "cuMemFree",
+                           "cuStreamCreate",
+                           "cuStreamDestroy",
+                           "cuStreamSynchronize",
+                           "cuStreamAddCallback",
+                           "cuLaunchKernel",
+                           "cuLaunchCooperativeKernel",
+                           "cuMemHostAlloc",
+                           "cuMemFreeHost",
+                           "cuMemHostRegister",
+                           "cuMemHostUnregister",
+                           "cuMemHostGetDevicePointer",
+                           "cuMemGetInfo",
+                           "cuEventCreate",
+                           "cuEventDestroy",
+                           "cuEventElapsedTime",
+                           "cuEventQuery",
+                           "cuEventRecord",
+                           "cuEventSynchronize",
+                           "cuStreamWaitEvent",
+                           "cuPointerGetAttribute",
+                           "cuMemGetAddressRange",
+                           "cuMemHostGetFlags",
+                           "cuCtxSynchronize",
+                           "cuLinkCreate",
+                           "cuLinkAddData",
+                           "cuLinkAddFile",
+                           "cuLinkComplete",
+                           "cuLinkDestroy",
+                           "cuProfilerStart",
+                           "cuProfilerStop",
+                           "cuFuncGetAttribute",
+                           "cuOccupancyMaxActiveBlocksPerMultiprocessor",
+                           "cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags",
+                           "cuOccupancyMaxPotentialBlockSize",
+                           "cuOccupancyMaxPotentialBlockSizeWithFlags",
+                           "cuIpcGetMemHandle",
+                           "cuIpcOpenMemHandle",
+                           "cuIpcCloseMemHandle",
+                           "cuCtxEnablePeerAccess",
+                           "cuDeviceCanAccessPeer",
+                           "cuDeviceGetUuid"}) {
     EXPECT_NE(cuda.Get<void()>(name), nullptr);
     void* address = nullptr;
     CUdriverProcAddressQueryResult status;
@@ -264,7 +325,8 @@ TEST(Cuda, LinkedModulesAndProcAddresses) {
   ASSERT_EQ(cuda.cuLinkCreate_v2(0, nullptr, nullptr, &state), CUDA_SUCCESS);
   char first[] = "add", second[] = "poke";
   ASSERT_EQ(cuda.cuLinkAddData_v2(state, CU_JIT_INPUT_PTX, first, 3, "first", 0, nullptr, nullptr), CUDA_SUCCESS);
-  ASSERT_EQ(cuda.cuLinkAddData_v2(state, CU_JIT_INPUT_PTX, second, sizeof second, "second", 0, nullptr, nullptr), CUDA_SUCCESS);
+  ASSERT_EQ(cuda.cuLinkAddData_v2(state, CU_JIT_INPUT_PTX, second, sizeof second, "second", 0, nullptr, nullptr),
+            CUDA_SUCCESS);
   void* image = nullptr;
   size_t size = 0;
   ASSERT_EQ(cuda.cuLinkComplete(state, &image, &size), CUDA_SUCCESS);

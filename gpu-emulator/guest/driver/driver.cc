@@ -103,15 +103,20 @@ Result<std::unique_ptr<GuestDriver>> GuestDriver::Open(Fd link, const LockedGpu&
 }
 
 Status GuestDriver::Impl::Connect(const LockedGpu& lock) {
-  const auto accepted = [&](link::Mode m) { return std::find(options.accepted_modes.begin(), options.accepted_modes.end(), m) != options.accepted_modes.end(); };
+  const auto accepted = [&](link::Mode m) {
+    return std::find(options.accepted_modes.begin(), options.accepted_modes.end(), m) != options.accepted_modes.end();
+  };
   const link::Registers* registers = memory.registers();
   if (link::Load(registers->magic) != link::kMagic || link::Load(registers->version) != link::kVersion) {
     return Err("link.version", "register window", "is not of a link that this guest knows");
   }
-  // Anyone can write the register window: it may only narrow what comes next, and mode off is taken at its word only where the guest accepts it.
+  // Anyone can write the register window: it may only narrow what comes next, and mode off is taken at its word only
+  // where the guest accepts it.
   const auto claimed = link::ModeFromWire(link::Load(registers->mode));
   if (!claimed || !accepted(*claimed)) {
-    return Err("gpu.mode-refused", "mode", "is " + std::string(claimed ? link::ModeName(*claimed) : "unknown") + ", which the pod's initdata does not accept");
+    return Err("gpu.mode-refused", "mode",
+               "is " + std::string(claimed ? link::ModeName(*claimed) : "unknown") +
+                   ", which the pod's initdata does not accept");
   }
   if (*claimed != link::Mode::kOff) {
     requester = std::make_unique<spdm::Requester>(
@@ -119,7 +124,8 @@ Status GuestDriver::Impl::Connect(const LockedGpu& lock) {
     RETURN_IF_ERROR(requester->Connect());
     const auto& chain = requester->chain();
     if (chain.empty() || !EqualConstantTime(crypto::Sha384(chain.back().Der()), lock.device_cert_sha384)) {
-      return Err("gpu.swapped", "device certificate", "is not that of the GPU which the platform locked: the board was swapped");
+      return Err("gpu.swapped", "device certificate",
+                 "is not that of the GPU which the platform locked: the board was swapped");
     }
     for (auto it = chain.rbegin(); it != chain.rend(); ++it) chain_pem += it->Pem();
     RETURN_IF_ERROR(requester->StartSession());
@@ -131,7 +137,8 @@ Status GuestDriver::Impl::Connect(const LockedGpu& lock) {
   ASSIGN_OR_RETURN(info, QueryInfo());
   mode = info.mode;
   if (mode != *claimed) return Err("gpu.mode-refused", "mode", "is not what the register window says");
-  if (info.uuid != lock.uuid) return Err("gpu.swapped", "uuid", "is " + info.uuid + ", not that of the GPU which the platform locked");
+  if (info.uuid != lock.uuid)
+    return Err("gpu.swapped", "uuid", "is " + info.uuid + ", not that of the GPU which the platform locked");
   ready = mode == link::Mode::kOff;
   return Ok();
 }
@@ -153,9 +160,11 @@ void GuestDriver::Impl::MarkLost(const Error& error) {
   ready = false;
   for (uint32_t channel = 0; channel < link::kChannels; ++channel) {
     uint32_t& status = memory.control(channel)->status;
-    if (link::Load(status) == link::kChannelOpen) link::Store(status, link::kChannelLost);  // so that libcuda stops waiting
+    if (link::Load(status) == link::kChannelOpen)
+      link::Store(status, link::kChannelLost);  // so that libcuda stops waiting
   }
-  if (options.on_lost) options.on_lost(Err("gpu.lost", uuid, "stopped answering inside its session (" + error.ToString() + ")"));
+  if (options.on_lost)
+    options.on_lost(Err("gpu.lost", uuid, "stopped answering inside its session (" + error.ToString() + ")"));
 }
 
 void GuestDriver::Impl::HeartbeatLoop() {
@@ -227,7 +236,8 @@ Result<socket::ChannelGrant> GuestDriver::OpenChannel() {
   ASSIGN_OR_RETURN(const Bytes bytes, impl_->Rpc(link::RpcOp::kOpenChannel));
   ASSIGN_OR_RETURN(const link::ChannelOffer offer, link::DecodeChannelOffer(bytes));
   // The mode decides how records are protected, not the device's word for this one channel.
-  if (offer.protection != link::ProtectionOf(impl_->mode)) return Err("gpu.mode-refused", impl_->uuid, "offers a channel with another protection than its mode");
+  if (offer.protection != link::ProtectionOf(impl_->mode))
+    return Err("gpu.mode-refused", impl_->uuid, "offers a channel with another protection than its mode");
   socket::ChannelGrant grant;
   grant.channel = offer.channel;
   grant.protection = offer.protection;

@@ -1,5 +1,5 @@
-// The guest's side of one GPU: the SPDM session, START, heartbeats, evidence. guestd owns one per GPU that the platform locked
-// to the sandbox; DriverServer (driver_server.h) lends it to the containers.
+// The guest's side of one GPU: the SPDM session, START, heartbeats, evidence. guestd owns one per GPU that the platform
+// locked to the sandbox; DriverServer (driver_server.h) lends it to the containers.
 #pragma once
 
 #include <functional>
@@ -34,15 +34,15 @@ struct Options {
 
 // What the GPU says about itself, for NVML and the agent.
 struct Evidence {
-  Bytes report;          // SPDM 1.1 GET_MEASUREMENTS || MEASUREMENTS
-  std::string chain_pem; // leaf first, as NVML hands it out
+  Bytes report;           // SPDM 1.1 GET_MEASUREMENTS || MEASUREMENTS
+  std::string chain_pem;  // leaf first, as NVML hands it out
 };
 
 // Thread-safe. The destructor ends the session.
 class GuestDriver {
  public:
   // Opens the link, checks mode and identity, starts the session and moves the device to RUN.
-  // Errors: "gpu.swapped" (another leaf than at LOCK), "gpu.mode-refused", "gpu.timeout", "gpu.lock-nonce", "spdm.*".
+  // Errors: "gpu.swapped" (another leaf than at LOCK), "gpu.mode-refused", "link.timeout", "gpu.lock-nonce", "spdm.*".
   static Result<std::unique_ptr<GuestDriver>> Open(Fd link, const LockedGpu& lock, Options options);
   ~GuestDriver();
   GuestDriver(const GuestDriver&) = delete;

@@ -24,7 +24,9 @@ using socket::Op;
 
 constexpr int kMaxConnections = 64;
 
-Error BadRequest() { return Err("driver.bad-request", "driver socket", "the request is malformed or names a GPU that is not here"); }
+Error BadRequest() {
+  return Err("driver.bad-request", "driver socket", "the request is malformed or names a GPU that is not here");
+}
 
 }  // namespace
 
@@ -63,7 +65,8 @@ Result<std::unique_ptr<DriverServer>> DriverServer::Start(ServerOptions options)
 Status DriverServer::Impl::Listen() {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (options.path.size() >= sizeof address.sun_path) return Err("driver.io", options.path, "is too long for a socket name");
+  if (options.path.size() >= sizeof address.sun_path)
+    return Err("driver.io", options.path, "is too long for a socket name");
   std::memcpy(address.sun_path, options.path.c_str(), options.path.size() + 1);
   listener = Fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   wake = Fd(::eventfd(0, EFD_CLOEXEC));
@@ -134,7 +137,8 @@ Result<Bytes> DriverServer::Impl::Handle(Connection& connection, ByteView reques
   };
   if (op == Op::kHello) {
     const uint32_t version = in.U32();
-    if (!in.AtEnd() || version != socket::kProtocolVersion) return Err("driver.version", "driver socket", "speaks version 1 only");
+    if (!in.AtEnd() || version != socket::kProtocolVersion)
+      return Err("driver.version", "driver socket", "speaks version 1 only");
     Writer out;
     out.U32(socket::kProtocolVersion).U32(options.gpus.size()).U8(options.may_set_ready);
     return std::move(out).Finish();

@@ -22,7 +22,8 @@ TEST(GuestDriver, AttestsOverTheCallersNonce) {
   ASSERT_GT(report.size(), 37u + 96u);
   EXPECT_TRUE(Equal(report.subspan(4, 32), nonce));
   // SPDM 1.1: the signature covers everything before it.
-  EXPECT_TRUE(machine.identity.leaf.key().VerifyRaw(crypto::Hash::kSha384, report.first(report.size() - 96), report.last(96)));
+  EXPECT_TRUE(
+      machine.identity.leaf.key().VerifyRaw(crypto::Hash::kSha384, report.first(report.size() - 96), report.last(96)));
   EXPECT_EQ(evidence->chain_pem, machine.identity.leaf.Pem() + machine.identity.root.Pem());
   EXPECT_EQ(machine.driver->Attest(Bytes(31)).error().code, "gpu.bad-nonce");
 }
@@ -47,7 +48,8 @@ TEST(GuestDriver, RefusesModesThatInitdataDoesNotAccept) {
     link::Store(machine.host().registers()->mode, static_cast<uint32_t>(Mode::kHopperCc));
     const Status lied = machine.Connect();
     ASSERT_FALSE(lied.ok());
-    EXPECT_TRUE(lied.error().code == "gpu.mode-refused" || lied.error().code == "gpu.mode-off") << lied.error().ToString();
+    EXPECT_TRUE(lied.error().code == "gpu.mode-refused" || lied.error().code == "gpu.mode-off")
+        << lied.error().ToString();
   }
 }
 
@@ -104,12 +106,13 @@ struct Loss {
   std::function<void(TestMachine&)> cause;
 };
 class Lost : public testing::TestWithParam<Loss> {};
-INSTANTIATE_TEST_SUITE_P(Causes, Lost,
-                         testing::Values(Loss{"drop", [](TestMachine& m) { m.gpu->SetLinkDown(true); }},
-                                         Loss{"hang", [](TestMachine& m) { m.gpu->SetHang(true); }},
-                                         Loss{"release", [](TestMachine& m) { m.gpu->Release(); }},
-                                         Loss{"reset", [](TestMachine& m) { m.gpu->Reset(Mode::kHopperCc, m.identity.Config()); }}),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Causes, Lost,
+    testing::Values(Loss{"drop", [](TestMachine& m) { m.gpu->SetLinkDown(true); }},
+                    Loss{"hang", [](TestMachine& m) { m.gpu->SetHang(true); }},
+                    Loss{"release", [](TestMachine& m) { m.gpu->Release(); }},
+                    Loss{"reset", [](TestMachine& m) { m.gpu->Reset(Mode::kHopperCc, m.identity.Config()); }}),
+    [](const auto& info) { return info.param.name; });
 
 // A kernel runs for ever while the GPU goes away: the program gets an error, guestd is told once.
 TEST_P(Lost, EndsWaitingProgramsAndTellsTheGuest) {
@@ -218,7 +221,9 @@ TEST(DriverServer, SurvivesNonsense) {
     ASSERT_TRUE(fd.ok());
     Bytes message(random() % 60 + 1);
     for (uint8_t& byte : message) byte = static_cast<uint8_t>(random());
-    if (i % 2 == 0) message[0] = static_cast<uint8_t>(i / 2 % 10), message.size() >= 4 ? (void)(message[1] = message[2] = message[3] = 0) : (void)0;
+    if (i % 2 == 0)
+      message[0] = static_cast<uint8_t>(i / 2 % 10),
+      message.size() >= 4 ? (void)(message[1] = message[2] = message[3] = 0) : (void)0;
     ASSERT_TRUE(socket::Send(fd->get(), message).ok());
     EXPECT_TRUE(socket::Receive(fd->get(), socket::kMaxMessage).ok());
   }

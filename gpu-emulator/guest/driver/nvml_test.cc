@@ -51,7 +51,8 @@ TEST(Nvml, CollectsEvidenceAndSetsReady) {
 
   auto certificate = std::make_unique<nvmlConfComputeGpuCertificate_t>();
   ASSERT_EQ(nvml.nvmlDeviceGetConfComputeGpuCertificate(device, certificate.get()), NVML_SUCCESS);
-  const std::string pem(reinterpret_cast<char*>(certificate->attestationCertChain), certificate->attestationCertChainSize);
+  const std::string pem(reinterpret_cast<char*>(certificate->attestationCertChain),
+                        certificate->attestationCertChainSize);
   const auto chain = crypto::Certificate::ListFromPem(pem);
   ASSERT_TRUE(chain.ok());
   EXPECT_EQ(chain->front().Der(), machine.identity.leaf.Der());
@@ -60,7 +61,8 @@ TEST(Nvml, CollectsEvidenceAndSetsReady) {
   std::memset(report->nonce, 0x42, sizeof report->nonce);
   ASSERT_EQ(nvml.nvmlDeviceGetConfComputeGpuAttestationReport(device, report.get()), NVML_SUCCESS);
   const ByteView bytes(report->attestationReport, report->attestationReportSize);
-  EXPECT_TRUE(machine.identity.leaf.key().VerifyRaw(crypto::Hash::kSha384, bytes.first(bytes.size() - 96), bytes.last(96)));
+  EXPECT_TRUE(
+      machine.identity.leaf.key().VerifyRaw(crypto::Hash::kSha384, bytes.first(bytes.size() - 96), bytes.last(96)));
 
   unsigned ready = 9;
   ASSERT_EQ(nvml.nvmlSystemGetConfComputeGpusReadyState(&ready), NVML_SUCCESS);
@@ -72,7 +74,8 @@ TEST(Nvml, CollectsEvidenceAndSetsReady) {
   ASSERT_EQ(container.nvmlSystemGetConfComputeGpusReadyState(&ready), NVML_SUCCESS);
   EXPECT_EQ(ready, 1u);
   EXPECT_EQ(nvml.nvmlSystemSetConfComputeGpusReadyState(0), NVML_SUCCESS);
-  EXPECT_EQ(nvml.nvmlSystemSetConfComputeGpusReadyState(1), NVML_ERROR_INVALID_ARGUMENT);  // latched, as on the real part
+  EXPECT_EQ(nvml.nvmlSystemSetConfComputeGpusReadyState(1),
+            NVML_ERROR_INVALID_ARGUMENT);  // latched, as on the real part
   EXPECT_EQ(nvml.nvmlShutdown(), NVML_SUCCESS);
   EXPECT_EQ(nvml.nvmlShutdown(), NVML_ERROR_UNINITIALIZED);
 }
@@ -115,14 +118,28 @@ TEST(Nvml, ALostGpuIsLost) {
 TEST(Nvml, HasEverySymbolThatTheSdkResolves) {
   TestMachine machine({});
   Nvml nvml(machine.socket_path());
-  for (const char* name :
-       {"nvmlInit_v2", "nvmlShutdown", "nvmlErrorString", "nvmlSystemGetConfComputeState", "nvmlSystemGetConfComputeSettings",
-        "nvmlSystemSetConfComputeGpusReadyState", "nvmlSystemGetConfComputeGpusReadyState", "nvmlSystemGetDriverVersion", "nvmlDeviceGetCount",
-        "nvmlDeviceGetHandleByIndex", "nvmlDeviceGetConfComputeGpuCertificate", "nvmlDeviceGetConfComputeGpuAttestationReport",
-        "nvmlDeviceGetVbiosVersion", "nvmlDeviceGetUUID", "nvmlDeviceGetArchitecture", "nvmlDeviceGetBoardId",
-        "nvmlSystemGetConfComputeCapabilities", "nvmlDeviceGetConfComputeMemSizeInfo", "nvmlDeviceGetConfComputeProtectedMemoryUsage",
-        "nvmlDeviceSetConfComputeUnprotectedMemSize", "nvmlSystemGetConfComputeKeyRotationThresholdInfo",
-        "nvmlSystemSetConfComputeKeyRotationThresholdInfo"}) {
+  for (const char* name : {"nvmlInit_v2",
+                           "nvmlShutdown",
+                           "nvmlErrorString",
+                           "nvmlSystemGetConfComputeState",
+                           "nvmlSystemGetConfComputeSettings",
+                           "nvmlSystemSetConfComputeGpusReadyState",
+                           "nvmlSystemGetConfComputeGpusReadyState",
+                           "nvmlSystemGetDriverVersion",
+                           "nvmlDeviceGetCount",
+                           "nvmlDeviceGetHandleByIndex",
+                           "nvmlDeviceGetConfComputeGpuCertificate",
+                           "nvmlDeviceGetConfComputeGpuAttestationReport",
+                           "nvmlDeviceGetVbiosVersion",
+                           "nvmlDeviceGetUUID",
+                           "nvmlDeviceGetArchitecture",
+                           "nvmlDeviceGetBoardId",
+                           "nvmlSystemGetConfComputeCapabilities",
+                           "nvmlDeviceGetConfComputeMemSizeInfo",
+                           "nvmlDeviceGetConfComputeProtectedMemoryUsage",
+                           "nvmlDeviceSetConfComputeUnprotectedMemSize",
+                           "nvmlSystemGetConfComputeKeyRotationThresholdInfo",
+                           "nvmlSystemSetConfComputeKeyRotationThresholdInfo"}) {
     EXPECT_NE(nvml.Get<void()>(name), nullptr);
   }
 }

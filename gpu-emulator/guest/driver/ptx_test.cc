@@ -53,7 +53,8 @@ TEST(Ptx, VectorAddEndToEnd) {
   ASSERT_EQ(cuda.cuModuleGetFunction(&kernel, module, "vector_add"), CUDA_SUCCESS);
   CUdeviceptr bias;
   size_t size = 0;
-  ASSERT_EQ(cuda.Get<decltype(::cuModuleGetGlobal_v2)>("cuModuleGetGlobal_v2")(&bias, &size, module, "bias"), CUDA_SUCCESS);
+  ASSERT_EQ(cuda.Get<decltype(::cuModuleGetGlobal_v2)>("cuModuleGetGlobal_v2")(&bias, &size, module, "bias"),
+            CUDA_SUCCESS);
   ASSERT_EQ(size, 4u);
   const uint32_t seven = 7;
   uint32_t was = 0;
@@ -89,7 +90,8 @@ TEST(Ptx, UnknownInstructionIsNamedWithItsLine) {
   CUjit_option options[] = {CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, CU_JIT_ERROR_LOG_BUFFER};
   void* values[] = {reinterpret_cast<void*>(sizeof log), log};
   CUmodule module;
-  const char* text = ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry k() {\n  frobnicate.b32 %r1;\n  ret;\n}\n";
+  const char* text =
+      ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry k() {\n  frobnicate.b32 %r1;\n  ret;\n}\n";
   EXPECT_EQ(cuda.cuModuleLoadDataEx(&module, text, 2, options, values), CUDA_ERROR_INVALID_PTX);
   EXPECT_NE(std::string(log).find("line:5"), std::string::npos) << log;
   EXPECT_NE(std::string(log).find("frobnicate"), std::string::npos) << log;
@@ -100,7 +102,8 @@ TEST(Ptx, EndlessKernelEndsWithItsProgram) {
   Cuda cuda(machine);
   ASSERT_EQ(cuda.Begin(), CUDA_SUCCESS);
   CUmodule module;
-  const char* text = ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry spin() {\nagain:\n  bra again;\n}\n";
+  const char* text =
+      ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry spin() {\nagain:\n  bra again;\n}\n";
   ASSERT_EQ(cuda.cuModuleLoadDataEx(&module, text, 0, nullptr, nullptr), CUDA_SUCCESS);
   CUfunction spin;
   ASSERT_EQ(cuda.cuModuleGetFunction(&spin, module, "spin"), CUDA_SUCCESS);

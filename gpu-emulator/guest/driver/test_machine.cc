@@ -15,7 +15,8 @@
 namespace ccgpu::driver {
 namespace {
 
-crypto::Certificate Make(const std::string& name, bool ca, const crypto::PrivateKey& key, const crypto::PrivateKey& signer, const crypto::Certificate* issuer) {
+crypto::Certificate Make(const std::string& name, bool ca, const crypto::PrivateKey& key,
+                         const crypto::PrivateKey& signer, const crypto::Certificate* issuer) {
   crypto::CertificateSpec spec;
   spec.subject = {{"CN", name}};
   spec.key = key.public_key();
@@ -102,12 +103,16 @@ class TestEngine final : public ptx::Engine {
 
 }  // namespace
 
-TestIdentity::TestIdentity() : root_key(crypto::PrivateKey::Generate(crypto::KeyType::kP384)), leaf_key(crypto::PrivateKey::Generate(crypto::KeyType::kP384)) {
+TestIdentity::TestIdentity()
+    : root_key(crypto::PrivateKey::Generate(crypto::KeyType::kP384)),
+      leaf_key(crypto::PrivateKey::Generate(crypto::KeyType::kP384)) {
   root = Make("test root", true, root_key, root_key, nullptr);
   leaf = Make("test GPU", false, leaf_key, root_key, &root);
 }
 
-std::vector<spdm::MeasurementBlock> TestIdentity::Blocks() { return {{1, 1, Bytes(48, 0x11)}, {2, 1, Bytes(48, 0x22)}}; }
+std::vector<spdm::MeasurementBlock> TestIdentity::Blocks() {
+  return {{1, 1, Bytes(48, 0x11)}, {2, 1, Bytes(48, 0x22)}};
+}
 
 spdm::ResponderConfig TestIdentity::Config() {
   spdm::ResponderConfig config;
@@ -151,11 +156,15 @@ Status TestMachine::Connect() {
   options.exchange_timeout_ms = setup_.exchange_timeout_ms;
   options.on_lost = [this](const Error&) { ++lost_calls; };
   LockedGpu locked{0, gpu->config().uuid, lock.nonce, lock.device_cert_sha384};
-  ASSIGN_OR_RETURN(std::unique_ptr<GuestDriver> opened, GuestDriver::Open(Fd(::fcntl(gpu->link_fd(), F_DUPFD_CLOEXEC, 0)), locked, options));
+  ASSIGN_OR_RETURN(std::unique_ptr<GuestDriver> opened,
+                   GuestDriver::Open(Fd(::fcntl(gpu->link_fd(), F_DUPFD_CLOEXEC, 0)), locked, options));
   driver = std::move(opened);
   if (setup_.ready && setup_.mode != link::Mode::kOff) RETURN_IF_ERROR(driver->SetReady(true));
-  ASSIGN_OR_RETURN(server, DriverServer::Start({.path = socket_path(), .mode = 0600, .may_set_ready = false, .gpus = {driver}}));
-  ASSIGN_OR_RETURN(agent_server, DriverServer::Start({.path = socket_path(true), .mode = 0600, .may_set_ready = true, .gpus = {driver}}));
+  ASSIGN_OR_RETURN(
+      server, DriverServer::Start({.path = socket_path(), .mode = 0600, .may_set_ready = false, .gpus = {driver}}));
+  ASSIGN_OR_RETURN(
+      agent_server,
+      DriverServer::Start({.path = socket_path(true), .mode = 0600, .may_set_ready = true, .gpus = {driver}}));
   return Ok();
 }
 
@@ -171,7 +180,8 @@ size_t TestMachine::FindInLink(std::string_view text) const {
   // Only what has pages: the link is sparse, and reading holes would fill it.
   for (off_t at = 0; (at = ::lseek(host_.fd(), at, SEEK_DATA)) >= 0;) {
     const off_t end = ::lseek(host_.fd(), at, SEEK_HOLE);
-    const std::string_view part(reinterpret_cast<const char*>(host_.at(static_cast<size_t>(at))), static_cast<size_t>(end - at));
+    const std::string_view part(reinterpret_cast<const char*>(host_.at(static_cast<size_t>(at))),
+                                static_cast<size_t>(end - at));
     if (const size_t found = part.find(text); found != std::string_view::npos) return static_cast<size_t>(at) + found;
     at = end;
   }

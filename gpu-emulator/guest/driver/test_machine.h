@@ -1,5 +1,5 @@
-// A whole emulated machine in one process, for tests: a GPU with an identity made on the spot, locked; the guest driver; the driver's socket;
-// and libcuda and libnvidia-ml loaded as a program would.
+// A whole emulated machine in one process, for tests: a GPU with an identity made on the spot, locked; the guest
+// driver; the driver's socket; and libcuda and libnvidia-ml loaded as a program would.
 #pragma once
 
 #include <atomic>
@@ -29,7 +29,8 @@ struct TestIdentity final : spdm::MeasurementSource {
   crypto::SystemRandom random;
 };
 
-// Kernels in C++ behind the engine's interface, so that these tests stand alone. Its "PTX" is a list of kernel names, one a line:
+// Kernels in C++ behind the engine's interface, so that these tests stand alone. Its "PTX" is a list of kernel names,
+// one a line:
 //   add(a, b, c, n): c[i] = a[i] + b[i], 32-bit · poke(address): writes one byte · spin(): until cancelled
 std::unique_ptr<ptx::Engine> MakeTestEngine();
 
@@ -38,7 +39,8 @@ class TestMachine {
   struct Setup {
     link::Mode mode = link::Mode::kHopperCc;
     bool test_engine = true;
-    std::vector<link::Mode> accepted = {link::Mode::kOff, link::Mode::kDevtools, link::Mode::kApm, link::Mode::kHopperCc};
+    std::vector<link::Mode> accepted = {link::Mode::kOff, link::Mode::kDevtools, link::Mode::kApm,
+                                        link::Mode::kHopperCc};
     int heartbeat_ms = 200, exchange_timeout_ms = 2000;
     bool ready = true;  // set the GPU ready at once, where there is a ready state
     bool connect = true;

@@ -10,7 +10,8 @@ using ccgpu::Writer;
 
 namespace {
 
-constexpr uint32_t kMaxThreads = 1024, kMaxShared = 227 * 1024, kThreadsPerSm = 2048, kSharedPerSm = 228 * 1024, kBlocksPerSm = 32;
+constexpr uint32_t kMaxThreads = 1024, kMaxShared = 227 * 1024, kThreadsPerSm = 2048, kSharedPerSm = 228 * 1024,
+                   kBlocksPerSm = 32;
 
 CUresult Parameters(const CUfunc_st& function, void** params, void** extra, Bytes* out) {
   out->assign(function.params_size, 0);
@@ -50,14 +51,16 @@ int BlocksPerSm(const CUfunc_st& function, uint32_t threads, size_t dynamic_shar
 
 }  // namespace
 
-CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z,
-                        unsigned shared, CUstream stream, void** params, void** extra) {
+CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                        unsigned block_y, unsigned block_z, unsigned shared, CUstream stream, void** params,
+                        void** extra) {
   StreamScope scope(stream);
   if (scope.status != CUDA_SUCCESS) return scope.status;
   if (!scope.runtime.functions.contains(function)) return CUDA_ERROR_INVALID_HANDLE;
   const uint64_t threads = uint64_t{block_x} * block_y * block_z;
-  if (grid_x == 0 || grid_y == 0 || grid_z == 0 || grid_x > 0x7fffffff || grid_y > 65535 || grid_z > 65535 || block_x > 1024 || block_y > 1024 ||
-      block_z > 64 || threads == 0 || threads > kMaxThreads || shared > kMaxShared || (params && extra)) {
+  if (grid_x == 0 || grid_y == 0 || grid_z == 0 || grid_x > 0x7fffffff || grid_y > 65535 || grid_z > 65535 ||
+      block_x > 1024 || block_y > 1024 || block_z > 64 || threads == 0 || threads > kMaxThreads ||
+      shared > kMaxShared || (params && extra)) {
     return CUDA_ERROR_INVALID_VALUE;
   }
   if (function->max_threads != 0 && threads > function->max_threads) return CUDA_ERROR_INVALID_VALUE;
@@ -71,12 +74,14 @@ CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, u
   ccgpu::link::PutText(arguments, function->name);
   for (const unsigned part : {grid_x, grid_y, grid_z, block_x, block_y, block_z, shared}) arguments.U32(part);
   arguments.U32(packed.size()).Raw(packed);
-  return scope.Submitted(scope.context->channel->Submit({.op = ccgpu::link::Command::kLaunch, .arguments = arguments.bytes(), .sticky = true}));
+  return scope.Submitted(scope.context->channel->Submit(
+      {.op = ccgpu::link::Command::kLaunch, .arguments = arguments.bytes(), .sticky = true}));
 }
 
 // A grid whose blocks wait for each other needs them all resident; the engine runs one block after the other.
-CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
-                                   unsigned block_z, unsigned shared, CUstream stream, void** params) {
+CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                                   unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
+                                   CUstream stream, void** params) {
   if (uint64_t{grid_x} * grid_y * grid_z != 1) return CUDA_ERROR_NOT_SUPPORTED;
   return cuLaunchKernel(function, grid_x, grid_y, grid_z, block_x, block_y, block_z, shared, stream, params, nullptr);
 }
@@ -89,7 +94,8 @@ CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfuncti
   const auto& info = scope.context->device->info;
   switch (attribute) {
     case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK:
-      *value = static_cast<int>(function->max_threads == 0 ? kMaxThreads : std::min(function->max_threads, kMaxThreads));
+      *value =
+          static_cast<int>(function->max_threads == 0 ? kMaxThreads : std::min(function->max_threads, kMaxThreads));
       break;
     case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *value = static_cast<int>(function->static_shared); break;
     case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES: *value = 0; break;
@@ -98,7 +104,9 @@ CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfuncti
     case CU_FUNC_ATTRIBUTE_PTX_VERSION:
     case CU_FUNC_ATTRIBUTE_BINARY_VERSION: *value = info.compute_major * 10 + info.compute_minor; break;
     case CU_FUNC_ATTRIBUTE_CACHE_MODE_CA: *value = 0; break;
-    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = static_cast<int>(kMaxShared - std::min(kMaxShared, function->static_shared)); break;
+    case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
+      *value = static_cast<int>(kMaxShared - std::min(kMaxShared, function->static_shared));
+      break;
     case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: *value = -1; break;
     default: return CUDA_ERROR_INVALID_VALUE;
   }
@@ -129,11 +137,13 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction fun
   *blocks = BlocksPerSm(*function, static_cast<uint32_t>(block_size), shared);
   return CUDA_SUCCESS;
 }
-CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, CUfunction function, int block_size, size_t shared, unsigned) {
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, CUfunction function, int block_size,
+                                                              size_t shared, unsigned) {
   return cuOccupancyMaxActiveBlocksPerMultiprocessor(blocks, function, block_size, shared);
 }
 
-CUresult cuOccupancyMaxPotentialBlockSize(int* grid, int* block, CUfunction function, CUoccupancyB2DSize to_shared, size_t shared, int limit) {
+CUresult cuOccupancyMaxPotentialBlockSize(int* grid, int* block, CUfunction function, CUoccupancyB2DSize to_shared,
+                                          size_t shared, int limit) {
   if (!grid || !block) return CUDA_ERROR_INVALID_VALUE;
   const Scope scope;
   if (scope.status != CUDA_SUCCESS) return scope.status;
@@ -152,7 +162,7 @@ CUresult cuOccupancyMaxPotentialBlockSize(int* grid, int* block, CUfunction func
   *grid = best_blocks * scope.context->device->info.sm_count;
   return CUDA_SUCCESS;
 }
-CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int* grid, int* block, CUfunction function, CUoccupancyB2DSize to_shared, size_t shared, int limit,
-                                                   unsigned) {
+CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int* grid, int* block, CUfunction function,
+                                                   CUoccupancyB2DSize to_shared, size_t shared, int limit, unsigned) {
   return cuOccupancyMaxPotentialBlockSize(grid, block, function, to_shared, shared, limit);
 }

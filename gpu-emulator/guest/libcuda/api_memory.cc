@@ -6,8 +6,8 @@
 #include "gpu-emulator/guest/libcuda/runtime.h"
 
 using namespace ccgpu::cuda;  // NOLINT: this file is one of the API's, all of it stands on these types
-using ccgpu::ByteView;
 using ccgpu::Bytes;
+using ccgpu::ByteView;
 using ccgpu::Reader;
 using ccgpu::Writer;
 
@@ -39,7 +39,8 @@ Mirror* MirrorAt(Device& device, const void* pointer) {
 
 CUresult Allocate(Scope& scope, size_t bytes, CUdeviceptr* address) {
   if (bytes == 0) return CUDA_ERROR_INVALID_VALUE;
-  const Completion answer = scope.context->channel->Call({.op = ccgpu::link::Command::kMemAlloc, .arguments = Words({bytes})});
+  const Completion answer =
+      scope.context->channel->Call({.op = ccgpu::link::Command::kMemAlloc, .arguments = Words({bytes})});
   if (answer.status != CUDA_SUCCESS) return answer.status;
   Reader in(answer.payload);
   *address = in.U64();
@@ -120,7 +121,8 @@ CUresult Fill(CUdeviceptr to, uint32_t value, uint8_t width, size_t count, CUstr
   StreamScope scope(stream);
   if (scope.status != CUDA_SUCCESS) return scope.status;
   if (count == 0) return CUDA_SUCCESS;
-  if (count > SIZE_MAX / width || !Inside(scope.context, to, count * width) || to % width != 0) return CUDA_ERROR_INVALID_VALUE;
+  if (count > SIZE_MAX / width || !Inside(scope.context, to, count * width) || to % width != 0)
+    return CUDA_ERROR_INVALID_VALUE;
   Writer arguments;
   arguments.U64(to).U64(count).U32(value).U8(width);
   const std::shared_ptr<Channel> channel = scope.context->channel;
@@ -133,7 +135,8 @@ CUresult Fill(CUdeviceptr to, uint32_t value, uint8_t width, size_t count, CUstr
 CUresult Mirrored(Scope& scope, uint8_t* host, size_t bytes, unsigned flags, bool owned) {
   CUdeviceptr device = 0;
   if (const CUresult allocated = Allocate(scope, bytes, &device); allocated != CUDA_SUCCESS) return allocated;
-  scope.context->device->mirrors[host] = {.host = host, .device = device, .size = bytes, .flags = flags, .owned = owned, .managed = false};
+  scope.context->device->mirrors[host] = {
+      .host = host, .device = device, .size = bytes, .flags = flags, .owned = owned, .managed = false};
   return CUDA_SUCCESS;
 }
 
@@ -164,16 +167,20 @@ CUresult cuMemAllocManaged(CUdeviceptr* address, size_t bytes, unsigned) {
   if (scope.status != CUDA_SUCCESS) return scope.status;
   // The host's half lies at the same address; device addresses were chosen so that this works, page-wise.
   CUdeviceptr device = 0;
-  if (const CUresult allocated = Allocate(scope, (bytes + 2 * 4096 - 1) / 4096 * 4096, &device); allocated != CUDA_SUCCESS) return allocated;
+  if (const CUresult allocated = Allocate(scope, (bytes + 2 * 4096 - 1) / 4096 * 4096, &device);
+      allocated != CUDA_SUCCESS)
+    return allocated;
   const CUdeviceptr page = (device + 4095) / 4096 * 4096;
   const size_t size = (bytes + 4095) / 4096 * 4096;
-  void* host = ::mmap(HostOf(page), size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  void* host =
+      ::mmap(HostOf(page), size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
   if (host != HostOf(page)) {
     if (host != MAP_FAILED) ::munmap(host, size);
     (void)Deallocate(scope, device);
     return CUDA_ERROR_OUT_OF_MEMORY;
   }
-  scope.context->device->mirrors[HostOf(page)] = {.host = HostOf(page), .device = page, .size = bytes, .flags = 0, .owned = false, .managed = true};
+  scope.context->device->mirrors[HostOf(page)] = {
+      .host = HostOf(page), .device = page, .size = bytes, .flags = 0, .owned = false, .managed = true};
   *address = page;
   return CUDA_SUCCESS;
 }
@@ -182,7 +189,8 @@ CUresult cuMemFree_v2(CUdeviceptr address) {
   if (address == 0) return CUDA_SUCCESS;
   Scope scope;
   if (scope.status != CUDA_SUCCESS) return scope.status;
-  if (Mirror* mirror = MirrorAt(*scope.context->device, HostOf(address)); mirror && mirror->managed && mirror->device == address) {
+  if (Mirror* mirror = MirrorAt(*scope.context->device, HostOf(address));
+      mirror && mirror->managed && mirror->device == address) {
     CUdeviceptr base = 0;
     scope.runtime.DeviceOf(address, &base, nullptr);
     ::munmap(mirror->host, (mirror->size + 4095) / 4096 * 4096);
@@ -212,7 +220,8 @@ CUresult cuMemHostAlloc(void** pointer, size_t bytes, unsigned flags) {
   if (host == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
   auto* begin = static_cast<uint8_t*>(host);
   if ((flags & CU_MEMHOSTALLOC_DEVICEMAP) == 0) {
-    scope.context->device->mirrors[begin] = {.host = begin, .device = 0, .size = bytes, .flags = flags, .owned = true, .managed = false};
+    scope.context->device->mirrors[begin] = {
+        .host = begin, .device = 0, .size = bytes, .flags = flags, .owned = true, .managed = false};
   } else if (const CUresult mirrored = Mirrored(scope, begin, bytes, flags, true); mirrored != CUDA_SUCCESS) {
     ::munmap(host, bytes);
     return mirrored;
@@ -276,8 +285,12 @@ CUresult cuMemHostGetFlags(unsigned* flags, void* pointer) {
   return CUDA_SUCCESS;
 }
 
-CUresult cuMemcpy(CUdeviceptr to, CUdeviceptr from, size_t bytes) { return UnifiedCopy(to, from, bytes, nullptr, true); }
-CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) { return UnifiedCopy(to, from, bytes, stream, false); }
+CUresult cuMemcpy(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
+  return UnifiedCopy(to, from, bytes, nullptr, true);
+}
+CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) {
+  return UnifiedCopy(to, from, bytes, stream, false);
+}
 
 CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void* from, size_t bytes) {
   return Copy(Way::kToDevice, to, reinterpret_cast<uintptr_t>(from), bytes, nullptr, true);
@@ -285,7 +298,9 @@ CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void* from, size_t bytes) {
 CUresult cuMemcpyDtoH_v2(void* to, CUdeviceptr from, size_t bytes) {
   return Copy(Way::kToHost, reinterpret_cast<uintptr_t>(to), from, bytes, nullptr, true);
 }
-CUresult cuMemcpyDtoD_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes) { return Copy(Way::kOnDevice, to, from, bytes, nullptr, true); }
+CUresult cuMemcpyDtoD_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
+  return Copy(Way::kOnDevice, to, from, bytes, nullptr, true);
+}
 CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void* from, size_t bytes, CUstream stream) {
   return Copy(Way::kToDevice, to, reinterpret_cast<uintptr_t>(from), bytes, stream, false);
 }
@@ -296,12 +311,24 @@ CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CU
   return Copy(Way::kOnDevice, to, from, bytes, stream, false);
 }
 
-CUresult cuMemsetD8_v2(CUdeviceptr to, unsigned char value, size_t count) { return Fill(to, value, 1, count, nullptr, true); }
-CUresult cuMemsetD16_v2(CUdeviceptr to, unsigned short value, size_t count) { return Fill(to, value, 2, count, nullptr, true); }
-CUresult cuMemsetD32_v2(CUdeviceptr to, unsigned value, size_t count) { return Fill(to, value, 4, count, nullptr, true); }
-CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t count, CUstream s) { return Fill(to, value, 1, count, s, false); }
-CUresult cuMemsetD16Async(CUdeviceptr to, unsigned short value, size_t count, CUstream s) { return Fill(to, value, 2, count, s, false); }
-CUresult cuMemsetD32Async(CUdeviceptr to, unsigned value, size_t count, CUstream s) { return Fill(to, value, 4, count, s, false); }
+CUresult cuMemsetD8_v2(CUdeviceptr to, unsigned char value, size_t count) {
+  return Fill(to, value, 1, count, nullptr, true);
+}
+CUresult cuMemsetD16_v2(CUdeviceptr to, unsigned short value, size_t count) {
+  return Fill(to, value, 2, count, nullptr, true);
+}
+CUresult cuMemsetD32_v2(CUdeviceptr to, unsigned value, size_t count) {
+  return Fill(to, value, 4, count, nullptr, true);
+}
+CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t count, CUstream s) {
+  return Fill(to, value, 1, count, s, false);
+}
+CUresult cuMemsetD16Async(CUdeviceptr to, unsigned short value, size_t count, CUstream s) {
+  return Fill(to, value, 2, count, s, false);
+}
+CUresult cuMemsetD32Async(CUdeviceptr to, unsigned value, size_t count, CUstream s) {
+  return Fill(to, value, 4, count, s, false);
+}
 
 CUresult cuPointerGetAttribute(void* data, CUpointer_attribute attribute, CUdeviceptr address) {
   if (!data) return CUDA_ERROR_INVALID_VALUE;
@@ -321,7 +348,8 @@ CUresult cuPointerGetAttribute(void* data, CUpointer_attribute attribute, CUdevi
   };
   switch (attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT: return put(allocation ? allocation->context : scope.context);
-    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE: return put(static_cast<int>(device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST));
+    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+      return put(static_cast<int>(device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST));
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
       if (device) return put(address);
       if (mirror->device == 0) return CUDA_ERROR_INVALID_VALUE;
@@ -330,7 +358,8 @@ CUresult cuPointerGetAttribute(void* data, CUpointer_attribute attribute, CUdevi
     case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS: return put(0);
     case CU_POINTER_ATTRIBUTE_BUFFER_ID: return put(static_cast<unsigned long long>(base));
     case CU_POINTER_ATTRIBUTE_IS_MANAGED: return put(mirror && mirror->managed ? 1 : 0);
-    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: return put(device ? static_cast<int>(device->index) : static_cast<int>(scope.context->device->index));
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+      return put(device ? static_cast<int>(device->index) : static_cast<int>(scope.context->device->index));
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR: return put(device ? base : reinterpret_cast<CUdeviceptr>(mirror->host));
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE: return put(device ? allocation->size : mirror->size);
     case CU_POINTER_ATTRIBUTE_MAPPED: return put(1);

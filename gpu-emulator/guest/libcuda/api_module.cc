@@ -21,7 +21,8 @@ constexpr size_t kMagicSize = 8;
 // The caller's log buffers among its JIT options.
 class JitLog {
  public:
-  JitLog(unsigned count, const CUjit_option* options, void** values) : count_(count), options_(options), values_(values) {}
+  JitLog(unsigned count, const CUjit_option* options, void** values)
+      : count_(count), options_(options), values_(values) {}
 
   void Fail(const ccgpu::Error& error) const {
     const std::string text = "ptxas error : " + error.ToString() + "\n";
@@ -87,7 +88,8 @@ CUresult LoadTexts(Scope& scope, const std::vector<std::string>& texts, const Ji
     command.more.push_back(AsBytes(text));
     total += text.size();
   }
-  if (texts.empty() || texts.size() > ccgpu::link::kMaxTexts || total > ccgpu::link::kMaxCode) return CUDA_ERROR_INVALID_IMAGE;
+  if (texts.empty() || texts.size() > ccgpu::link::kMaxTexts || total > ccgpu::link::kMaxCode)
+    return CUDA_ERROR_INVALID_IMAGE;
   command.arguments = arguments.bytes();
   const Completion answer = scope.context->channel->Call(std::move(command));
   if (answer.status != CUDA_SUCCESS) {
@@ -125,7 +127,8 @@ CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned count,
   std::vector<std::string> texts;
   if (const CUresult read = Texts(image, &texts); read != CUDA_SUCCESS) return read;
   uint32_t id = 0;
-  if (const CUresult loaded = LoadTexts(scope, texts, JitLog(count, options, values), &id); loaded != CUDA_SUCCESS) return loaded;
+  if (const CUresult loaded = LoadTexts(scope, texts, JitLog(count, options, values), &id); loaded != CUDA_SUCCESS)
+    return loaded;
   auto* made = new CUmod_st;
   made->context = scope.context;
   made->id = id;
@@ -133,7 +136,9 @@ CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned count,
   *module = made;
   return CUDA_SUCCESS;
 }
-CUresult cuModuleLoadData(CUmodule* module, const void* image) { return cuModuleLoadDataEx(module, image, 0, nullptr, nullptr); }
+CUresult cuModuleLoadData(CUmodule* module, const void* image) {
+  return cuModuleLoadDataEx(module, image, 0, nullptr, nullptr);
+}
 
 CUresult cuModuleLoad(CUmodule* module, const char* path) {
   if (!module || !path) return CUDA_ERROR_INVALID_VALUE;
@@ -165,7 +170,8 @@ CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* 
   Writer arguments;
   arguments.U32(module->id);
   ccgpu::link::PutText(arguments, name);
-  const Completion answer = module->context->channel->Call({.op = ccgpu::link::Command::kFunction, .arguments = arguments.bytes()});
+  const Completion answer =
+      module->context->channel->Call({.op = ccgpu::link::Command::kFunction, .arguments = arguments.bytes()});
   if (answer.status != CUDA_SUCCESS) return answer.status;
   auto made = std::make_unique<CUfunc_st>();
   made->module = module;
@@ -195,14 +201,16 @@ CUresult cuModuleGetGlobal_v2(CUdeviceptr* address, size_t* bytes, CUmodule modu
   Writer arguments;
   arguments.U32(module->id);
   ccgpu::link::PutText(arguments, name);
-  const Completion answer = module->context->channel->Call({.op = ccgpu::link::Command::kGlobal, .arguments = arguments.bytes()});
+  const Completion answer =
+      module->context->channel->Call({.op = ccgpu::link::Command::kGlobal, .arguments = arguments.bytes()});
   if (answer.status != CUDA_SUCCESS) return answer.status;
   Reader in(answer.payload);
   const uint64_t at = in.U64(), size = in.U64();
   if (address) *address = at;
   if (bytes) *bytes = size;
   // Copies to and from it are checked against the known allocations like all others.
-  if (module->context->device->allocations.try_emplace(at, Allocation{size, nullptr}).second) module->globals.push_back(at);
+  if (module->context->device->allocations.try_emplace(at, Allocation{size, nullptr}).second)
+    module->globals.push_back(at);
   return CUDA_SUCCESS;
 }
 
@@ -218,7 +226,8 @@ CUresult cuLinkCreate_v2(unsigned count, CUjit_option* options, void** values, C
   return CUDA_SUCCESS;
 }
 
-CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void* data, size_t size, const char*, unsigned, CUjit_option*, void**) {
+CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void* data, size_t size, const char*, unsigned,
+                          CUjit_option*, void**) {
   if (!data || size == 0) return CUDA_ERROR_INVALID_VALUE;
   const Scope scope;
   if (scope.status != CUDA_SUCCESS) return scope.status;

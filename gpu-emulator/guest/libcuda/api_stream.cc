@@ -31,7 +31,8 @@ CUresult cuStreamQuery(CUstream handle) {
   Scope scope;
   if (scope.status != CUDA_SUCCESS) return scope.status;
   CUstream_st* stream = nullptr;
-  if (const CUresult found = scope.runtime.FindStream(handle, scope.context, &stream); found != CUDA_SUCCESS) return found;
+  if (const CUresult found = scope.runtime.FindStream(handle, scope.context, &stream); found != CUDA_SUCCESS)
+    return found;
   Channel& channel = *stream->context->channel;
   if (stream->callbacks > 0 || !channel.Finished(stream->last)) return CUDA_ERROR_NOT_READY;
   if (channel.failure() != CUDA_SUCCESS) return channel.failure();
@@ -43,7 +44,8 @@ CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned) {
   if (scope.status != CUDA_SUCCESS) return scope.status;
   // A channel works in order, so what is recorded on the same device has its turn before whatever follows.
   if (!scope.runtime.events.contains(event)) return CUDA_ERROR_INVALID_HANDLE;
-  if (event->point && event->context->channel != scope.context->channel) return event->context->channel->Wait(event->point->ticket);
+  if (event->point && event->context->channel != scope.context->channel)
+    return event->context->channel->Wait(event->point->ticket);
   return CUDA_SUCCESS;
 }
 
@@ -51,7 +53,8 @@ CUresult cuStreamAddCallback(CUstream handle, CUstreamCallback callback, void* d
   if (!callback || flags != 0) return CUDA_ERROR_INVALID_VALUE;
   const StreamScope scope(handle);
   if (scope.status != CUDA_SUCCESS) return scope.status;
-  scope.runtime.AddCallback(scope.stream, scope.context->channel, [=](CUresult status) { callback(handle, status, data); });
+  scope.runtime.AddCallback(scope.stream, scope.context->channel,
+                            [=](CUresult status) { callback(handle, status, data); });
   return CUDA_SUCCESS;
 }
 
@@ -143,7 +146,8 @@ CUresult cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end) {
   const Scope scope;
   if (scope.status != CUDA_SUCCESS) return scope.status;
   if (!scope.runtime.events.contains(start) || !scope.runtime.events.contains(end)) return CUDA_ERROR_INVALID_HANDLE;
-  if (!start->point || !end->point || ((start->flags | end->flags) & CU_EVENT_DISABLE_TIMING) != 0) return CUDA_ERROR_INVALID_HANDLE;
+  if (!start->point || !end->point || ((start->flags | end->flags) & CU_EVENT_DISABLE_TIMING) != 0)
+    return CUDA_ERROR_INVALID_HANDLE;
   for (const CUevent event : {start, end}) {
     if (!event->context->channel->Finished(event->point->ticket)) return CUDA_ERROR_NOT_READY;
   }

@@ -63,7 +63,8 @@ Result<std::shared_ptr<Channel>> Channel::Open(std::shared_ptr<socket::Client> c
   return channel;
 }
 
-Channel::Channel(std::shared_ptr<socket::Client> client, uint32_t gpu, const socket::ChannelGrant& grant, link::LinkMemory memory)
+Channel::Channel(std::shared_ptr<socket::Client> client, uint32_t gpu, const socket::ChannelGrant& grant,
+                 link::LinkMemory memory)
     : client_(std::move(client)),
       gpu_(gpu),
       id_(grant.channel),
@@ -73,12 +74,16 @@ Channel::Channel(std::shared_ptr<socket::Client> client, uint32_t gpu, const soc
 
 Channel::~Channel() { (void)client_->CloseChannel(gpu_, id_); }
 
-bool Channel::Broken() const { return link::Load(memory_.control(id_)->status) != link::kChannelOpen || !client_->Alive(); }
+bool Channel::Broken() const {
+  return link::Load(memory_.control(id_)->status) != link::kChannelOpen || !client_->Alive();
+}
 
 Error Channel::StateError() const {
   const uint32_t status = link::Load(memory_.control(id_)->status);
-  if (status == link::kChannelIntegrity) return Err("link.integrity", "channel", "the device found a record that was changed on the link");
-  if (status == link::kChannelProtocol) return Err("link.bad-record", "channel", "the device could not make sense of a record");
+  if (status == link::kChannelIntegrity)
+    return Err("link.integrity", "channel", "the device found a record that was changed on the link");
+  if (status == link::kChannelProtocol)
+    return Err("link.bad-record", "channel", "the device could not make sense of a record");
   return Err("gpu.lost", "channel", "the GPU is gone: lost, reset or taken back");
 }
 
@@ -136,7 +141,8 @@ Ticket Channel::Submit(Command command) {
 Status Channel::SendRecord(RecordKind kind, ByteView payload) {
   if (!reader_busy_) RETURN_IF_ERROR(Drain());
   while (!writer_.HasSpace()) {
-    const Status waited = writer_.WaitSpace([this] { return (!reader_busy_ && reader_.HasRecord()) || Broken(); }, kSpaceSliceMs);
+    const Status waited =
+        writer_.WaitSpace([this] { return (!reader_busy_ && reader_.HasRecord()) || Broken(); }, kSpaceSliceMs);
     if (!waited.ok() && waited.error().code != "link.stopped") return waited;
     if (!reader_busy_) RETURN_IF_ERROR(Drain());
     if (Broken()) return StateError();
@@ -153,7 +159,8 @@ Status Channel::Drain() {
 Status Channel::TakeRecord() {
   ASSIGN_OR_RETURN(const link::RecordHeader header, reader_.Peek());
   if (receiving_ == 0) {
-    if (header.kind != static_cast<uint32_t>(RecordKind::kCommand)) return Err("link.bad-record", "record", "is not a completion where one was expected");
+    if (header.kind != static_cast<uint32_t>(RecordKind::kCommand))
+      return Err("link.bad-record", "record", "is not a completion where one was expected");
     record_.resize(header.length);
     RETURN_IF_ERROR(reader_.Take(header, record_.data()));
     return TakeCompletion(record_);

@@ -22,7 +22,7 @@ CUresult ToCuda(const Error& error);
 
 struct Completion {
   CUresult status = CUDA_SUCCESS;
-  Error error;               // when status is not CUDA_SUCCESS
+  Error error;  // when status is not CUDA_SUCCESS
   Bytes payload;
   uint64_t device_ns = 0;
 };
@@ -39,13 +39,14 @@ class Channel {
   struct Command {
     link::Command op = link::Command::kSync;
     Bytes arguments = {};
-    ByteView data = {};                               // follows as records of `kind`
-    std::vector<ByteView> more = {};                  // and so do these (module texts)
+    ByteView data = {};               // follows as records of `kind`
+    std::vector<ByteView> more = {};  // and so do these (module texts)
     link::RecordKind kind = link::RecordKind::kData;
-    uint8_t* out = nullptr;                         // where the data of a copy out goes
+    uint8_t* out = nullptr;  // where the data of a copy out goes
     uint64_t out_size = 0;
-    bool sticky = false;                            // a failure spoils the channel (kernels), as in CUDA
-    std::function<void(const Completion&)> done = {};  // from whatever thread takes the completion, with the channel locked
+    bool sticky = false;  // a failure spoils the channel (kernels), as in CUDA
+    std::function<void(const Completion&)> done =
+        {};  // from whatever thread takes the completion, with the channel locked
   };
   // Sends; returns when `data` has been read. 0: the channel is dead (see failure()).
   Ticket Submit(Command command);
@@ -65,10 +66,11 @@ class Channel {
     bool sticky;
     std::function<void(const Completion&)> done;
   };
-  Channel(std::shared_ptr<socket::Client> client, uint32_t gpu, const socket::ChannelGrant& grant, link::LinkMemory memory);
+  Channel(std::shared_ptr<socket::Client> client, uint32_t gpu, const socket::ChannelGrant& grant,
+          link::LinkMemory memory);
 
   Status SendRecord(link::RecordKind kind, ByteView payload);
-  Status Drain();       // everything that has arrived; lock held, reader free
+  Status Drain();  // everything that has arrived; lock held, reader free
   Status TakeRecord();
   Status TakeCompletion(ByteView record);
   void Finish(const Completion& completion);
@@ -85,7 +87,7 @@ class Channel {
   link::RingReader reader_;
   bool reader_busy_ = false;  // a waiter sleeps on the ring without the lock; only it may take records
   std::deque<Pending> pending_;
-  uint64_t receiving_ = 0;    // bytes still to come for the front of pending_
+  uint64_t receiving_ = 0;  // bytes still to come for the front of pending_
   std::optional<Completion> received_;
   std::atomic<Ticket> submitted_ = 0, finished_ = 0;
   std::atomic<int> failure_ = CUDA_SUCCESS;

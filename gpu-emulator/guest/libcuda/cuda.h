@@ -1,5 +1,6 @@
-/* The part of the CUDA driver API that this library has: names, types and numbers as programs know them, so that a program compiled
- * against the vendor's cuda.h finds what it expects, and one compiled against this header runs on the vendor's driver. */
+/* The part of the CUDA driver API that this library has: names, types and numbers as programs know them, so that a
+ * program compiled against the vendor's cuda.h finds what it expects, and one compiled against this header runs on the
+ * vendor's driver. */
 #ifndef CCGPU_CUDA_H_
 #define CCGPU_CUDA_H_
 
@@ -148,10 +149,31 @@ typedef enum CUpointer_attribute_enum {
   CU_POINTER_ATTRIBUTE_MAPPED = 13
 } CUpointer_attribute;
 
-typedef enum CUmemorytype_enum { CU_MEMORYTYPE_HOST = 1, CU_MEMORYTYPE_DEVICE = 2, CU_MEMORYTYPE_ARRAY = 3, CU_MEMORYTYPE_UNIFIED = 4 } CUmemorytype;
-typedef enum CUfunc_cache_enum { CU_FUNC_CACHE_PREFER_NONE = 0, CU_FUNC_CACHE_PREFER_SHARED = 1, CU_FUNC_CACHE_PREFER_L1 = 2, CU_FUNC_CACHE_PREFER_EQUAL = 3 } CUfunc_cache;
-typedef enum CUlimit_enum { CU_LIMIT_STACK_SIZE = 0, CU_LIMIT_PRINTF_FIFO_SIZE = 1, CU_LIMIT_MALLOC_HEAP_SIZE = 2 } CUlimit;
-typedef enum CUjitInputType_enum { CU_JIT_INPUT_CUBIN = 0, CU_JIT_INPUT_PTX = 1, CU_JIT_INPUT_FATBINARY = 2, CU_JIT_INPUT_OBJECT = 3, CU_JIT_INPUT_LIBRARY = 4, CU_JIT_INPUT_NVVM = 5 } CUjitInputType;
+typedef enum CUmemorytype_enum {
+  CU_MEMORYTYPE_HOST = 1,
+  CU_MEMORYTYPE_DEVICE = 2,
+  CU_MEMORYTYPE_ARRAY = 3,
+  CU_MEMORYTYPE_UNIFIED = 4
+} CUmemorytype;
+typedef enum CUfunc_cache_enum {
+  CU_FUNC_CACHE_PREFER_NONE = 0,
+  CU_FUNC_CACHE_PREFER_SHARED = 1,
+  CU_FUNC_CACHE_PREFER_L1 = 2,
+  CU_FUNC_CACHE_PREFER_EQUAL = 3
+} CUfunc_cache;
+typedef enum CUlimit_enum {
+  CU_LIMIT_STACK_SIZE = 0,
+  CU_LIMIT_PRINTF_FIFO_SIZE = 1,
+  CU_LIMIT_MALLOC_HEAP_SIZE = 2
+} CUlimit;
+typedef enum CUjitInputType_enum {
+  CU_JIT_INPUT_CUBIN = 0,
+  CU_JIT_INPUT_PTX = 1,
+  CU_JIT_INPUT_FATBINARY = 2,
+  CU_JIT_INPUT_OBJECT = 3,
+  CU_JIT_INPUT_LIBRARY = 4,
+  CU_JIT_INPUT_NVVM = 5
+} CUjitInputType;
 typedef enum CUjit_option_enum {
   CU_JIT_MAX_REGISTERS = 0,
   CU_JIT_THREADS_PER_BLOCK = 1,
@@ -203,7 +225,8 @@ CCGPU_CU cuDriverGetVersion(int* version);
 CCGPU_CU cuGetErrorName(CUresult error, const char** text);
 CCGPU_CU cuGetErrorString(CUresult error, const char** text);
 CCGPU_CU cuGetProcAddress(const char* symbol, void** function, int cuda_version, cuuint64_t flags);
-CCGPU_CU cuGetProcAddress_v2(const char* symbol, void** function, int cuda_version, cuuint64_t flags, CUdriverProcAddressQueryResult* status);
+CCGPU_CU cuGetProcAddress_v2(const char* symbol, void** function, int cuda_version, cuuint64_t flags,
+                             CUdriverProcAddressQueryResult* status);
 
 CCGPU_CU cuDeviceGetCount(int* count);
 CCGPU_CU cuDeviceGet(CUdevice* device, int ordinal);
@@ -244,8 +267,10 @@ CCGPU_CU cuModuleUnload(CUmodule module);
 CCGPU_CU cuModuleGetFunction(CUfunction* function, CUmodule module, const char* name);
 CCGPU_CU cuModuleGetGlobal_v2(CUdeviceptr* address, size_t* bytes, CUmodule module, const char* name);
 CCGPU_CU cuLinkCreate_v2(unsigned count, CUjit_option* options, void** values, CUlinkState* state);
-CCGPU_CU cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void* data, size_t size, const char* name, unsigned count, CUjit_option* options, void** values);
-CCGPU_CU cuLinkAddFile_v2(CUlinkState state, CUjitInputType type, const char* path, unsigned count, CUjit_option* options, void** values);
+CCGPU_CU cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void* data, size_t size, const char* name,
+                          unsigned count, CUjit_option* options, void** values);
+CCGPU_CU cuLinkAddFile_v2(CUlinkState state, CUjitInputType type, const char* path, unsigned count,
+                          CUjit_option* options, void** values);
 CCGPU_CU cuLinkComplete(CUlinkState state, void** cubin, size_t* size);
 CCGPU_CU cuLinkDestroy(CUlinkState state);
 CCGPU_CU cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfunction function);
@@ -303,14 +328,20 @@ CCGPU_CU cuEventQuery(CUevent event);
 CCGPU_CU cuEventSynchronize(CUevent event);
 CCGPU_CU cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end);
 
-CCGPU_CU cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z,
-                        unsigned shared, CUstream stream, void** params, void** extra);
-CCGPU_CU cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
-                                   unsigned block_z, unsigned shared, CUstream stream, void** params);
+CCGPU_CU cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                        unsigned block_y, unsigned block_z, unsigned shared, CUstream stream, void** params,
+                        void** extra);
+CCGPU_CU cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                                   unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared,
+                                   CUstream stream, void** params);
 CCGPU_CU cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction function, int block_size, size_t shared);
-CCGPU_CU cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, CUfunction function, int block_size, size_t shared, unsigned flags);
-CCGPU_CU cuOccupancyMaxPotentialBlockSize(int* grid, int* block, CUfunction function, CUoccupancyB2DSize to_shared, size_t shared, int limit);
-CCGPU_CU cuOccupancyMaxPotentialBlockSizeWithFlags(int* grid, int* block, CUfunction function, CUoccupancyB2DSize to_shared, size_t shared, int limit, unsigned flags);
+CCGPU_CU cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, CUfunction function, int block_size,
+                                                              size_t shared, unsigned flags);
+CCGPU_CU cuOccupancyMaxPotentialBlockSize(int* grid, int* block, CUfunction function, CUoccupancyB2DSize to_shared,
+                                          size_t shared, int limit);
+CCGPU_CU cuOccupancyMaxPotentialBlockSizeWithFlags(int* grid, int* block, CUfunction function,
+                                                   CUoccupancyB2DSize to_shared, size_t shared, int limit,
+                                                   unsigned flags);
 CCGPU_CU cuProfilerStart(void);
 CCGPU_CU cuProfilerStop(void);
 

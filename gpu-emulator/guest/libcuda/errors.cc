@@ -9,7 +9,8 @@ struct Text {
   const char* name;
   const char* text;
 };
-#define CCGPU_ERROR(name, text) {name, #name, text}
+#define CCGPU_ERROR(name, text) \
+  { name, #name, text }
 constexpr Text kTexts[] = {
     CCGPU_ERROR(CUDA_SUCCESS, "no error"),
     CCGPU_ERROR(CUDA_ERROR_INVALID_VALUE, "invalid argument"),

@@ -9,7 +9,8 @@ struct Entry {
   const char* name;
   void* function;
 };
-#define CCGPU_ENTRY(name) {#name, reinterpret_cast<void*>(&name)}
+#define CCGPU_ENTRY(name) \
+  { #name, reinterpret_cast<void*>(&name) }
 const Entry kEntries[] = {
     CCGPU_ENTRY(cuInit),
     CCGPU_ENTRY(cuDriverGetVersion),
@@ -124,7 +125,8 @@ const Entry kEntries[] = {
 void* Named(const char* symbol, const char* suffix) {
   const size_t length = std::strlen(symbol);
   for (const Entry& entry : kEntries) {
-    if (std::strncmp(entry.name, symbol, length) == 0 && std::strcmp(entry.name + length, suffix) == 0) return entry.function;
+    if (std::strncmp(entry.name, symbol, length) == 0 && std::strcmp(entry.name + length, suffix) == 0)
+      return entry.function;
   }
   return nullptr;
 }
@@ -136,7 +138,8 @@ void* Find(const char* symbol) {
 
 }  // namespace
 
-CUresult cuGetProcAddress_v2(const char* symbol, void** function, int, cuuint64_t, CUdriverProcAddressQueryResult* status) {
+CUresult cuGetProcAddress_v2(const char* symbol, void** function, int, cuuint64_t,
+                             CUdriverProcAddressQueryResult* status) {
   if (!symbol || !function) return CUDA_ERROR_INVALID_VALUE;
   *function = Find(symbol);
   if (status) *status = *function ? CU_GET_PROC_ADDRESS_SUCCESS : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;

@@ -11,14 +11,16 @@ namespace ccgpu::cuda {
 
 Runtime& Runtime::Get() {
   static Runtime* const runtime = [] {
-    // libcrypto is ours alone: no configuration of the container's, and no exit handler that could run before a program's last call.
+    // libcrypto is ours alone: no configuration of the container's, and no exit handler that could run before a
+    // program's last call.
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, nullptr);
     return new Runtime;
   }();
   return *runtime;
 }
 
-// A pthread key and not thread_local: a library that is loaded late into a stranger's process should not ask the loader for TLS.
+// A pthread key and not thread_local: a library that is loaded late into a stranger's process should not ask the loader
+// for TLS.
 std::vector<CUctx_st*>& ContextStack() {
   static const pthread_key_t key = [] {
     pthread_key_t made;
@@ -173,7 +175,8 @@ CUresult Runtime::PushMirrors(CUctx_st* context) {
     if (mirror.device == 0) continue;  // pinned only
     Writer arguments;
     arguments.U64(mirror.device).U64(mirror.size);
-    Channel::Command command{.op = link::Command::kCopyIn, .arguments = arguments.bytes(), .data = ByteView(host, mirror.size)};
+    Channel::Command command{
+        .op = link::Command::kCopyIn, .arguments = arguments.bytes(), .data = ByteView(host, mirror.size)};
     if (context->channel->Submit(std::move(command)) == 0) return context->channel->failure();
     device.mirrors_dirty = true;
   }
@@ -189,14 +192,16 @@ CUresult Runtime::PullMirrors(CUctx_st* context) {
     if (mirror.device == 0) continue;  // pinned only
     Writer arguments;
     arguments.U64(mirror.device).U64(mirror.size);
-    Channel::Command command{.op = link::Command::kCopyOut, .arguments = arguments.bytes(), .out = host, .out_size = mirror.size};
+    Channel::Command command{
+        .op = link::Command::kCopyOut, .arguments = arguments.bytes(), .out = host, .out_size = mirror.size};
     last = context->channel->Submit(std::move(command));
     if (last == 0) return context->channel->failure();
   }
   return context->channel->Wait(last);
 }
 
-void Runtime::AddCallback(CUstream_st* stream, std::shared_ptr<Channel> channel, std::function<void(CUresult)> function) {
+void Runtime::AddCallback(CUstream_st* stream, std::shared_ptr<Channel> channel,
+                          std::function<void(CUresult)> function) {
   const std::scoped_lock lock(callbacks_mutex_);
   ++stream->callbacks;
   callbacks_.push_back({stream, std::move(channel), stream->last, std::move(function)});
@@ -249,7 +254,8 @@ CUresult SynchronizeContext(CUctx_st* context, Ticket ticket, std::unique_lock<s
   const CUresult waited = channel->Wait(ticket);
   lock.lock();
   if (waited != CUDA_SUCCESS) return waited;
-  return Runtime::Get().contexts.contains(context) ? Runtime::Get().PullMirrors(context) : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+  return Runtime::Get().contexts.contains(context) ? Runtime::Get().PullMirrors(context)
+                                                   : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
 CUresult SynchronizeStream(CUstream handle) {

@@ -1,5 +1,5 @@
-// The process's view of CUDA: devices, contexts, streams, events, modules, allocations. Handles that programs hold are pointers to these
-// objects; each is looked up in a table before use, so that a stale one is an error and not a crash.
+// The process's view of CUDA: devices, contexts, streams, events, modules, allocations. Handles that programs hold are
+// pointers to these objects; each is looked up in a table before use, so that a stale one is an error and not a crash.
 #pragma once
 
 #include <atomic>
@@ -20,8 +20,8 @@ namespace ccgpu::cuda {
 
 struct Device;
 
-// Host memory that the device sees as a copy of its own: managed, mapped or registered. Copied in before a launch, back at the next
-// synchronisation after it.
+// Host memory that the device sees as a copy of its own: managed, mapped or registered. Copied in before a launch, back
+// at the next synchronisation after it.
 struct Mirror {
   uint8_t* host = nullptr;
   CUdeviceptr device = 0;

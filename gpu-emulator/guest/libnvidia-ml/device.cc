@@ -2,12 +2,12 @@
 
 #include "gpu-emulator/guest/libnvidia-ml/state.h"
 
+using ccgpu::link::Mode;
 using ccgpu::nvml::Driver;
 using ccgpu::nvml::GetState;
 using ccgpu::nvml::PutText;
 using ccgpu::nvml::ToNvml;
 using ccgpu::nvml::WithInfo;
-using ccgpu::link::Mode;
 using ccgpu::socket::Client;
 using ccgpu::socket::GpuInfo;
 
@@ -30,7 +30,9 @@ nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned index, nvmlDevice_t* device)
   *device = state.devices[index].get();
   return NVML_SUCCESS;
 }
-nvmlReturn_t nvmlDeviceGetHandleByIndex(unsigned index, nvmlDevice_t* device) { return nvmlDeviceGetHandleByIndex_v2(index, device); }
+nvmlReturn_t nvmlDeviceGetHandleByIndex(unsigned index, nvmlDevice_t* device) {
+  return nvmlDeviceGetHandleByIndex_v2(index, device);
+}
 
 nvmlReturn_t nvmlDeviceGetHandleByUUID(const char* uuid, nvmlDevice_t* device) {
   if (!uuid || !device) return NVML_ERROR_INVALID_ARGUMENT;
@@ -48,7 +50,9 @@ nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned* index) {
   *index = device->index;
   return NVML_SUCCESS;
 }
-nvmlReturn_t nvmlDeviceGetMinorNumber(nvmlDevice_t device, unsigned* minor) { return nvmlDeviceGetIndex(device, minor); }
+nvmlReturn_t nvmlDeviceGetMinorNumber(nvmlDevice_t device, unsigned* minor) {
+  return nvmlDeviceGetIndex(device, minor);
+}
 
 nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char* name, unsigned length) {
   return WithInfo(device, [&](Client&, const GpuInfo& info) { return PutText(info.model, name, length); });
@@ -121,7 +125,8 @@ nvmlReturn_t nvmlDeviceGetConfComputeGpuCertificate(nvmlDevice_t device, nvmlCon
     std::memset(certificate, 0, sizeof *certificate);
     certificate->attestationCertChainSize = static_cast<unsigned>(chain->size());
     std::memcpy(certificate->attestationCertChain, chain->data(), chain->size());
-    // The other chain is that of the session's key, which is the same certificate here; tools read only the attestation chain.
+    // The other chain is that of the session's key, which is the same certificate here; tools read only the attestation
+    // chain.
     const size_t size = chain->size() > sizeof certificate->certChain ? 0 : chain->size();
     certificate->certChainSize = static_cast<unsigned>(size);
     std::memcpy(certificate->certChain, chain->data(), size);
@@ -129,7 +134,8 @@ nvmlReturn_t nvmlDeviceGetConfComputeGpuCertificate(nvmlDevice_t device, nvmlCon
   });
 }
 
-nvmlReturn_t nvmlDeviceGetConfComputeGpuAttestationReport(nvmlDevice_t device, nvmlConfComputeGpuAttestationReport_t* report) {
+nvmlReturn_t nvmlDeviceGetConfComputeGpuAttestationReport(nvmlDevice_t device,
+                                                          nvmlConfComputeGpuAttestationReport_t* report) {
   if (!report) return NVML_ERROR_INVALID_ARGUMENT;
   return WithInfo(device, [&](Client& driver, const GpuInfo&) {
     const auto bytes = driver.Attest(device->index, ccgpu::ByteView(report->nonce, sizeof report->nonce));

@@ -110,8 +110,10 @@ CCGPU_NVML nvmlReturn_t nvmlSystemGetConfComputeSettings(nvmlSystemConfComputeSe
 CCGPU_NVML nvmlReturn_t nvmlSystemGetConfComputeCapabilities(nvmlConfComputeSystemCaps_t* capabilities);
 CCGPU_NVML nvmlReturn_t nvmlSystemGetConfComputeGpusReadyState(unsigned* ready);
 CCGPU_NVML nvmlReturn_t nvmlSystemSetConfComputeGpusReadyState(unsigned ready);
-CCGPU_NVML nvmlReturn_t nvmlSystemGetConfComputeKeyRotationThresholdInfo(nvmlConfComputeGetKeyRotationThresholdInfo_t* info);
-CCGPU_NVML nvmlReturn_t nvmlSystemSetConfComputeKeyRotationThresholdInfo(nvmlConfComputeSetKeyRotationThresholdInfo_t* info);
+CCGPU_NVML nvmlReturn_t
+nvmlSystemGetConfComputeKeyRotationThresholdInfo(nvmlConfComputeGetKeyRotationThresholdInfo_t* info);
+CCGPU_NVML nvmlReturn_t
+nvmlSystemSetConfComputeKeyRotationThresholdInfo(nvmlConfComputeSetKeyRotationThresholdInfo_t* info);
 
 CCGPU_NVML nvmlReturn_t nvmlDeviceGetCount(unsigned* count);
 CCGPU_NVML nvmlReturn_t nvmlDeviceGetCount_v2(unsigned* count);
@@ -129,8 +131,10 @@ CCGPU_NVML nvmlReturn_t nvmlDeviceGetArchitecture(nvmlDevice_t device, unsigned*
 CCGPU_NVML nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int* major, int* minor);
 CCGPU_NVML nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t* memory);
 CCGPU_NVML nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t* memory);
-CCGPU_NVML nvmlReturn_t nvmlDeviceGetConfComputeGpuCertificate(nvmlDevice_t device, nvmlConfComputeGpuCertificate_t* certificate);
-CCGPU_NVML nvmlReturn_t nvmlDeviceGetConfComputeGpuAttestationReport(nvmlDevice_t device, nvmlConfComputeGpuAttestationReport_t* report);
+CCGPU_NVML nvmlReturn_t nvmlDeviceGetConfComputeGpuCertificate(nvmlDevice_t device,
+                                                               nvmlConfComputeGpuCertificate_t* certificate);
+CCGPU_NVML nvmlReturn_t nvmlDeviceGetConfComputeGpuAttestationReport(nvmlDevice_t device,
+                                                                     nvmlConfComputeGpuAttestationReport_t* report);
 CCGPU_NVML nvmlReturn_t nvmlDeviceGetConfComputeMemSizeInfo(nvmlDevice_t device, nvmlConfComputeMemSizeInfo_t* info);
 CCGPU_NVML nvmlReturn_t nvmlDeviceGetConfComputeProtectedMemoryUsage(nvmlDevice_t device, nvmlMemory_t* memory);
 CCGPU_NVML nvmlReturn_t nvmlDeviceSetConfComputeUnprotectedMemSize(nvmlDevice_t device, unsigned long long kib);

@@ -7,7 +7,8 @@ using ccgpu::nvml::ToNvml;
 
 namespace {
 
-// What the system as a whole says: the weakest of its GPUs decides, so that one GPU out of CC mode cannot hide behind another.
+// What the system as a whole says: the weakest of its GPUs decides, so that one GPU out of CC mode cannot hide behind
+// another.
 nvmlReturn_t SystemMode(Mode* mode, bool* devtools) {
   const auto driver = Driver();
   if (!driver) return NVML_ERROR_UNINITIALIZED;
@@ -52,7 +53,8 @@ nvmlReturn_t nvmlSystemGetConfComputeState(nvmlConfComputeSystemState_t* state) 
   bool devtools;
   if (const nvmlReturn_t got = SystemMode(&mode, &devtools); got != NVML_SUCCESS) return got;
   const bool on = mode != Mode::kOff;
-  state->environment = on ? NVML_CC_SYSTEM_ENVIRONMENT_SIM : NVML_CC_SYSTEM_ENVIRONMENT_UNAVAILABLE;  // an emulator is never "production"
+  state->environment = on ? NVML_CC_SYSTEM_ENVIRONMENT_SIM
+                          : NVML_CC_SYSTEM_ENVIRONMENT_UNAVAILABLE;  // an emulator is never "production"
   state->ccFeature = on;
   state->devToolsMode = on && devtools;
   return NVML_SUCCESS;

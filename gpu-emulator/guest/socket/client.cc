@@ -27,7 +27,8 @@ Result<std::unique_ptr<Client>> Client::Connect(std::string path) {
   const uint32_t version = in.U32();
   client->gpus_ = in.U32();
   client->may_set_ready_ = in.U8() == 1;
-  if (!in.AtEnd() || version != kProtocolVersion) return Err("driver.version", path, "speaks another version of the driver socket");
+  if (!in.AtEnd() || version != kProtocolVersion)
+    return Err("driver.version", path, "speaks another version of the driver socket");
   return client;
 }
 

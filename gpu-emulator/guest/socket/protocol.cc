@@ -43,7 +43,8 @@ Result<ChannelGrant> DecodeChannelGrant(ByteView bytes) {
   const uint32_t protection = in.U32();
   grant.h2d = TakeKey(in);
   grant.d2h = TakeKey(in);
-  if (!in.AtEnd() || grant.channel >= link::kChannels || protection > static_cast<uint32_t>(link::Protection::kSealed)) {
+  if (!in.AtEnd() || grant.channel >= link::kChannels ||
+      protection > static_cast<uint32_t>(link::Protection::kSealed)) {
     return Err("link.bad-message", "channel grant", "is malformed");
   }
   grant.protection = static_cast<link::Protection>(protection);

@@ -1,5 +1,5 @@
-// Words of the driver socket: what libcuda and libnvidia-ml ask of guestd (docs/formats/driver-socket.md). One request, one
-// answer, each one message of a SOCK_SEQPACKET unix socket; integers little-endian.
+// Words of the driver socket: what libcuda and libnvidia-ml ask of guestd (docs/formats/driver-socket.md). One request,
+// one answer, each one message of a SOCK_SEQPACKET unix socket; integers little-endian.
 #pragma once
 
 #include <cstdint>
