@@ -61,6 +61,11 @@ struct ApiServer::Impl {
   explicit Impl(ApiParts p) : parts(std::move(p)) {
     server.new_task_queue = [] { return new httplib::ThreadPool(kWorkers); };
     server.set_keep_alive_timeout(1);
+    // Not the library's SO_REUSEPORT: with it a container of the pod could listen beside us and take others' requests.
+    server.set_socket_options([](socket_t socket) {
+      const int yes = 1;
+      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    });
     server.set_tcp_nodelay(true);
     server.set_payload_max_length(64 << 10);
     server.Get(R"(/cdh/resource/(.*))",

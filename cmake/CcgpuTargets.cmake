@@ -98,6 +98,10 @@ if(CCGPU_SANITIZE)
   add_link_options(-fsanitize=${CCGPU_SANITIZE})
 endif()
 
+if(CCGPU_FUZZ)
+  add_custom_target(fuzzers)  # every fuzz target, and nothing else
+endif()
+
 function(_ccgpu_check name layer side deps)
   set(sides ${side})
   foreach(dep ${deps})
@@ -157,6 +161,7 @@ function(_ccgpu_tests name test_deps)
       target_link_libraries(${name}.${stem} PRIVATE ${name} ${test_deps} -fsanitize=fuzzer)
       target_compile_options(${name}.${stem} PRIVATE -fsanitize=fuzzer)
       set_target_properties(${name}.${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+      add_dependencies(fuzzers ${name}.${stem})
     endforeach()
   endif()
 endfunction()
