@@ -24,7 +24,7 @@ def test_includes_start_at_the_root():
     holds(lint.rule_includes_are_absolute())
 
 
-def test_no_file_is_over_500_lines():
+def test_no_file_is_over_550_lines():
     holds(lint.rule_file_sizes())
 
 
@@ -53,7 +53,7 @@ BROKEN = {
     "trust/a.cc": ('#include "b.h"\n#include <fstream>\nauto e = Err("made.up-code", "", "");\nauto t = std::chrono::system_clock::now();\n// TO' 'DO later\n',
                    ["reason code made.up-code has no line", "trust/a.cc:2: files in trust/", "trust/a.cc:4: clocks in trust/", "trust/a.cc:1: include from",
                     "trust/a.cc:5: unfinished"]),
-    "base/long.cc": ("int x;\n" * 501, ["base/long.cc: has 501 lines"]),
+    "base/long.cc": ("int x;\n" * 551, ["base/long.cc: has 551 lines"]),
     "base/a_test.cc": ("void F() { std::this_thread::sleep_for(1); }\n", ["base/a_test.cc:1: sleep_for"]),
     "test/t.py": ("def f():\n    time.sleep(1)\ndef wait_for():\n    time.sleep(1)\n", ["test/t.py:2: time.sleep"]),
     "docs/a.md": ("[x](nothing.md) `trust/gone.h` `trust/a.cc`\nlook in /ro" "ot/x\n",
