@@ -405,7 +405,8 @@ std::vector<pid_t> GuestsOf(const std::string& sandbox) {
 std::vector<std::string> Leftovers(const std::vector<std::string>& ids, const std::string& dir) {
   std::vector<std::string> out;
   for (const auto& id : ids) {
-    for (const auto& folder : Cgroup("/ccgpu-test/" + id).folders())
+    const Cgroup cgroup("/ccgpu-test/" + id);
+    for (const auto& folder : cgroup.folders())
       if (Exists(folder)) out.push_back(folder);
     for (pid_t pid : GuestsOf(id)) out.push_back("guest " + std::to_string(pid));
   }
