@@ -2,6 +2,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -34,6 +35,17 @@ std::string ListenerPath() {
   socklen_t size = sizeof address;
   if (::getsockname(kListenerFd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "";
   return address.sun_path;
+}
+
+// containerd removes the bundle (our working folder) when it has given the sandbox up. It may do that while we are
+// still creating the sandbox for it, and then asks us for nothing any more: without this watch shim and guest would
+// stay for ever.
+Fd WatchBundle() {
+  Fd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (!watch.valid() || ::inotify_add_watch(watch.get(), ".", IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR) < 0) {
+    log::Warning("cannot watch the bundle");
+  }
+  return watch;
 }
 
 }  // namespace
@@ -70,6 +82,12 @@ int ServeAction(const Flags& flags) {
   ttrpc::Server server({.max_workers = kWorkers});
   Fd signals(::signalfd(-1, &ending, SFD_CLOEXEC));
   server.loop().Add(signals.get(), EPOLLIN, [&](ttrpc::Loop::Events) { end(); });
+  Fd bundle = WatchBundle();
+  server.loop().Add(bundle.get(), EPOLLIN, [&](ttrpc::Loop::Events) {
+    server.loop().Remove(bundle.get());
+    log::Warning("the bundle is gone: containerd has given this sandbox up");
+    end();
+  });
   Pod pod(std::move(*config), flags.ns, server.loop());
   TaskService service(server, pod, publisher, flags.ns, [&] {
     // The answer to Shutdown goes out before the socket does.

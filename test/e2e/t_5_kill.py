@@ -52,6 +52,7 @@ def killed(victim, step):
         assert targets or step == "start", f"no {victim} to kill at {step}"
         for pid in targets:
             os.kill(pid, signal.SIGKILL)
+            wait_for(lambda gone=pid: not alive(gone), 10, lambda: f"{victim} survives SIGKILL")
         if victim in node.daemons():
             node.up()  # brings the deployment back, as its operator would
     finally:
