@@ -146,5 +146,19 @@ TEST(InitDataTest, BrokerAddressRoundTrip) {
                   .ok());
 }
 
+// Found by the fuzzer: the TOML library read past the end of such texts.
+TEST(InitData, RefusesTextThatIsNotUtf8) {
+  for (const char* bad : {"'\xa8'", "a = '\xc3", "a = \"\xe2\x82\"", "a = '\xed\xa0\x80'", "a = '\xc0\x80'",
+                          "a = '\xf5\x80\x80\x80'", "\xff"}) {
+    const auto parsed = ParseInitData(bad);
+    ASSERT_FALSE(parsed.ok());
+    EXPECT_EQ(parsed.error().code, "initdata.bad-toml");
+  }
+  EXPECT_EQ(
+      ParseInitData("version = '0.1.0'\nalgorithm = 'sha256'\n[data]\n'\xc3\xa9' = '\xe2\x82\xac\xf0\x9f\x98\x80'\n")
+          ->data.size(),
+      1u);
+}
+
 }  // namespace
 }  // namespace ccgpu::kbs
