@@ -19,6 +19,15 @@ Result<std::vector<std::filesystem::path>> FilesOf(const std::string& folder, co
   return out;
 }
 
+Status AddDerFiles(const std::string& folder, std::vector<Bytes>& to) {
+  ASSIGN_OR_RETURN(auto files, FilesOf(folder, ".der"));
+  for (const auto& path : files) {
+    ASSIGN_OR_RETURN(std::string der, ReadFile(path));
+    to.push_back(ToBytes(AsBytes(der)));
+  }
+  return Ok();
+}
+
 }  // namespace
 
 Result<evidence::Collateral> LoadCollateral(const std::string& folder) {
@@ -27,16 +36,8 @@ Result<evidence::Collateral> LoadCollateral(const std::string& folder) {
   for (const auto& path : rims) {
     ASSIGN_OR_RETURN(out.rims[path.stem().string()], ReadFile(path));
   }
-  ASSIGN_OR_RETURN(auto ocsp, FilesOf(folder + "/ocsp", ".der"));
-  for (const auto& path : ocsp) {
-    ASSIGN_OR_RETURN(std::string der, ReadFile(path));
-    out.ocsp_responses.push_back(ToBytes(AsBytes(der)));
-  }
-  ASSIGN_OR_RETURN(auto crls, FilesOf(folder + "/crl", ".der"));
-  for (const auto& path : crls) {
-    ASSIGN_OR_RETURN(std::string der, ReadFile(path));
-    out.crls.push_back(ToBytes(AsBytes(der)));
-  }
+  RETURN_IF_ERROR(AddDerFiles(folder + "/ocsp", out.ocsp_responses));
+  RETURN_IF_ERROR(AddDerFiles(folder + "/crl", out.crls));
   return out;
 }
 
