@@ -190,7 +190,7 @@ TEST(Messages, LengthsAreExact) {
     ExpectExact(Encode(response), [](ByteView* v) { return DecodeKeyExchangeRsp(v, false).ok(); });
     response.summary_hash = b48;
     ExpectExact(Encode(response), [](ByteView* v) { return DecodeKeyExchangeRsp(v, true).ok(); });
-    ExpectExact(Encode(Finish{version, false, 0, b48}), [](ByteView* v) { return DecodeFinish(v).ok(); });
+    ExpectExact(Encode(Finish{version, false, 0, {}, b48}), [](ByteView* v) { return DecodeFinish(v, false).ok(); });
     VendorDefined vendor;
     vendor.version = version;
     vendor.payload = {5, 6};

@@ -38,6 +38,7 @@ enum RequestCode : uint8_t {
 enum ResponseCode : uint8_t {
   kDigests = 0x01,
   kCertificate = 0x02,
+  kChallengeAuth = 0x03,
   kVersion = 0x04,
   kMeasurements = 0x60,
   kCapabilities = 0x61,
@@ -46,6 +47,8 @@ enum ResponseCode : uint8_t {
   kFinishRsp = 0x65,
   kHeartbeatAck = 0x68,
   kKeyUpdateAck = 0x69,
+  kEncapsulatedRequest = 0x6A,
+  kEncapsulatedResponseAck = 0x6B,
   kEndSessionAck = 0x6C,
   kVendorDefinedResponse = 0x7E,
   kError = 0x7F,
@@ -59,7 +62,9 @@ enum ErrorCode : uint8_t {
   kUnexpectedRequest = 0x04,
   kUnspecified = 0x05,
   kDecryptError = 0x06,
-  kUnsupportedRequest = 0x07,  // Param2: the request code
+  kUnsupportedRequest = 0x07,   // Param2: the request code
+  kRequestInFlight = 0x08,      // an encapsulated request waits for its response
+  kInvalidResponseCode = 0x09,  // the encapsulated response is not what was asked for
   kSessionLimitExceeded = 0x0A,
   kSessionRequired = 0x0B,   // 1.2; a 1.1 responder says UnexpectedRequest
   kResponseTooLarge = 0x0D,  // 1.2, extended data: u32 size
@@ -89,7 +94,8 @@ inline constexpr uint32_t kH100ResponderFlags = kCapCert | kCapMeasSig | kCapMea
                                                 kCapMutAuth | kCapKeyEx | kCapEncap | kCapHeartbeat | kCapKeyUpdate;
 static_assert(kH100ResponderFlags == 0x73F2);
 inline constexpr uint8_t kH100CtExponent = 0x1F;
-// What the NVIDIA driver says of itself, less MUT_AUTH (we have no requester certificate).
+// What the NVIDIA driver says of itself; one that has a certificate of its own (RequesterIdentity) adds MUT_AUTH, as
+// the driver does on GH100.
 inline constexpr uint32_t kRequesterFlags =
     kCapCert | kCapEncrypt | kCapMac | kCapKeyEx | kCapEncap | kCapHeartbeat | kCapKeyUpdate;
 
@@ -112,6 +118,14 @@ inline constexpr size_t kNonceSize = 32;
 // in 1.2.
 inline constexpr size_t kMaxMessageSize = 0x1200;
 inline constexpr size_t kMinDataTransferSize = 42;
+// RSAPSS_3072: the requester's signature in FINISH.
+inline constexpr size_t kRequesterSignatureSize = 384;
+
+// KEY_EXCHANGE_RSP's MutAuthRequested: not at all, with GET_ENCAPSULATED_REQUEST, or beginning with the requester's
+// DIGESTS as if GET_DIGESTS had been asked. (1, "sign with what was provisioned", is nothing that an H100 does.)
+enum class MutualAuth : uint8_t { kNone = 0, kEncapsulated = 2, kImplicitGetDigests = 4 };
+// ENCAPSULATED_RESPONSE_ACK's Param2: what its payload is.
+enum class AckPayload : uint8_t { kAbsent = 0, kRequest = 1, kSlotNumber = 2 };
 
 // KEY_UPDATE's Param1.
 enum class KeyUpdateOp : uint8_t { kUpdateKey = 1, kUpdateAllKeys = 2, kVerifyNewKey = 3 };

@@ -20,8 +20,8 @@ struct Header {
 };
 // The first four bytes of any message; nothing when there are fewer.
 std::optional<Header> PeekHeader(ByteView message);
-// Messages that are only a header: GET_VERSION, GET_DIGESTS, HEARTBEAT, KEY_UPDATE, END_SESSION, FINISH_RSP, their
-// acks.
+// Messages that are only a header: GET_VERSION, GET_DIGESTS, HEARTBEAT, KEY_UPDATE, END_SESSION, FINISH_RSP,
+// GET_ENCAPSULATED_REQUEST, their acks.
 Bytes EncodeHeader(const Header& header);
 Result<Header> DecodeHeaderOnly(ByteView* message, uint8_t code, std::string_view name);
 
@@ -123,13 +123,61 @@ Result<KeyExchangeRsp> DecodeKeyExchangeRsp(ByteView* message, bool with_summary
 
 struct Finish {
   uint8_t version = 0;
-  bool signature_included = false;
+  bool signature_included = false;  // mutual authentication
   uint8_t request_slot = 0;
+  Bytes signature;    // 384 when included; when encoding it may still be empty, as may verify_data
   Bytes verify_data;  // 48
 };
 Bytes Encode(const Finish& message);
-// A FINISH with a signature (mutual authentication) does not decode: nobody asked for one.
-Result<Finish> DecodeFinish(ByteView* message);
+// A FINISH that carries a signature where none was asked for, or none where one was, does not decode.
+Result<Finish> DecodeFinish(ByteView* message, bool with_signature);
+
+// Encapsulated messages: requests of the responder, carried by responses, and the requester's answers (DSP0274
+// "Encapsulated request flow"). The payload is a whole message without padding of its own.
+struct EncapsulatedRequest {
+  uint8_t version = 0, request_id = 0;
+  Bytes request;
+};
+Bytes Encode(const EncapsulatedRequest& message);
+Result<EncapsulatedRequest> DecodeEncapsulatedRequest(ByteView* message);
+
+struct DeliverEncapsulatedResponse {
+  uint8_t version = 0, request_id = 0;
+  Bytes response;
+};
+Bytes Encode(const DeliverEncapsulatedResponse& message);
+Result<DeliverEncapsulatedResponse> DecodeDeliverEncapsulatedResponse(ByteView* message);
+
+struct EncapsulatedResponseAck {
+  uint8_t version = 0;
+  uint8_t request_id = 0;  // of the request in the payload; 0 when there is none
+  AckPayload payload = AckPayload::kAbsent;
+  uint8_t ack_request_id = 0;  // 1.2: the one that is acknowledged
+  Bytes request;               // kRequest
+  uint8_t slot = 0;            // kSlotNumber
+};
+Bytes Encode(const EncapsulatedResponseAck& message);
+Result<EncapsulatedResponseAck> DecodeEncapsulatedResponseAck(ByteView* message);
+
+// CHALLENGE and CHALLENGE_AUTH. An H100 has no CHAL_CAP, so neither end here ever sends them; they are read from logs
+// of other devices.
+struct Challenge {
+  uint8_t version = 0, slot = 0, summary_type = 0;
+  Bytes nonce;  // 32
+};
+Bytes Encode(const Challenge& message);
+Result<Challenge> DecodeChallenge(ByteView* message);
+
+struct ChallengeAuth {
+  uint8_t version = 0, slot = 0, slot_mask = 0;
+  Bytes chain_hash;    // 48
+  Bytes nonce;         // 32, the responder's
+  Bytes summary_hash;  // empty when the request's summary type was 0
+  Bytes opaque;
+  Bytes signature;  // 96; when encoding it may still be empty
+};
+Bytes Encode(const ChallengeAuth& message);
+Result<ChallengeAuth> DecodeChallengeAuth(ByteView* message, bool with_summary);
 
 struct VendorDefined {
   uint8_t version = 0;

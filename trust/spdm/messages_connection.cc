@@ -279,6 +279,8 @@ std::string_view ErrorCodeName(uint8_t code) {
     case kUnspecified: return "Unspecified";
     case kDecryptError: return "DecryptError";
     case kUnsupportedRequest: return "UnsupportedRequest";
+    case kRequestInFlight: return "RequestInFlight";
+    case kInvalidResponseCode: return "InvalidResponseCode";
     case kSessionLimitExceeded: return "SessionLimitExceeded";
     case kSessionRequired: return "SessionRequired";
     case kResponseTooLarge: return "ResponseTooLarge";

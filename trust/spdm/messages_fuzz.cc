@@ -44,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Check(in, [](ByteView* v) { return DecodeKeyExchange(v); });
   Check(in, [](ByteView* v) { return DecodeKeyExchangeRsp(v, false); });
   Check(in, [](ByteView* v) { return DecodeKeyExchangeRsp(v, true); });
-  Check(in, [](ByteView* v) { return DecodeFinish(v); });
+  Check(in, [](ByteView* v) { return DecodeFinish(v, false); });
   Check(in, [](ByteView* v) { return DecodeVendorDefined(v, false); });
   Check(in, [](ByteView* v) { return DecodeVendorDefined(v, true); });
   Check(in, [](ByteView* v) { return DecodeError(v); });

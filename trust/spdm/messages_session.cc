@@ -66,16 +66,23 @@ Result<KeyExchangeRsp> DecodeKeyExchangeRsp(ByteView* message, bool with_summary
 
 Bytes Encode(const Finish& message) {
   Writer out = StartWriter({message.version, kFinish, message.signature_included, message.request_slot});
-  out.Raw(message.verify_data);
+  out.Raw(message.signature).Raw(message.verify_data);
   return std::move(out).Finish();
 }
 
-Result<Finish> DecodeFinish(ByteView* message) {
+Result<Finish> DecodeFinish(ByteView* message, bool with_signature) {
   Reader in(*message);
   ASSIGN_OR_RETURN(const Header header, Start(in, kFinish, "FINISH"));
-  if (header.param1 & 1)
-    return Malformed("FINISH", "carries a signature although no mutual authentication was asked for");
-  Finish out{header.version, false, header.param2, ToBytes(in.Take(kHashSize))};
+  Finish out;
+  out.version = header.version;
+  out.signature_included = header.param1 & 1;
+  out.request_slot = header.param2;
+  if (out.signature_included != with_signature) {
+    return Malformed("FINISH", with_signature ? "carries no signature although mutual authentication was asked for"
+                                              : "carries a signature although no mutual authentication was asked for");
+  }
+  if (with_signature) out.signature = ToBytes(in.Take(kRequesterSignatureSize));
+  out.verify_data = ToBytes(in.Take(kHashSize));
   RETURN_IF_ERROR(End(in, message, "FINISH"));
   return out;
 }

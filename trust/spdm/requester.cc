@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "trust/spdm/certificate_chain.h"
+
 namespace ccgpu::spdm {
 namespace {
 
@@ -30,7 +32,10 @@ std::optional<Error> HandlerError(const ErrorMessage& error) {
 
 }  // namespace
 
-Requester::Requester(RequesterConfig config) : config_(std::move(config)) {}
+Requester::Requester(RequesterConfig config)
+    : config_(std::move(config)),
+      peer_max_size_(config_.max_message_size),
+      own_chain_(config_.identity ? EncodeChain(config_.identity->chain_der) : Bytes()) {}
 
 Requester::~Requester() = default;
 
@@ -130,9 +135,9 @@ Result<Bytes> Requester::Vendor(ByteView payload) {
   request.version = version_;
   request.payload = ToBytes(payload);
   const Bytes bytes = Encode(request);
-  if (bytes.size() > kMaxMessageSize) {
+  if (bytes.size() > peer_max_size_) {
     return Err("spdm.state", "requester",
-               "a vendor message may have at most " + std::to_string(kMaxMessageSize) + " bytes");
+               "a vendor message may have at most " + std::to_string(peer_max_size_) + " bytes");
   }
   ASSIGN_OR_RETURN(const Bytes response, AskSealed(bytes, kVendorDefinedResponse));
   ByteView view = response;

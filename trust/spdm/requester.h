@@ -26,6 +26,12 @@ class Transport {
   virtual Result<Packet> Exchange(const Packet& request) = 0;
 };
 
+// What a requester shows of itself when a device asks for mutual authentication. NVIDIA's driver has a fixed one.
+struct RequesterIdentity {
+  std::vector<Bytes> chain_der;  // root first, leaf last
+  crypto::PrivateKey key;        // of the leaf: RSA, 3072 bits
+};
+
 struct RequesterConfig {
   Transport* transport = nullptr;                              // not owned
   crypto::Random* random = nullptr;                            // not owned
@@ -33,6 +39,10 @@ struct RequesterConfig {
   // The device must say exactly this, as NVIDIA's driver demands of an H100.
   uint32_t responder_flags = kH100ResponderFlags;
   uint8_t responder_ct_exponent = kH100CtExponent;
+  // Not owned. Null: MUT_AUTH is not offered, and a device that asks for it all the same is refused.
+  const RequesterIdentity* identity = nullptr;
+  // The largest message taken and sent; as in ResponderConfig.
+  size_t max_message_size = kMaxMessageSize;
 };
 
 // Not for several threads. After any failure in a session the session is gone (the device's side then times out) and
@@ -76,13 +86,21 @@ class Requester {
   Status NegotiateCapabilities();
   Status NegotiateAlgorithms();
   Status FetchChain();
-  Status ParseChain(ByteView structure);
   Result<uint8_t> KeyExchangeAndFinish();
+  // Answers the device's encapsulated requests until it has what it wants.
+  Status Authenticate(MutualAuth how);
+  Bytes AnswerEncapsulated(ByteView request) const;
+  // What mutual authentication adds before FINISH's VerifyData: the transcript grows by the chain's hash, FINISH's
+  // header and signature.
+  Finish MakeFinish(bool signed_by_us, Bytes* transcript) const;
 
   RequesterConfig config_;
   uint8_t version_ = kVersion10;
   bool connected_ = false;
+  bool requester_signature_negotiated_ = false;
   Bytes vca_;
+  size_t peer_max_size_;  // what the device takes
+  Bytes own_chain_;       // the SPDM certificate chain of the identity, if there is one
   Bytes chain_hash_;
   std::vector<crypto::Certificate> chain_;
   crypto::PublicKey leaf_key_;

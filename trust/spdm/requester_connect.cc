@@ -1,6 +1,7 @@
 // The requester until a session stands: negotiation, certificate chain, KEY_EXCHANGE and FINISH.
 #include <algorithm>
 
+#include "trust/spdm/certificate_chain.h"
 #include "trust/spdm/ephemeral.h"
 #include "trust/spdm/opaque.h"
 #include "trust/spdm/requester.h"
@@ -8,26 +9,10 @@
 namespace ccgpu::spdm {
 namespace {
 
-constexpr size_t kMaxCertificates = 16;
-
 std::string Hex(uint32_t value) {
   char text[16];
   std::snprintf(text, sizeof text, "0x%X", value);
   return text;
-}
-
-// The length of the first DER element of `bytes`, which must be a SEQUENCE; 0 when it is not one or does not fit.
-size_t DerSequenceSize(ByteView bytes) {
-  Reader in(bytes);
-  if (in.U8() != 0x30) return 0;
-  size_t length = in.U8();
-  if (length & 0x80) {
-    const size_t count = length & 0x7F;
-    if (count == 0 || count > 3) return 0;
-    length = 0;
-    for (size_t i = 0; i < count; ++i) length = length << 8 | in.U8();
-  }
-  return in.ok() && length <= in.remaining() ? in.offset() + length : 0;
 }
 
 }  // namespace
@@ -41,6 +26,7 @@ Status Requester::Connect() {
   chain_hash_.clear();
   leaf_key_ = {};
   heartbeat_period_s_ = 0;
+  peer_max_size_ = config_.max_message_size;
   RETURN_IF_ERROR(NegotiateVersion());
   RETURN_IF_ERROR(NegotiateCapabilities());
   RETURN_IF_ERROR(NegotiateAlgorithms());
@@ -74,8 +60,8 @@ Status Requester::NegotiateCapabilities() {
   Capabilities request;
   request.version = version_;
   request.code = kGetCapabilities;
-  request.flags = kRequesterFlags;
-  request.data_transfer_size = request.max_message_size = kMaxMessageSize;
+  request.flags = kRequesterFlags | (config_.identity ? kCapMutAuth : 0);
+  request.data_transfer_size = request.max_message_size = static_cast<uint32_t>(config_.max_message_size);
   const Bytes bytes = Encode(request);
   ASSIGN_OR_RETURN(const Bytes response, Ask(bytes, kCapabilities));
   ByteView exact = response;
@@ -93,6 +79,7 @@ Status Requester::NegotiateCapabilities() {
     return Err("spdm.capabilities", "device",
                "its transfer sizes contradict each other or are below the minimum of 42");
   }
+  if (version_ >= kVersion12) peer_max_size_ = std::min<size_t>(peer_max_size_, device.data_transfer_size);
   Append(vca_, bytes);
   Append(vca_, exact);
   return Ok();
@@ -107,8 +94,8 @@ Status Requester::NegotiateAlgorithms() {
   offer.base_hash = kHashSha384;
   offer.dhe = kDheSecp384r1;
   offer.aead = kAeadAes256Gcm;
-  offer.req_base_asym =
-      kReqAsymRsaPss3072;  // offered as NVIDIA's driver does; never used without mutual authentication
+  // Offered as NVIDIA's driver does, with an identity or without.
+  offer.req_base_asym = kReqAsymRsaPss3072;
   offer.key_schedule = kKeyScheduleSpdm;
   const Bytes bytes = Encode(offer);
   ASSIGN_OR_RETURN(const Bytes response, Ask(bytes, kAlgorithms));
@@ -124,6 +111,7 @@ Status Requester::NegotiateAlgorithms() {
                "chose algorithms other than the offered suite (ECDSA P-384, SHA-384, secp384r1, AES-256-GCM, DMTF "
                "measurements)");
   }
+  requester_signature_negotiated_ = req_asym != 0;
   Append(vca_, bytes);
   Append(vca_, exact);
   return Ok();
@@ -135,58 +123,22 @@ Status Requester::FetchChain() {
   ASSIGN_OR_RETURN(const Digests digests, DecodeDigests(&exact));
   if (!(digests.slot_mask & 1)) return Err("spdm.certificate", "device", "has no certificate chain in slot 0");
 
-  Bytes chain;
-  size_t total = 0;
+  constexpr size_t kPortionHeader = 8;
+  ChainReader reader(version_, config_.max_message_size - kPortionHeader);
   do {
-    constexpr size_t kPortionHeader = 8;
-    GetCertificate request;
-    request.version = version_;
-    request.offset = static_cast<uint16_t>(chain.size());
-    request.length = static_cast<uint16_t>(kMaxMessageSize - kPortionHeader);
-    ASSIGN_OR_RETURN(const Bytes response, Ask(Encode(request), kCertificate));
+    ASSIGN_OR_RETURN(const Bytes response, Ask(Encode(reader.Next()), kCertificate));
     ByteView view = response;
     ASSIGN_OR_RETURN(const CertificatePortion portion, DecodeCertificate(&view));
-    if (portion.slot != 0 || portion.portion.empty() || portion.portion.size() > request.length) {
-      return Err("spdm.certificate", "device", "answered GET_CERTIFICATE with a portion that was not asked for");
-    }
-    Append(chain, portion.portion);
-    const size_t says = chain.size() + portion.remainder;
-    if (total != 0 && says != total)
-      return Err("spdm.certificate", "device", "the chain's length changed while it was read");
-    total = says;
-    if (total > 0xFFFF) return Err("spdm.certificate", "device", "its certificate chain is longer than 64 KiB");
-  } while (chain.size() < total);
+    if (Status added = reader.Add(portion); !added.ok()) return added.error().In("device");
+  } while (!reader.done());
 
-  chain_hash_ = crypto::Sha384(chain);
+  chain_hash_ = crypto::Sha384(reader.chain());
   if (!EqualConstantTime(chain_hash_, digests.digests.front())) {
     return Err("spdm.certificate", "device", "its certificate chain is not the one that DIGESTS named");
   }
-  return ParseChain(chain);
-}
-
-Status Requester::ParseChain(ByteView structure) {
-  Reader in(structure);
-  const size_t length = in.U16();
-  in.Skip(2);
-  const ByteView root_hash = in.Take(kHashSize);
-  if (!in.ok() || length != structure.size())
-    return Err("spdm.certificate", "device", "its chain's length field does not fit");
-  while (in.remaining() > 0) {
-    const size_t size = DerSequenceSize(structure.subspan(in.offset()));
-    if (size == 0 || chain_.size() == kMaxCertificates) {
-      return Err("spdm.certificate", "device", "its chain is not a row of 1 to 16 DER certificates");
-    }
-    const ByteView der = in.Take(size);
-    Result<crypto::Certificate> certificate = crypto::Certificate::FromDer(der);
-    if (!certificate.ok()) return certificate.error().In("device certificate " + std::to_string(chain_.size() + 1));
-    // A chain may leave its root out and only name it; when it begins with one, the hash must be that root's.
-    const bool self_issued = certificate->SubjectName() == certificate->IssuerName();
-    if (chain_.empty() && self_issued && !EqualConstantTime(crypto::Sha384(der), root_hash)) {
-      return Err("spdm.certificate", "device", "its chain's root hash is not the hash of its root");
-    }
-    chain_.push_back(*std::move(certificate));
-  }
-  if (chain_.empty()) return Err("spdm.certificate", "device", "its chain holds no certificate");
+  Result<std::vector<crypto::Certificate>> chain = DecodeChain(reader.chain());
+  if (!chain.ok()) return chain.error().In("device");
+  chain_ = *std::move(chain);
   leaf_key_ = chain_.back().key();
   if (!leaf_key_.valid() || leaf_key_.type() != crypto::KeyType::kP384) {
     return Err("spdm.certificate", "device", "its leaf key is not on P-384, the curve that was negotiated");
@@ -226,9 +178,17 @@ Result<uint8_t> Requester::KeyExchangeAndFinish() {
     return Err("spdm.signature", "KEY_EXCHANGE_RSP",
                "its signature does not verify with the key of the device's leaf certificate");
   }
-  if (response.mutual_auth != 0) {
+  const auto mutual_auth = static_cast<MutualAuth>(response.mutual_auth);
+  const bool authenticate = mutual_auth != MutualAuth::kNone;
+  if (authenticate && !config_.identity) {
     return Err("spdm.mutual-auth", "device",
                "asks the requester to authenticate, which it does not support and did not offer");
+  }
+  if (authenticate && (!requester_signature_negotiated_ || response.request_slot != 0 ||
+                       (mutual_auth != MutualAuth::kEncapsulated && mutual_auth != MutualAuth::kImplicitGetDigests))) {
+    return Err("spdm.mutual-auth", "device",
+               "asks for mutual authentication of kind " + Hex(response.mutual_auth) + ", slot " +
+                   Hex(response.request_slot) + ": only 2 and 4 with slot 0, after RSAPSS_3072 was chosen, are known");
   }
   Result<crypto::PublicKey> peer = crypto::PublicKey::FromPoint(crypto::KeyType::kP384, response.exchange);
   if (!peer.ok()) return peer.error().In("KEY_EXCHANGE_RSP");
@@ -241,10 +201,9 @@ Result<uint8_t> Requester::KeyExchangeAndFinish() {
     return Err("spdm.verify-data", "KEY_EXCHANGE_RSP", "its VerifyData is not what the handshake's keys give");
   }
 
+  if (authenticate) RETURN_IF_ERROR(Authenticate(mutual_auth));
   Bytes transcript = Concat({before, exact});
-  Finish finish;
-  finish.version = version_;
-  Append(transcript, Encode(finish));  // the header alone: what its VerifyData covers
+  Finish finish = MakeFinish(authenticate, &transcript);
   finish.verify_data = session_->RequesterVerifyData(transcript);
   Append(transcript, finish.verify_data);
   ASSIGN_OR_RETURN(const Bytes finish_response, AskSealed(Encode(finish), kFinishRsp));

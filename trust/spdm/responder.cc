@@ -1,27 +1,10 @@
 #include "trust/spdm/responder.h"
 
 #include <chrono>
-#include <cstdlib>
 #include <utility>
-
-#include "base/log.h"
 
 namespace ccgpu::spdm {
 namespace {
-
-// The SPDM certificate chain: length u16, reserved u16, hash of the root, certificates.
-Bytes ChainStructure(const std::vector<Bytes>& chain_der) {
-  Writer body;
-  for (const Bytes& certificate : chain_der) body.Raw(certificate);
-  const size_t size = 4 + kHashSize + body.size();
-  if (chain_der.empty() || size > 0xFFFF) {
-    log::Error("an SPDM responder needs a certificate chain of 1 byte to 64 KiB");
-    std::abort();
-  }
-  Writer out;
-  out.U16(size).U16(0).Raw(crypto::Sha384(chain_der.front())).Raw(body.bytes());
-  return std::move(out).Finish();
-}
 
 bool IsKnownRequest(uint8_t code) {
   switch (code) {
@@ -46,7 +29,10 @@ bool IsKnownRequest(uint8_t code) {
 }  // namespace
 
 Responder::Responder(ResponderConfig config)
-    : config_(std::move(config)), chain_(ChainStructure(config_.chain_der)), chain_hash_(crypto::Sha384(chain_)) {}
+    : config_(std::move(config)),
+      chain_(EncodeChain(config_.chain_der)),
+      chain_hash_(crypto::Sha384(chain_)),
+      peer_max_size_(config_.max_message_size) {}
 
 Responder::~Responder() = default;
 
@@ -55,8 +41,8 @@ void Responder::Reset() {
   state_ = State::kStart;
   version_ = kVersion10;
   peer_flags_ = 0;
-  peer_max_size_ = kMaxMessageSize;
-  key_exchange_negotiated_ = false;
+  peer_max_size_ = config_.max_message_size;
+  key_exchange_negotiated_ = requester_signature_negotiated_ = false;
   vca_.clear();
   measurements_.Reset();
 }
@@ -64,6 +50,7 @@ void Responder::Reset() {
 void Responder::EndSession(std::string_view why) {
   const bool was_established = in_session();
   session_.reset();
+  requester_.reset();
   must_verify_key_ = false;
   after_ = After::kNothing;
   if (was_established && config_.on_session_end) config_.on_session_end(why);
@@ -101,7 +88,8 @@ Bytes Responder::HandlePlain(ByteView message) {
     return header->code == kGetCapabilities ? OnGetCapabilities(message) : Fail(kUnexpectedRequest);
   }
   if (header->version != version_) return Fail(kVersionMismatch);
-  if (message.size() > kMaxMessageSize) return Fail(version_ >= kVersion12 ? kRequestTooLarge : kInvalidRequest);
+  if (message.size() > config_.max_message_size)
+    return Fail(version_ >= kVersion12 ? kRequestTooLarge : kInvalidRequest);
   if (state_ == State::kCapabilities) {
     return header->code == kNegotiateAlgorithms ? OnNegotiateAlgorithms(message) : Fail(kUnexpectedRequest);
   }
@@ -116,7 +104,10 @@ Bytes Responder::HandlePlain(ByteView message) {
     case kEndSession:
     case kVendorDefinedRequest:
       return Fail(version_ >= kVersion12 && header->code != kFinish ? kSessionRequired : kUnexpectedRequest);
-    default: return Fail(kUnexpectedRequest);  // repeated negotiation, encapsulated messages that nobody asked for
+    case kGetEncapsulatedRequest:
+    case kDeliverEncapsulatedResponse:  // we ask for nothing outside a handshake
+      return peer_flags_ & kCapEncap ? Fail(kUnexpectedRequest) : Fail(kUnsupportedRequest, header->code);
+    default: return Fail(kUnexpectedRequest);  // repeated negotiation
   }
 }
 
@@ -139,7 +130,7 @@ Packet Responder::HandleSecured(ByteView record, TimePoint now) {
     response = Fail(kUnsupportedRequest, header->code);
   } else if (header->version != version_) {
     response = Fail(kVersionMismatch);
-  } else if (message.size() > kMaxMessageSize) {
+  } else if (message.size() > config_.max_message_size) {
     response = Fail(version_ >= kVersion12 ? kRequestTooLarge : kInvalidRequest);
   } else {
     response = in_session() ? InSession(*header, message) : InHandshake(*header, message);
@@ -157,6 +148,7 @@ Packet Responder::HandleSecured(ByteView record, TimePoint now) {
     case After::kDrop: EndSession(drop_reason_); break;
     case After::kEstablish: {
       session_->Establish(crypto::Sha384(session_->transcript));
+      requester_.reset();
       last_traffic_ = now;
       const Bytes secret = session_->export_master_secret();
       if (config_.on_session) config_.on_session(secret);
@@ -166,7 +158,22 @@ Packet Responder::HandleSecured(ByteView record, TimePoint now) {
   return {true, *std::move(sealed)};
 }
 
+Bytes Responder::Ending(RequesterAuthentication::Answer answer) {
+  if (answer.ends_handshake) {
+    after_ = After::kDrop;
+    drop_reason_ = "the requester did not authenticate";
+  }
+  return std::move(answer.message);
+}
+
 Bytes Responder::InHandshake(const Header& header, ByteView message) {
+  const bool encapsulated = header.code == kGetEncapsulatedRequest || header.code == kDeliverEncapsulatedResponse;
+  if (encapsulated && !(peer_flags_ & kCapEncap)) return Fail(kUnsupportedRequest, header.code);
+  if (encapsulated && requester_) {
+    return Ending(header.code == kGetEncapsulatedRequest ? requester_->OnGetEncapsulatedRequest(message)
+                                                         : requester_->OnDeliverEncapsulatedResponse(message));
+  }
+  if (requester_ && !requester_->done()) return Fail(kRequestInFlight);
   return header.code == kFinish ? OnFinish(message) : Fail(kUnexpectedRequest);
 }
 
@@ -186,6 +193,9 @@ Bytes Responder::InSession(const Header& header, ByteView message) {
       after_ = After::kDrop;
       drop_reason_ = "END_SESSION";
       return EncodeHeader({version_, kEndSessionAck, 0, 0});
+    case kGetEncapsulatedRequest:
+    case kDeliverEncapsulatedResponse:
+      return peer_flags_ & kCapEncap ? Fail(kUnexpectedRequest) : Fail(kUnsupportedRequest, header.code);
     default: return Fail(kUnexpectedRequest);
   }
 }

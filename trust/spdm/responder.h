@@ -6,7 +6,8 @@
 //   after VERSION                 GET_CAPABILITIES, once
 //   after CAPABILITIES            NEGOTIATE_ALGORITHMS, once
 //   after ALGORITHMS              GET_DIGESTS, GET_CERTIFICATE, GET_MEASUREMENTS, KEY_EXCHANGE
-//   after KEY_EXCHANGE, secured   FINISH
+//   after KEY_EXCHANGE, secured   FINISH; where the requester must authenticate, before it GET_ENCAPSULATED_REQUEST and
+//                                 DELIVER_ENCAPSULATED_RESPONSE (requester_authentication.h)
 //   after FINISH, secured         GET_MEASUREMENTS, HEARTBEAT, KEY_UPDATE, VENDOR_DEFINED, END_SESSION
 //
 // A record that does not open, a wrong VerifyData and a missed heartbeat end the session; ERRORs for well-sealed but
@@ -23,6 +24,7 @@
 #include "trust/spdm/doe.h"
 #include "trust/spdm/measurements.h"
 #include "trust/spdm/messages.h"
+#include "trust/spdm/requester_authentication.h"
 #include "trust/spdm/session.h"
 
 namespace ccgpu::spdm {
@@ -33,6 +35,13 @@ struct ResponderConfig {
   MeasurementSource* measurements = nullptr;  // not owned
   crypto::Random* random = nullptr;           // not owned
   uint8_t heartbeat_period_s = 4;
+  // The largest message taken and made, and the transfer size that 1.2 announces. A transport with less room says less.
+  size_t max_message_size = kMaxMessageSize;
+  // Mutual authentication: with nobody, with requesters that say MUT_AUTH (an H100 and its driver), or as a condition
+  // of any session (KEY_EXCHANGE of a requester that cannot is UnsupportedRequest).
+  enum class RequesterAuth { kNever, kIfOffered, kRequired } requester_auth = RequesterAuth::kIfOffered;
+  MutualAuth mutual_auth = MutualAuth::kEncapsulated;  // how it is asked for; not kNone
+  AcceptRequester accept_requester;
   // VENDOR_DEFINED payloads inside a session (after FINISH). An error crosses as a vendor-defined ERROR that carries
   // its code and text, so that Requester::Vendor returns it. May call Reset() on the responder.
   std::function<Result<Bytes>(ByteView request)> vendor_in_session;
@@ -76,6 +85,8 @@ class Responder {
   Bytes OnKeyUpdate(ByteView message);
   Bytes OnVendor(ByteView message);
 
+  bool PeerCanAuthenticate() const;
+  Bytes Ending(RequesterAuthentication::Answer answer);
   Bytes Fail(uint8_t code, uint8_t data = 0) const;
   Bytes FitToPeer(Bytes response) const;
   void EndSession(std::string_view why);
@@ -86,12 +97,14 @@ class Responder {
   State state_ = State::kStart;
   uint8_t version_ = kVersion10;
   uint32_t peer_flags_ = 0;
-  size_t peer_max_size_ = kMaxMessageSize;
+  size_t peer_max_size_;
   bool key_exchange_negotiated_ = false;
+  bool requester_signature_negotiated_ = false;
   Bytes vca_;
   MeasurementTranscript measurements_;
   std::unique_ptr<Session> session_;
-  bool must_verify_key_ = false;  // KEY_UPDATE was acknowledged, VerifyNewKey is due
+  std::unique_ptr<RequesterAuthentication> requester_;  // of a handshake with mutual authentication
+  bool must_verify_key_ = false;                        // KEY_UPDATE was acknowledged, VerifyNewKey is due
   // What to do once the answer in hand is sealed with the keys it belongs to.
   enum class After { kNothing, kEstablish, kDrop } after_ = After::kNothing;
   std::string drop_reason_;

@@ -55,13 +55,13 @@ Bytes Responder::OnGetCapabilities(ByteView message) {
   }
   version_ = version;
   peer_flags_ = request->flags;
-  if (version >= kVersion12) peer_max_size_ = std::min<size_t>(request->data_transfer_size, kMaxMessageSize);
+  if (version >= kVersion12) peer_max_size_ = std::min<size_t>(request->data_transfer_size, config_.max_message_size);
   Capabilities response;
   response.version = version;
   response.code = kCapabilities;
   response.ct_exponent = kH100CtExponent;
   response.flags = kH100ResponderFlags;
-  response.data_transfer_size = response.max_message_size = kMaxMessageSize;
+  response.data_transfer_size = response.max_message_size = static_cast<uint32_t>(config_.max_message_size);
   const Bytes bytes = Encode(response);
   vca_ = Concat({vca_, message, bytes});
   state_ = State::kCapabilities;
@@ -91,6 +91,7 @@ Bytes Responder::OnNegotiateAlgorithms(ByteView message) {
                              response.key_schedule.value_or(0) && opaque;
   // Who says KEY_EX but offers nothing that we speak would otherwise find out only at KEY_EXCHANGE.
   if ((peer_flags_ & kCapKeyEx) && !key_exchange_negotiated_) return Fail(kInvalidRequest);
+  requester_signature_negotiated_ = response.req_base_asym.value_or(0) != 0;
   const Bytes bytes = Encode(response);
   vca_ = Concat({vca_, message, bytes});
   state_ = State::kNegotiated;
@@ -104,16 +105,9 @@ Bytes Responder::OnGetDigests(ByteView message) {
 
 Bytes Responder::OnGetCertificate(ByteView message) {
   Result<GetCertificate> request = DecodeGetCertificate(&message);
-  if (!request.ok() || request->slot != 0 || request->offset >= chain_.size() || request->length == 0)
-    return Fail(kInvalidRequest);
-  constexpr size_t kPortionHeader = 8;
-  const size_t left = chain_.size() - request->offset;
-  const size_t size = std::min({left, size_t{request->length}, peer_max_size_ - kPortionHeader});
-  CertificatePortion response;
-  response.version = version_;
-  response.portion = ToBytes(ByteView(chain_).subspan(request->offset, size));
-  response.remainder = static_cast<uint16_t>(left - size);
-  return Encode(response);
+  if (!request.ok()) return Fail(kInvalidRequest);
+  const std::optional<CertificatePortion> portion = PortionOf(chain_, *request, peer_max_size_);
+  return portion ? Encode(*portion) : Fail(kInvalidRequest);
 }
 
 Bytes Responder::OnGetMeasurements(ByteView message, MeasurementTranscript& transcript) {

@@ -7,6 +7,10 @@
 
 namespace ccgpu::spdm {
 
+using RequesterAuth = ResponderConfig::RequesterAuth;
+
+bool Responder::PeerCanAuthenticate() const { return (peer_flags_ & kCapMutAuth) && requester_signature_negotiated_; }
+
 Bytes Responder::OnKeyExchange(ByteView message) {
   if (!key_exchange_negotiated_) return Fail(kUnsupportedRequest, kKeyExchange);
   Result<KeyExchange> request = DecodeKeyExchange(&message);
@@ -23,6 +27,9 @@ Bytes Responder::OnKeyExchange(ByteView message) {
   Result<crypto::PublicKey> peer = crypto::PublicKey::FromPoint(crypto::KeyType::kP384, request->exchange);
   if (!peer.ok()) return Fail(kInvalidRequest);
   if (in_session()) return Fail(kSessionLimitExceeded);
+  const bool authenticate = config_.requester_auth != RequesterAuth::kNever && PeerCanAuthenticate();
+  if (config_.requester_auth == RequesterAuth::kRequired && !authenticate)
+    return Fail(kUnsupportedRequest, kKeyExchange);
 
   const crypto::PrivateKey ephemeral = MakeEphemeralKey(*config_.random);
   Result<Bytes> secret = ephemeral.Agree(*peer);
@@ -33,6 +40,7 @@ Bytes Responder::OnKeyExchange(ByteView message) {
   response.heartbeat_period = (peer_flags_ & kCapHeartbeat) ? config_.heartbeat_period_s : 0;
   const Bytes id = config_.random->Take(2);
   response.session_id = static_cast<uint16_t>(id[0] | id[1] << 8);
+  response.mutual_auth = static_cast<uint8_t>(authenticate ? config_.mutual_auth : MutualAuth::kNone);
   response.random = config_.random->Take(kNonceSize);
   response.exchange = ephemeral.public_key().Point();
   if (summary != kSummaryNone) response.summary_hash = SummaryHash(config_.measurements->Blocks(), summary);
@@ -47,10 +55,16 @@ Bytes Responder::OnKeyExchange(ByteView message) {
   session_ = std::make_unique<Session>(Session::Role::kResponder, version_, session_id, *secret, crypto::Sha384(th1));
   Wipe(*secret);
   must_verify_key_ = false;
+  constexpr size_t kPortionHeaders = 12;  // of CERTIFICATE, and of DELIVER_ENCAPSULATED_RESPONSE around it
+  requester_ = authenticate ? std::make_unique<RequesterAuthentication>(version_, config_.mutual_auth,
+                                                                        config_.max_message_size - kPortionHeaders,
+                                                                        config_.accept_requester)
+                            : nullptr;
   response.verify_data = session_->ResponderVerifyData(th1);
   const Bytes bytes = Encode(response);
   if (bytes.size() > peer_max_size_) {
     session_.reset();
+    requester_.reset();
   } else {
     session_->transcript = Concat({before, bytes});
   }
@@ -58,10 +72,18 @@ Bytes Responder::OnKeyExchange(ByteView message) {
 }
 
 Bytes Responder::OnFinish(ByteView message) {
-  Result<Finish> request = DecodeFinish(&message);
+  const bool authenticated = requester_ != nullptr;  // done(), or the message would not have come here
+  Result<Finish> request = DecodeFinish(&message, authenticated);
   if (!request.ok() || request->request_slot != 0) return Fail(kInvalidRequest);
-  Bytes covered = Concat({session_->transcript, message.first(message.size() - kHashSize)});
-  if (!EqualConstantTime(request->verify_data, session_->RequesterVerifyData(covered))) {
+  constexpr size_t kHeader = 4;
+  Bytes covered = Concat(
+      {session_->transcript, authenticated ? ByteView(requester_->chain_hash()) : ByteView(), message.first(kHeader)});
+  bool good = true;
+  if (authenticated) {
+    good = VerifyTranscript(requester_->key(), version_, SigningContext::kFinish, covered, request->signature);
+    Append(covered, request->signature);
+  }
+  if (!good || !EqualConstantTime(request->verify_data, session_->RequesterVerifyData(covered))) {
     after_ = After::kDrop;
     drop_reason_ = "FINISH did not verify";
     return Fail(kDecryptError);
@@ -109,7 +131,8 @@ Bytes Responder::OnVendor(ByteView message) {
   Result<Bytes> answer = config_.vendor_in_session(request->payload);
   if (answer.ok()) {
     response.payload = *std::move(answer);
-    return response.payload.size() > kMaxMessageSize ? FitToPeer(std::move(response.payload)) : Encode(response);
+    return response.payload.size() > config_.max_message_size ? FitToPeer(std::move(response.payload))
+                                                              : Encode(response);
   }
   // Extended data of a vendor-defined ERROR: vendor id with its length, then our code, a zero byte, our text.
   constexpr size_t kMaxText = 1024;

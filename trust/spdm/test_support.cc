@@ -67,7 +67,30 @@ const Chain& OtherTestChain() {
   return chain;
 }
 
-Device::Device(uint64_t seed, const Chain& chain) : random(seed) {
+const RequesterIdentity& TestIdentity() {
+  static const RequesterIdentity identity = [] {
+    const TimePoint from = std::chrono::sys_days{std::chrono::year{2024} / 1 / 1};
+    const crypto::PrivateKey key = crypto::PrivateKey::Generate(crypto::KeyType::kRsa3072);
+    crypto::CertificateSpec spec;
+    spec.subject = {{"CN", "EMULATED, NOT NVIDIA: test driver"}};
+    spec.key = key.public_key();
+    spec.not_before = from;
+    spec.not_after = from + std::chrono::years{20};
+    spec.digital_signature = true;
+    const auto made = crypto::MakeCertificate(spec, key, nullptr);
+    if (!made.ok()) std::abort();
+    return RequesterIdentity{{made->Der()}, key};
+  }();
+  return identity;
+}
+
+const RequesterIdentity& OtherTestIdentity() {
+  static const RequesterIdentity identity = {TestIdentity().chain_der,
+                                             crypto::PrivateKey::Generate(crypto::KeyType::kRsa3072)};
+  return identity;
+}
+
+Device::Device(uint64_t seed, const Chain& chain, const std::function<void(ResponderConfig&)>& change) : random(seed) {
   for (uint8_t i = 1; i <= 64; ++i) {
     measurements.blocks.push_back({i, static_cast<uint8_t>(i % 2), crypto::Sha384(Bytes{i})});
   }
@@ -79,6 +102,7 @@ Device::Device(uint64_t seed, const Chain& chain) : random(seed) {
   config.vendor_in_session = [this](ByteView in) { return vendor(in); };
   config.on_session = [this](const Bytes& secret) { session_secrets.push_back(secret); };
   config.on_session_end = [this](std::string_view why) { session_ends.emplace_back(why); };
+  if (change) change(config);
   responder = std::make_unique<Responder>(std::move(config));
 }
 

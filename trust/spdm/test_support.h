@@ -38,13 +38,16 @@ struct Chain {
   std::vector<Bytes> der;
   crypto::PrivateKey leaf_key;
 };
-const Chain& TestChain();       // root, intermediate, leaf; made once
-const Chain& OtherTestChain();  // another one
+const Chain& TestChain();                      // root, intermediate, leaf; made once
+const Chain& OtherTestChain();                 // another one
+const RequesterIdentity& TestIdentity();       // RSA with 3072 bits: root and leaf; made once
+const RequesterIdentity& OtherTestIdentity();  // the same chain with another key
 
 // A device behind a Transport, packets going through DOE objects.
 class Device final : public Transport {
  public:
-  explicit Device(uint64_t seed = 7, const Chain& chain = TestChain());
+  explicit Device(uint64_t seed = 7, const Chain& chain = TestChain(),
+                  const std::function<void(ResponderConfig&)>& change = {});
   Result<Packet> Exchange(const Packet& request) override;
 
   CountingRandom random;

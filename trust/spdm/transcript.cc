@@ -14,6 +14,8 @@ std::string_view ContextText(SigningContext context) {
   switch (context) {
     case SigningContext::kMeasurements: return "responder-measurements signing";
     case SigningContext::kKeyExchangeRsp: return "responder-key_exchange_rsp signing";
+    case SigningContext::kFinish: return "requester-finish signing";
+    case SigningContext::kChallengeAuth: return "responder-challenge_auth signing";
   }
   return "";
 }
@@ -31,12 +33,18 @@ Bytes SignedBytes(uint8_t version, SigningContext context, ByteView transcript) 
 }  // namespace
 
 Bytes SignTranscript(const crypto::PrivateKey& key, uint8_t version, SigningContext context, ByteView transcript) {
-  return key.SignRaw(crypto::Hash::kSha384, SignedBytes(version, context, transcript));
+  const Bytes bytes = SignedBytes(version, context, transcript);
+  return context == SigningContext::kFinish ? key.SignPss(crypto::Hash::kSha384, bytes)
+                                            : key.SignRaw(crypto::Hash::kSha384, bytes);
 }
 
 bool VerifyTranscript(const crypto::PublicKey& key, uint8_t version, SigningContext context, ByteView transcript,
                       ByteView signature) {
-  return key.VerifyRaw(crypto::Hash::kSha384, SignedBytes(version, context, transcript), signature);
+  const Bytes bytes = SignedBytes(version, context, transcript);
+  if (context == SigningContext::kFinish) {
+    return key.type() == crypto::KeyType::kRsa3072 && key.VerifyPss(crypto::Hash::kSha384, bytes, signature);
+  }
+  return key.type() == crypto::KeyType::kP384 && key.VerifyRaw(crypto::Hash::kSha384, bytes, signature);
 }
 
 bool MeasurementTranscript::Add(ByteView message) {

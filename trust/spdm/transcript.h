@@ -11,10 +11,12 @@ class PublicKey;
 
 namespace ccgpu::spdm {
 
-// The two signatures a responder makes here, by their context strings (1.2).
-enum class SigningContext { kMeasurements, kKeyExchangeRsp };
+// The signatures that are made here, by their context strings (1.2): the responder's, and the requester's in FINISH.
+// kChallengeAuth only for logs of other devices.
+enum class SigningContext { kMeasurements, kKeyExchangeRsp, kFinish, kChallengeAuth };
 
-// ECDSA P-384, raw r||s. 1.1 signs Hash(transcript); 1.2 signs Hash(prefix || Hash(transcript)).
+// ECDSA P-384, raw r||s; in FINISH RSASSA-PSS with 3072 bits, SHA-384 and a salt of 48 bytes. 1.1 signs
+// Hash(transcript); 1.2 signs Hash(prefix || Hash(transcript)). Verifying with a key of another type is false.
 Bytes SignTranscript(const crypto::PrivateKey& key, uint8_t version, SigningContext context, ByteView transcript);
 [[nodiscard]] bool VerifyTranscript(const crypto::PublicKey& key, uint8_t version, SigningContext context,
                                     ByteView transcript, ByteView signature);
