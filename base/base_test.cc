@@ -6,16 +6,37 @@
 
 #include <filesystem>
 #include <fstream>
+#include <future>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/lock_file.h"
 #include "base/yaml.h"
 
 namespace ccgpu {
 namespace {
+
+TEST(LockFile, IsWaitedForAndTellsAHolderFromAnError) {
+  char folder[] = "/tmp/ccgpu-lock-XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  const std::string path = std::string(folder) + "/lock";
+  using std::chrono::milliseconds;
+  auto first = TryLockFile(path, milliseconds(0), "test.lock");
+  ASSERT_TRUE(first.ok() && first->valid());
+  auto second = TryLockFile(path, milliseconds(20), "test.lock");
+  ASSERT_TRUE(second.ok());
+  EXPECT_FALSE(second->valid());
+  // Waits for exactly as long as the holder lives.
+  auto waits = std::async(std::launch::async, [&] { return TryLockFile(path, std::chrono::hours(1), "test.lock"); });
+  first->Close();
+  auto third = waits.get();
+  EXPECT_TRUE(third.ok() && third->valid());
+  EXPECT_EQ(TryLockFile(std::string(folder) + "/no/lock", milliseconds(0), "test.lock").error().code, "test.lock");
+  std::filesystem::remove_all(folder);
+}
 
 TEST(Result, CarriesValueOrErrorWithItsSubject) {
   auto fails = []() -> Result<int> { return Err("test.reason", "a.yaml:1:2", "is wrong"); };

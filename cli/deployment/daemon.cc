@@ -20,20 +20,32 @@ extern char** environ;
 namespace ccgpu::deployment {
 namespace {
 
+struct ProcessStat {
+  std::string state;
+  uint64_t threads = 0, start_time = 0;
+
+  bool dead() const { return state.empty() || state == "Z" || state == "X"; }
+};
+
+// All empty when there is no such process. proc(5): fields 3, 20 and 22.
+ProcessStat StatOf(int pid) {
+  ProcessStat out;
+  auto stat = ReadFile("/proc/" + std::to_string(pid) + "/stat", 4096);
+  if (!stat.ok()) return out;
+  const size_t name_end = stat->rfind(')');  // the name may hold anything, spaces and brackets too
+  if (name_end == std::string::npos) return out;
+  std::istringstream fields(stat->substr(name_end + 1));
+  std::string skipped;
+  fields >> out.state;
+  for (int field = 4; field < 20; ++field) fields >> skipped;
+  fields >> out.threads >> skipped >> out.start_time;
+  return out;
+}
+
 // 0 when there is no such process, or it is a zombie.
 uint64_t StartTime(int pid) {
-  auto stat = ReadFile("/proc/" + std::to_string(pid) + "/stat", 4096);
-  if (!stat.ok()) return 0;
-  const size_t name_end = stat->rfind(')');  // the name may hold anything, spaces and brackets too
-  if (name_end == std::string::npos) return 0;
-  std::istringstream fields(stat->substr(name_end + 1));
-  std::string state, skipped;
-  fields >> state;
-  if (state == "Z" || state == "X") return 0;
-  for (int field = 4; field < 22; ++field) fields >> skipped;
-  uint64_t start = 0;
-  fields >> start;
-  return start;
+  const ProcessStat stat = StatOf(pid);
+  return stat.dead() ? 0 : stat.start_time;
 }
 
 std::string LastLines(const std::string& path, size_t bytes = 1500) {
@@ -89,6 +101,16 @@ Status RunToEnd(const Command& command, const std::string& log_path) {
 bool IsAlive(const Daemon& daemon) {
   ::waitpid(daemon.pid, nullptr, WNOHANG);  // our own child, when `up` itself still waits for it
   return daemon.pid > 0 && daemon.start_time != 0 && StartTime(daemon.pid) == daemon.start_time;
+}
+
+void WaitGone(const Daemon& daemon, std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (std::chrono::steady_clock::now() < end) {
+    ::waitpid(daemon.pid, nullptr, WNOHANG);
+    const ProcessStat stat = StatOf(daemon.pid);
+    if (stat.start_time != daemon.start_time || (stat.dead() && stat.threads <= 1)) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
 }
 
 void Stop(const Daemon& daemon, std::chrono::milliseconds grace) {

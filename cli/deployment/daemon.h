@@ -30,6 +30,9 @@ Result<Daemon> Running(int pid);
 
 // Whether this very process (not another with its pid) still runs.
 bool IsAlive(const Daemon& daemon);
+// Returns when nothing of this process is left, or after `limit`: threads of a killed process hold its locks and ports
+// for a moment after its death can be seen.
+void WaitGone(const Daemon& daemon, std::chrono::milliseconds limit);
 // SIGTERM, then SIGKILL after `grace`; returns when it is gone. Fine if it is gone already.
 void Stop(const Daemon& daemon, std::chrono::milliseconds grace);
 

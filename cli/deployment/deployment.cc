@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <grpcpp/grpcpp.h>
 #include <net/if.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/lock_file.h"
 #include "cli/deployment/daemon.h"
 #include "cli/deployment/node_files.h"
 #include "cli/deployment/own_images.h"
@@ -50,14 +50,12 @@ void SetDeadline(grpc::ClientContext& context, milliseconds limit) {
 
 Result<Fd> LockState(const Layout& layout) {
   RETURN_IF_ERROR(MakeDirs(layout.state, 0711));
-  const std::string path = layout.state + "/lock";
-  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!fd.valid()) return ErrnoError("deployment.lock", "cannot open", path);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+  ASSIGN_OR_RETURN(Fd lock, TryLockFile(layout.state + "/lock", milliseconds(0), "deployment.lock"));
+  if (!lock.valid()) {
     return Err("deployment.busy", layout.state,
                "another `ccgpu up` or `ccgpu down` works on it: wait until it is done");
   }
-  return fd;
+  return lock;
 }
 
 Status CheckMachine(const Layout& layout) {
@@ -84,6 +82,7 @@ Status Launch(Deployment& up, const Command& command, const std::vector<std::str
   auto known = std::find_if(up.daemons.begin(), up.daemons.end(),
                             [&](const Daemon& daemon) { return daemon.name == command.name; });
   if (known != up.daemons.end() && IsAlive(*known)) return WaitReady(*known, log, kStartLimit, ready);
+  if (known != up.daemons.end()) WaitGone(*known, kStopGrace);
   up.progress("starting " + command.name);
   for (const std::string& file : stale) ::unlink(file.c_str());
   ASSIGN_OR_RETURN(Daemon daemon, Start(command, log));

@@ -1,25 +1,23 @@
 #include "gpu-emulator/control/emulator.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <future>
 #include <map>
 
 #include "base/file.h"
+#include "base/lock_file.h"
 #include "base/yaml.h"
 
 namespace ccgpu::emulator {
 namespace {
 
 Result<Fd> LockFolder(const std::string& path) {
-  Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!fd.valid()) return ErrnoError("emulator.folder", "cannot open", path);
-  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+  ASSIGN_OR_RETURN(Fd lock, TryLockFile(path, kPredecessorsEnd, "emulator.folder"));
+  if (!lock.valid())
     return Err("emulator.running", path, "another emulator uses this folder; stop it or give another --run");
-  }
-  return fd;
+  return lock;
 }
 
 }  // namespace

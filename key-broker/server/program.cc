@@ -2,12 +2,12 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/lock_file.h"
 #include "base/log.h"
 #include "key-broker/server/https_server.h"
 
@@ -24,12 +24,9 @@ sigset_t EndSignals() {
 
 // Two brokers on one state would each believe to be the only writer of the ledger.
 Result<Fd> LockState(const std::string& state) {
-  const std::string path = state + "/lock";
-  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!fd.valid()) return ErrnoError("broker.state", "cannot open", path);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
-    return Err("broker.state-in-use", state, "another broker runs on this state folder");
-  return fd;
+  ASSIGN_OR_RETURN(Fd lock, TryLockFile(state + "/lock", kPredecessorsEnd, "broker.state"));
+  if (!lock.valid()) return Err("broker.state-in-use", state, "another broker runs on this state folder");
+  return lock;
 }
 
 Status AddRoots(const std::vector<std::string>& files, std::vector<crypto::Certificate>& to) {

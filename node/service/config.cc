@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <grpcpp/grpcpp.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/lock_file.h"
 #include "base/log.h"
 #include "base/yaml.h"
 #include "node/devices/kubelet_server.h"
@@ -78,11 +78,9 @@ namespace {
 Result<Fd> LockWorkDir(const std::string& dir) {
   RETURN_IF_ERROR(MakeDirs(dir, 0750));
   const std::string path = dir + "/lock";
-  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!fd.valid()) return ErrnoError("node.locked", "cannot open", path);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
-    return Err("node.locked", path, "another ccgpu-node runs on this folder");
-  return fd;
+  ASSIGN_OR_RETURN(Fd lock, TryLockFile(path, kPredecessorsEnd, "node.locked"));
+  if (!lock.valid()) return Err("node.locked", path, "another ccgpu-node runs on this folder");
+  return lock;
 }
 
 }  // namespace
