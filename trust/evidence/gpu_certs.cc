@@ -41,12 +41,22 @@ Result<Bytes> CompositeDeviceFwid(ByteView value) {
 // DiceTcbInfo: implicitly tagged fields in ascending order; [6] holds the FWIDs, the first one counts.
 Result<Bytes> TcbInfoFwid(ByteView value) {
   ASSIGN_OR_RETURN(ByteView fields, der::Take(value, der::kSequence));
+  if (!value.empty()) return Bad("its DiceTcbInfo has something behind it");
+  std::optional<Bytes> fwid;
+  int last = -1;
   while (!fields.empty()) {
     const uint8_t tag = fields[0];
     ASSIGN_OR_RETURN(ByteView content, der::Take(fields, tag));
-    if (tag == kTcbFwids) return TakeFwid(content);
+    // The number without the bit that says whether it is constructed.
+    const int number = tag & 0x1f;
+    if ((tag & 0xc0) != 0x80 || number <= last) return Bad("the fields of its DiceTcbInfo are not in ascending order");
+    last = number;
+    if (tag != kTcbFwids) continue;
+    ASSIGN_OR_RETURN(fwid, TakeFwid(content));
+    while (!content.empty()) RETURN_IF_ERROR(TakeFwid(content));
   }
-  return Bad("its DiceTcbInfo has no FWID");
+  if (!fwid) return Bad("its DiceTcbInfo has no FWID");
+  return *fwid;
 }
 
 }  // namespace
@@ -82,6 +92,8 @@ std::string Ueid(const crypto::Certificate& leaf) {
   OPENSSL_free(text);
   return out;
 }
+
+uint8_t IdentityKind(const crypto::Certificate& identity) { return identity.SerialNumber().at(0); }
 
 Result<Bytes> DevicePdi(const crypto::Certificate& identity) {
   const Bytes serial = identity.SerialNumber();

@@ -26,7 +26,11 @@ Bytes MakeDeviceInfoSan(std::string_view text);
 
 // Decimal text of the leaf's serial number: NVIDIA's claim "ueid".
 std::string Ueid(const crypto::Certificate& leaf);
-// Device PDI: the low 8 bytes of the identity certificate's serial number (0x41 || PDI). Errors: gpu.chain-profile.
+// The first byte of the identity certificate's serial number: what kind of device it names.
+inline constexpr uint8_t kIdentityGpu = 0x41, kIdentityGpuOlder = 0x40, kIdentitySwitch = 0x50;
+// Precondition: DevicePdi(identity) is ok.
+uint8_t IdentityKind(const crypto::Certificate& identity);
+// Device PDI: the low 8 bytes of the identity certificate's serial number (kind || PDI). Errors: gpu.chain-profile.
 Result<Bytes> DevicePdi(const crypto::Certificate& identity);
 // Leaf first, as NVML hands it out.
 std::string ChainPem(const std::vector<crypto::Certificate>& leaf_first);

@@ -11,6 +11,21 @@ namespace {
 constexpr std::string_view kMagic = "NVDAOD";
 constexpr size_t kVersionedHeader = 12;
 constexpr uint8_t kNewestMajor = 2;
+constexpr uint64_t kNewestVersionField = 2;
+constexpr size_t kGpuLinks = 18, kSwitchGpus = 8, kSwitchPorts = 64;
+constexpr uint8_t kOn = 0xaa, kOff = 0x55;
+
+uint64_t LittleEndian(ByteView bytes) {
+  uint64_t out = 0;
+  for (size_t i = bytes.size(); i > 0; --i) out = out << 8 | bytes[i - 1];
+  return out;
+}
+
+std::vector<Bytes> EachOnce(std::vector<Bytes> list) {
+  std::sort(list.begin(), list.end());
+  list.erase(std::unique(list.begin(), list.end()), list.end());
+  return list;
+}
 
 Error Bad(size_t offset, std::string text) {
   return Err("gpu.report-malformed", "opaque data", "at its byte " + std::to_string(offset) + ": " + std::move(text));
@@ -50,6 +65,54 @@ std::optional<Bytes> OpaqueData::Fwid() const {
 std::optional<uint8_t> OpaqueData::Nvdec0() const {
   const Bytes* data = Find(opaque_type::kNvdec0Status);
   return data && data->size() == 1 ? std::optional<uint8_t>((*data)[0]) : std::nullopt;
+}
+
+std::string OpaqueData::ProtectionMode() const {
+  const Bytes* status = Find(opaque_type::kProtectedPcieStatus);
+  // The flag means something from version 1 on, or in the new form.
+  const Bytes* version = Find(opaque_type::kVersion);
+  const bool flag_counts = versioned || (version && version->size() <= 8 && LittleEndian(*version) >= 1);
+  const Bytes* flag = flag_counts ? Find(opaque_type::kFeatureFlag) : nullptr;
+  if (!status && !flag) return "";
+  const std::optional<bool> ppcie = !status                  ? std::nullopt
+                                    : *status == Bytes{kOn}  ? std::optional(true)
+                                    : *status == Bytes{kOff} ? std::optional(false)
+                                                             : std::nullopt;
+  if (status && !ppcie) return "mixed";
+  if (!flag) return *ppcie ? "ppcie" : "spt";
+  if (flag->size() != 2) return "mixed";
+  const uint64_t value = LittleEndian(*flag);
+  if (value > 2 || (ppcie && *ppcie != (value == 2))) return "mixed";
+  return value == 0 ? "spt" : value == 1 ? "mpt" : "ppcie";
+}
+
+std::optional<std::vector<Bytes>> OpaqueData::PeerSwitchPdis() const {
+  const Bytes* data = Find(opaque_type::kSwitchPdi);
+  if (!data || data->size() != kGpuLinks * kPdiSize) return std::nullopt;
+  std::vector<Bytes> out;
+  for (size_t at = 0; at < data->size(); at += kPdiSize) {
+    Bytes pdi(data->rend() - static_cast<ptrdiff_t>(at + kPdiSize), data->rend() - static_cast<ptrdiff_t>(at));
+    if (pdi != Bytes(kPdiSize)) out.push_back(std::move(pdi));
+  }
+  return EachOnce(std::move(out));
+}
+
+std::optional<std::vector<Bytes>> OpaqueData::PeerGpuPdis() const {
+  const Bytes* data = Find(opaque_type::kSwitchGpuPdis);
+  if (!data || data->size() != kSwitchGpus * kPdiSize + kSwitchPorts) return std::nullopt;
+  std::vector<Bytes> out;
+  for (size_t at = 0; at < kSwitchGpus * kPdiSize; at += kPdiSize) {
+    Bytes pdi(data->begin() + static_cast<ptrdiff_t>(at), data->begin() + static_cast<ptrdiff_t>(at + kPdiSize));
+    if (pdi != Bytes(kPdiSize)) out.push_back(std::move(pdi));
+  }
+  return EachOnce(std::move(out));
+}
+
+std::optional<uint64_t> OpaqueData::Svn(uint16_t type) const {
+  const auto it = std::find_if(fields.begin(), fields.end(), [&](const OpaqueField& f) { return f.type == type; });
+  if (!versioned || it == fields.end() || it->value_type != kSvnValueType || it->data.empty() || it->data.size() > 8)
+    return std::nullopt;
+  return LittleEndian(it->data);
 }
 
 void OpaqueData::Set(uint16_t type, Bytes data) {
@@ -106,6 +169,9 @@ Result<OpaqueData> ParseOpaque(ByteView bytes) {
     out.fields.push_back(std::move(field));
   }
   if (out.fields.empty()) return Bad(0, "there are no fields");
+  const Bytes* version = out.Find(opaque_type::kVersion);
+  if (version && (version->empty() || version->size() > 8 || LittleEndian(*version) > kNewestVersionField))
+    return Bad(0, "its version field is not a number up to " + std::to_string(kNewestVersionField));
   return out;
 }
 

@@ -34,6 +34,13 @@ std::optional<unsigned> Number(const std::string& text, unsigned most) {
 Result<RimMeasurement> ReadResource(const xmlNode* node) {
   if (!xml::Is(node, "Resource", kSwidNs) || xml::Attribute(node, "type") != "Measurement")
     return Bad("its payload holds something that is not a Measurement resource");
+  for (const xmlAttr* at = node->properties; at; at = at->next) {
+    if (at->ns && kOpaqueNs == reinterpret_cast<const char*>(at->ns->href)) {
+      return Err("rim.opaque-record", "RIM",
+                 "resource " + xml::Attribute(node, "index") +
+                     " is a reference value for opaque data, which this version cannot judge");
+    }
+  }
   const auto index = Number(xml::Attribute(node, "index"), 63);
   const auto count = Number(xml::Attribute(node, "alternatives"), kMaxAlternatives);
   if (!index || !count || *count == 0)
@@ -197,17 +204,30 @@ bool VerifyRimSignature(const Rim& rim) {
 std::string DriverRimId(const OpaqueData& opaque) {
   const Bytes* info = opaque.Find(opaque_type::kGpuInfo);
   const bool blackwell = info && info->size() == 8 && (*info)[0] == 0xa0 && (*info)[1] == 0x01;
-  if (!blackwell) return "NV_GPU_DRIVER_GH100_" + opaque.DriverVersion();
+  // 0x170: GA100, which only our emulator attests; no vendor's RIM of that name exists.
+  const bool ampere = info && info->size() == 8 && (*info)[0] == 0x70 && (*info)[1] == 0x01;
+  if (!blackwell) return (ampere ? "NV_GPU_DRIVER_GA100_" : "NV_GPU_DRIVER_GH100_") + opaque.DriverVersion();
   const std::string chip = opaque.Text(opaque_type::kChipInfo);
   return "NV_GPU_CC_DRIVER_" + (chip.empty() ? "GB100" : chip) + "_" + opaque.DriverVersion();
 }
 
-std::string VbiosRimId(const OpaqueData& opaque) {
-  std::string version;
-  for (char c : opaque.VbiosVersion()) {
-    if (c != '.') version += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+namespace {
+std::string WithoutDots(const std::string& version) {
+  std::string out;
+  for (char c : version) {
+    if (c != '.') out += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
-  return "NV_GPU_VBIOS_" + opaque.Project() + "_" + opaque.ProjectSku() + "_" + opaque.ChipSku() + "_" + version;
+  return out;
+}
+}  // namespace
+
+std::string VbiosRimId(const OpaqueData& opaque) {
+  return "NV_GPU_VBIOS_" + opaque.Project() + "_" + opaque.ProjectSku() + "_" + opaque.ChipSku() + "_" +
+         WithoutDots(opaque.VbiosVersion());
+}
+
+std::string SwitchBiosRimId(const OpaqueData& opaque) {
+  return "NV_SWITCH_BIOS_5612_0002_890_" + WithoutDots(opaque.VbiosVersion());
 }
 
 }  // namespace ccgpu::evidence

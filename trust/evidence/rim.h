@@ -47,5 +47,7 @@ Result<std::string> MakeRim(const Rim& spec, const crypto::PrivateKey& signer,
 // "NV_GPU_DRIVER_GH100_550.90.07" and "NV_GPU_VBIOS_1010_0200_882_96009F0001".
 std::string DriverRimId(const OpaqueData& opaque);
 std::string VbiosRimId(const OpaqueData& opaque);
+// "NV_SWITCH_BIOS_5612_0002_890_9610550001": of an LS10, whose report does not carry its board's numbers.
+std::string SwitchBiosRimId(const OpaqueData& opaque);
 
 }  // namespace ccgpu::evidence

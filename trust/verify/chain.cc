@@ -58,13 +58,15 @@ Status CheckAlgorithm(const crypto::Certificate& certificate, size_t index, bool
 
 }  // namespace
 
+const ContentId& LinkCache::Id(const crypto::Certificate& certificate) {
+  const auto it = ids_.find(certificate.raw());
+  if (it != ids_.end()) return it->second.second;
+  return ids_.emplace(certificate.raw(), std::pair(certificate, IdOf(certificate))).first->second.second;
+}
+
 bool LinkCache::IsSigned(const crypto::Certificate& subject, const crypto::Certificate& issuer) {
-  std::pair key(ToText(crypto::Sha256(subject.Der())), ToText(crypto::Sha256(issuer.Der())));
-  const auto it = known_.find(key);
-  if (it != known_.end()) return it->second;
-  const bool is_signed = subject.IsSignedBy(issuer);
-  known_.emplace(std::move(key), is_signed);
-  return is_signed;
+  const ContentId id = IdOf("certificate", Id(subject), Id(issuer));
+  return *tables_.signatures.Get(id, [&] { return subject.IsSignedBy(issuer); });
 }
 
 Status CheckLinks(const std::vector<crypto::Certificate>& chain, const ChainProfile& profile, const ChainCodes& codes,

@@ -2,22 +2,29 @@
 // own sources only.
 #pragma once
 
-#include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/crypto/x509.h"
+#include "trust/verify/cache_tables.h"
 
 namespace ccgpu::verify {
 
-// Signatures already checked in this call: chains of one pod share most of their certificates. Not for several threads.
+// Who signed what, each pair asked once (verify::Cache). Remembers certificates' digests for its own lifetime, one
+// call. Not for several threads.
 class LinkCache {
  public:
+  explicit LinkCache(Cache::Tables& tables) : tables_(tables) {}
   bool IsSigned(const crypto::Certificate& subject, const crypto::Certificate& issuer);
+  const ContentId& Id(const crypto::Certificate& certificate);
+  Cache::Tables& tables() { return tables_; }
 
  private:
-  std::map<std::pair<std::string, std::string>, bool> known_;
+  Cache::Tables& tables_;
+  // By address; the certificate beside its digest keeps the address taken.
+  std::unordered_map<const x509_st*, std::pair<crypto::Certificate, ContentId>> ids_;
 };
 
 // The reason codes of one kind of chain.

@@ -1,4 +1,4 @@
-// The checks of a GPU's report and certificate chain.
+// The checks of a GPU's or NVSwitch's report and certificate chain.
 #include "base/encoding.h"
 #include "trust/evidence/gpu_certs.h"
 #include "trust/verify/anchors.h"
@@ -20,10 +20,15 @@ Finding NonceGiven(GpuContext& c) {
 }
 
 Finding ReportParsed(GpuContext& c) {
-  if (c.evidence.arch != "HOPPER" && c.evidence.arch != "BLACKWELL") {
-    return Finding::Fail(
-        Err("gpu.unknown-arch", "",
-            "architecture \"" + c.evidence.arch + "\" is not a GPU that this verifier knows (HOPPER, BLACKWELL)"));
+  if (c.kind == DeviceKind::kSwitch) {
+    if (c.evidence.arch != "LS10")
+      return Finding::Fail(
+          Err("gpu.unknown-arch", "",
+              "architecture \"" + c.evidence.arch + "\" is not a switch that this verifier knows (LS10)"));
+  } else if (c.evidence.arch != "HOPPER" && c.evidence.arch != "BLACKWELL" && c.evidence.arch != "AMPERE") {
+    return Finding::Fail(Err(
+        "gpu.unknown-arch", "",
+        "architecture \"" + c.evidence.arch + "\" is not a GPU that this verifier knows (HOPPER, BLACKWELL, AMPERE)"));
   }
   auto report = evidence::ParseGpuReport(c.evidence.report, c.options.max_report_padding);
   if (!report.ok())
@@ -34,14 +39,19 @@ Finding ReportParsed(GpuContext& c) {
 }
 
 Finding ChainParsed(GpuContext& c) {
-  auto chain = StrictPemList(c.evidence.certificate_chain, 2 * evidence::kGpuChainLength, kGpuCodes);
-  if (!chain.ok()) return Finding::Fail(std::move(chain).error()).At(c.ChainDocument(), 0, 0);
-  if (chain->size() != evidence::kGpuChainLength) {
+  const std::string& pem = c.evidence.certificate_chain;
+  const auto parsed = c.shared.links.tables().chains.Get(IdOf(AsBytes(pem)), [&]() -> Result<ParsedChain> {
+    ASSIGN_OR_RETURN(auto list, StrictPemList(pem, 2 * evidence::kGpuChainLength, kGpuCodes));
+    return ParsedChain{std::move(list)};
+  });
+  if (!parsed->ok()) return Finding::Fail(parsed->error()).At(c.ChainDocument(), 0, 0);
+  const std::vector<crypto::Certificate>& chain = (**parsed).certificates;
+  if (chain.size() != evidence::kGpuChainLength) {
     return Finding::Fail(Err("gpu.chain-malformed", "",
-                             "the chain has " + std::to_string(chain->size()) + " certificates, a GPU's has 5"))
+                             "the chain has " + std::to_string(chain.size()) + " certificates, a GPU's has 5"))
         .At(c.ChainDocument(), 0, 0);
   }
-  c.claimed_chain = std::move(*chain);
+  c.claimed_chain = chain;
   return Finding::Pass();
 }
 
@@ -64,6 +74,12 @@ Finding ChainRoot(GpuContext& c) {
 
 Finding ChainEnvironment(GpuContext& c) {
   if (c.chain.empty()) return Finding::Skip(kNoChain);
+  // The vendor publishes neither format nor RIMs of an A100's report: under its root nothing could be judged.
+  if (c.evidence.arch == "AMPERE" && EnvironmentOf(c.chain.back(), RootKind::kDevice) == "hardware") {
+    return Finding::Fail(Err("gpu.ampere-hardware", "",
+                             "AMPERE evidence under the vendor's root: only emulated A100 boards can be judged"))
+        .Claim("environment", "emulated", "hardware");
+  }
   return CheckEnvironment(c.chain.back(), RootKind::kDevice, c.shared.anchors.insecure_accept_emulated,
                           c.shared.environment);
 }
@@ -84,17 +100,31 @@ Finding ChainValidity(GpuContext& c) {
 
 Finding ChainProfileFits(GpuContext& c) {
   if (c.chain.empty()) return Finding::Skip(kNoChain);
+  const bool is_switch = c.kind == DeviceKind::kSwitch;
   const auto pdi = evidence::DevicePdi(c.chain[1]);
   // Every NVIDIA device has a PDI; other people's emulations need none, it only matters where switches name GPUs by it.
   if (!pdi.ok() && c.shared.environment != "emulated") return Finding::Fail(pdi.error()).At(c.ChainDocument(), 0, 0);
+  const uint8_t identity = pdi.ok() ? evidence::IdentityKind(c.chain[1]) : 0;
+  const bool fits = is_switch ? identity == evidence::kIdentitySwitch
+                              : identity == evidence::kIdentityGpu || identity == evidence::kIdentityGpuOlder;
+  if (pdi.ok() && !fits) {
+    return Finding::Fail(Err("gpu.chain-profile", "",
+                             std::string("its identity's serial number does not begin as a ") +
+                                 (is_switch ? "switch's (50)" : "GPU's (40 or 41)") + " does"))
+        .Claim("identity", is_switch ? "50" : "41", HexEncode(Bytes{identity}))
+        .At(c.ChainDocument(), 0, 0);
+  }
   const auto fwid = evidence::LeafFwid(c.chain[0]);
   if (!fwid.ok()) return Finding::Fail(fwid.error()).At(c.ChainDocument(), 0, 0);
   const std::string model = c.chain[1].SubjectCommonName();
-  const std::string wanted = c.evidence.arch == "HOPPER" ? "GH100" : "GB";
+  const std::string wanted = is_switch                     ? "LS_10"
+                             : c.evidence.arch == "HOPPER" ? "GH100"
+                             : c.evidence.arch == "AMPERE" ? "GA100"
+                                                           : "GB";
   if (!model.starts_with(wanted)) {
     return Finding::Fail(Err("gpu.arch-mismatch", "",
                              "the evidence says " + c.evidence.arch + ", the certified model is \"" + model + "\""))
-        .Claim("x-nvidia-gpu-arch-check", wanted, model);
+        .Claim(is_switch ? "x-nvidia-switch-arch-check" : "x-nvidia-gpu-arch-check", wanted, model);
   }
   return Finding::Pass();
 }
@@ -102,11 +132,8 @@ Finding ChainProfileFits(GpuContext& c) {
 // NVIDIA's rule: the leaf is as short-lived as the firmware, so what stands between leaf and root is asked for.
 Finding ChainRevocation(GpuContext& c) {
   if (c.chain.empty()) return Finding::Skip(kNoChain);
-  for (size_t i = 1; i + 1 < c.chain.size(); ++i) {
-    Status status = c.shared.revocation.Check(c.chain, i, c.Rules(), kGpuCodes);
-    if (!status.ok()) return Finding::Fail(std::move(status).error()).At(c.ChainDocument(), 0, 0);
-  }
-  return Finding::Pass();
+  Status status = CheckRevocation(c, c.chain, 1, false, c.standing);
+  return status.ok() ? Finding::Pass() : Finding::Fail(std::move(status).error()).At(c.ChainDocument(), 0, 0);
 }
 
 Finding ReportSignature(GpuContext& c) {
@@ -146,7 +173,21 @@ Finding ReportFwid(GpuContext& c) {
       .At(c.ReportDocument(), c.report->OpaqueOffset(), evidence::EncodeOpaque(c.report->opaque).size());
 }
 
-constexpr NamedCheck<GpuContext> kChecks[] = {
+// A switch signs its own PDI, by which GPUs name it: it must be the certified one.
+Finding ReportPdi(GpuContext& c) {
+  if (!c.report) return Finding::Skip(kNoReport);
+  if (c.chain.empty()) return Finding::Skip(kNoChain);
+  const Bytes* said = c.report->opaque.Find(evidence::opaque_type::kDevicePdi);
+  const auto certified = evidence::DevicePdi(c.chain[1]);
+  if (said && certified.ok() && Equal(*said, *certified)) return Finding::Pass();
+  return Finding::Fail(
+             Err("gpu.pdi-mismatch", "", "the report's PDI is not the one that the identity is certified for"))
+      .Claim("x-nvidia-switch-pdi", certified.ok() ? HexEncode(*certified) : "a PDI in the certificate",
+             said ? HexEncode(*said) : "absent")
+      .At(c.ReportDocument(), c.report->OpaqueOffset(), evidence::EncodeOpaque(c.report->opaque).size());
+}
+
+constexpr NamedCheck<GpuContext> kGpuChecks[] = {
     {"nonce.given", NonceGiven},
     {"report.parsed", ReportParsed},
     {"chain.parsed", ChainParsed},
@@ -161,8 +202,42 @@ constexpr NamedCheck<GpuContext> kChecks[] = {
     {"report.fwid", ReportFwid, true},
 };
 
+constexpr NamedCheck<GpuContext> kSwitchChecks[] = {
+    {"nonce.given", NonceGiven},
+    {"report.parsed", ReportParsed},
+    {"chain.parsed", ChainParsed},
+    {"chain.root", ChainRoot},
+    {"chain.environment", ChainEnvironment},
+    {"chain.links", ChainLinks},
+    {"chain.validity", ChainValidity},
+    {"chain.profile", ChainProfileFits},
+    {"chain.revocation", ChainRevocation},
+    {"report.signature", ReportSignature},
+    {"report.nonce", ReportNonce},
+    {"report.fwid", ReportFwid, true},
+    {"report.pdi", ReportPdi},
+};
+
 }  // namespace
 
-std::span<const NamedCheck<GpuContext>> GpuReportChecks() { return kChecks; }
+Status CheckRevocation(GpuContext& c, const std::vector<crypto::Certificate>& chain, size_t first, bool rim,
+                       ChainStanding& standing) {
+  Status out = Ok();
+  bool any = false;
+  for (size_t i = first; i + 1 < chain.size(); ++i) {
+    RevocationState state = c.shared.revocation.Judge(chain, i, c.Rules(rim), rim ? kRimCodes : kGpuCodes);
+    const auto rank = [](const std::string& said) {
+      return said == "good" ? 0 : said == "undefined" ? 1 : said == "unknown" ? 2 : 3;
+    };
+    if (!any || rank(state.said) > rank(standing.said)) standing.said = state.said, standing.reason = state.reason;
+    standing.fresh = (standing.fresh || !any) && state.fresh;
+    any = true;
+    if (out.ok() && !state.status.ok()) out = std::move(state.status);
+  }
+  return out;
+}
+
+std::span<const NamedCheck<GpuContext>> GpuReportChecks() { return kGpuChecks; }
+std::span<const NamedCheck<GpuContext>> SwitchReportChecks() { return kSwitchChecks; }
 
 }  // namespace ccgpu::verify

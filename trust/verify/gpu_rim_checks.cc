@@ -1,115 +1,14 @@
-// The checks of a GPU's measurements against its two reference integrity manifests.
+// The checks of a device's measurements against its reference integrity manifests: a GPU's two, a switch's one.
 #include <algorithm>
 #include <charconv>
 
 #include "base/encoding.h"
-#include "trust/verify/anchors.h"
-#include "trust/verify/gpu_context.h"
+#include "trust/verify/gpu_rims.h"
 
 namespace ccgpu::verify {
 namespace {
 
-using evidence::RimKind;
 using evidence::RimMeasurement;
-
-template <RimKind kKind>
-RimState& StateOf(GpuContext& c) {
-  return kKind == RimKind::kDriver ? c.driver : c.vbios;
-}
-template <RimKind kKind>
-constexpr const char* Word() {
-  return kKind == RimKind::kDriver ? "driver" : "vbios";
-}
-
-std::string Listed(const std::map<std::string, std::string>& rims) {
-  std::string out;
-  for (const auto& [id, xml] : rims) out += (out.empty() ? "" : ", ") + id;
-  return out.empty() ? "no RIMs at all" : out;
-}
-
-template <RimKind kKind>
-Finding RimFound(GpuContext& c) {
-  RimState& state = StateOf<kKind>(c);
-  if (!c.report) return Finding::Skip("there is no report that names a firmware version");
-  state.id =
-      kKind == RimKind::kDriver ? evidence::DriverRimId(c.report->opaque) : evidence::VbiosRimId(c.report->opaque);
-  const auto it = c.shared.collateral.rims.find(state.id);
-  if (it == c.shared.collateral.rims.end()) {
-    return Finding::Fail(Err("rim.not-found", "",
-                             "there is no RIM \"" + state.id + "\" for the running " + Word<kKind>() +
-                                 "; the collateral holds " + Listed(c.shared.collateral.rims)))
-        .Claim(std::string("x-nvidia-gpu-") + Word<kKind>() + "-rim-fetched", state.id, "");
-  }
-  auto rim = evidence::ParseRim(it->second);
-  if (!rim.ok()) return Finding::Fail(rim.error()).At("rim/" + state.id, 0, 0);
-  state.rim = std::move(*rim);
-  return Finding::Pass();
-}
-
-template <RimKind kKind>
-Finding RimRoot(GpuContext& c) {
-  RimState& state = StateOf<kKind>(c);
-  if (!state.rim) return Finding::Skip("there is no RIM that could be parsed");
-  std::vector<crypto::Certificate> chain = state.rim->chain;
-  const crypto::Certificate* anchor = FindAnchor(c.shared.anchors.rim_roots, chain.back());
-  if (!anchor || chain.size() < 2) {
-    return Finding::Fail(Err("rim.untrusted-root", "",
-                             "its chain ends in \"" + chain.back().SubjectName() + "\", which is none of the " +
-                                 std::to_string(c.shared.anchors.rim_roots.size()) + " pinned RIM roots"))
-        .At("rim/" + state.id, 0, 0);
-  }
-  chain.back() = *anchor;
-  state.chain = std::move(chain);
-  return CheckEnvironment(*anchor, RootKind::kRim, c.shared.anchors.insecure_accept_emulated, c.shared.environment)
-      .At("rim/" + state.id, 0, 0);
-}
-
-template <RimKind kKind>
-Finding RimChain(GpuContext& c) {
-  RimState& state = StateOf<kKind>(c);
-  if (state.chain.empty()) return Finding::Skip("there is no RIM whose chain ends in a pinned root");
-  Status status = CheckLinks(state.chain, {}, kRimCodes, c.shared.links);
-  if (status.ok()) status = CheckValidity(state.chain, c.shared.now, kRimCodes);
-  for (size_t i = 0; status.ok() && i + 1 < state.chain.size(); ++i)
-    status = c.shared.revocation.Check(state.chain, i, c.Rules(), kRimCodes);
-  return status.ok() ? Finding::Pass() : Finding::Fail(std::move(status).error()).At("rim/" + state.id, 0, 0);
-}
-
-template <RimKind kKind>
-Finding RimSignature(GpuContext& c) {
-  RimState& state = StateOf<kKind>(c);
-  if (state.chain.empty()) return Finding::Skip("there is no RIM whose chain ends in a pinned root");
-  if (evidence::VerifyRimSignature(*state.rim)) return Finding::Pass();
-  return Finding::Fail(
-             Err("rim.signature-invalid", "",
-                 Equal(state.rim->document_digest, state.rim->claimed_digest)
-                     ? "its signature does not fit the key of \"" + state.rim->chain[0].SubjectCommonName() + "\""
-                     : "its content is not what was signed"))
-      .Claim("digest", HexEncode(state.rim->claimed_digest), HexEncode(state.rim->document_digest))
-      .At("rim/" + state.id, 0, 0);
-}
-
-std::string Upper(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char ch) { return static_cast<char>(std::toupper(ch)); });
-  return text;
-}
-
-// The id only finds a file; what the signed content says it is for counts.
-template <RimKind kKind>
-Finding RimVersion(GpuContext& c) {
-  RimState& state = StateOf<kKind>(c);
-  if (!state.rim || !c.report) return Finding::Skip("there is no RIM that could be parsed");
-  const std::string running =
-      kKind == RimKind::kDriver ? c.report->opaque.DriverVersion() : c.report->opaque.VbiosVersion();
-  if (!running.empty() && Upper(state.rim->colloquial_version) == Upper(running)) return Finding::Pass();
-  return Finding::Fail(
-             Err("rim.version-mismatch", "",
-                 "it is for version \"" + state.rim->colloquial_version + "\", the device runs \"" + running + "\""))
-      .Claim(std::string("x-nvidia-gpu-") + Word<kKind>() + "-rim-version-match", running,
-             state.rim->colloquial_version)
-      .At("rim/" + state.id, 0, 0);
-}
 
 // Part by part; parts are numbers in the given base. A part that is no number is below everything.
 bool AtLeast(std::string_view version, std::string_view floor, int base) {
@@ -130,11 +29,13 @@ bool AtLeast(std::string_view version, std::string_view floor, int base) {
 
 Finding VersionFloor(GpuContext& c) {
   if (!c.report) return Finding::Skip("there is no report that names a firmware version");
-  if (c.options.driver_floor.empty() && c.options.vbios_floor.empty())
-    return Finding::Skip("no lowest version was given");
+  const bool gpu = c.kind == DeviceKind::kGpu;
+  const std::string driver = gpu ? c.options.driver_floor : "";
+  const std::string bios = gpu ? c.options.vbios_floor : c.options.switch_bios_floor;
+  if (driver.empty() && bios.empty()) return Finding::Skip("no lowest version was given");
   for (const auto& [what, running, floor, base] :
-       {std::tuple("driver", c.report->opaque.DriverVersion(), c.options.driver_floor, 10),
-        std::tuple("VBIOS", c.report->opaque.VbiosVersion(), c.options.vbios_floor, 16)}) {
+       {std::tuple("driver", c.report->opaque.DriverVersion(), driver, 10),
+        std::tuple(gpu ? "VBIOS" : "BIOS", c.report->opaque.VbiosVersion(), bios, 16)}) {
     if (AtLeast(running, floor, base)) continue;
     return Finding::Fail(
                Err("gpu.version-floor", "",
@@ -144,14 +45,31 @@ Finding VersionFloor(GpuContext& c) {
   return Finding::Pass();
 }
 
+// Security version numbers of the new opaque form; the numbers are the device's signed statement about itself.
+Finding SvnFloor(GpuContext& c) {
+  if (!c.report) return Finding::Skip("there is no report that names a firmware version");
+  if (c.options.minimum_svn.empty()) return Finding::Skip("no lowest security version was given");
+  for (const auto& [type, least] : c.options.minimum_svn) {
+    const auto running = c.report->opaque.Svn(type);
+    if (running && *running >= least) continue;
+    return Finding::Fail(
+               Err("gpu.svn-floor", "",
+                   "the security version of opaque field " + std::to_string(type) +
+                       (running ? " is " + std::to_string(*running) + ", below " + std::to_string(least)
+                                : " is not in the report, at least " + std::to_string(least) + " is asked for")))
+        .Claim("svn " + std::to_string(type), std::to_string(least), running ? std::to_string(*running) : "absent")
+        .At(c.ReportDocument(), c.report->OpaqueOffset(), evidence::EncodeOpaque(c.report->opaque).size());
+  }
+  return Finding::Pass();
+}
+
 Finding Disjoint(GpuContext& c) {
   if (!c.driver.rim || !c.vbios.rim) return Finding::Skip("there are not two RIMs");
   for (const RimMeasurement& m : c.driver.rim->measurements) {
     const RimMeasurement* other = c.vbios.rim->Find(m.index);
     if (m.active && other && other->active) {
-      return Finding::Fail(
-                 Err("rim.index-conflict", "",
-                     "both RIMs claim to say what measurement " + evidence::H100ComponentName(m.index) + " must be"))
+      return Finding::Fail(Err("rim.index-conflict", "",
+                               "both RIMs claim to say what measurement " + ComponentName(c, m) + " must be"))
           .Claim("x-nvidia-gpu-vbios-index-no-conflict", "true", "false");
     }
   }
@@ -170,13 +88,15 @@ Finding Mode(GpuContext& c) {
   const RimMeasurement* golden = c.vbios.rim ? c.vbios.rim->Find(evidence::kIndexCcMode) : nullptr;
   if (measured == c.report->measurements.end() || !golden || !golden->active)
     return Finding::Skip("no RIM says what the mode measurement must be");
+  // The best that the architecture has. What an A100's mode is worth, the policy decides (claim "mode").
+  const std::string wanted = c.evidence.arch == "AMPERE" ? "apm" : "hopper-cc";
   const auto fail = [&](Reason code, const std::string& mode) {
-    return Finding::Fail(Err(code, "", "the GPU is in mode " + mode + ", not in hopper-cc"))
-        .Claim("mode", "hopper-cc", mode)
+    return Finding::Fail(Err(code, "", "the GPU is in mode " + mode + ", not in " + wanted))
+        .Claim("mode", wanted, mode)
         .At(c.ReportDocument(), c.report->MeasurementOffset(evidence::kIndexCcMode), 48);
   };
   if (measured->second == evidence::CcModeMeasurement("off")) return fail("gpu.mode-off", "off");
-  if (measured->second == evidence::CcModeMeasurement("apm")) return fail("gpu.mode-apm", "apm");
+  if (wanted != "apm" && measured->second == evidence::CcModeMeasurement("apm")) return fail("gpu.mode-apm", "apm");
   if (measured->second == evidence::CcModeMeasurement("devtools") && !c.options.allow_devtools)
     return fail("gpu.mode-devtools", "devtools");
   return Finding::Pass();
@@ -207,49 +127,62 @@ Finding NvdecStatus(GpuContext& c) {
       .Claim("NVDEC0_STATUS", "aa or 55", status ? HexEncode(Bytes{*status}) : "absent");
 }
 
-bool MayDiffer(const GpuContext& c, const RimMeasurement& golden, const Bytes& runtime) {
-  if (golden.index == evidence::kIndexNvdec && c.report->opaque.Nvdec0() == evidence::kNvdecDisabled) return true;
-  return golden.index == evidence::kIndexCcMode && c.options.allow_devtools && IsEmulated(c) &&
-         runtime == evidence::CcModeMeasurement("devtools");
+bool HasActive(const evidence::Rim& rim) {
+  return std::any_of(rim.measurements.begin(), rim.measurements.end(), [](const auto& m) { return m.active; });
 }
 
-void Compare(GpuContext& c, const evidence::Rim& rim, const char* source) {
-  for (const RimMeasurement& golden : rim.measurements) {
-    if (!golden.active) continue;
+// Whether all of it fits; what does not is added to the mismatches, and the nearest RIM looked for.
+bool Compare(GpuContext& c, RimRole role) {
+  RimState& state = StateOf(c, role);
+  const size_t before = c.mismatches.size();
+  for (const RimMeasurement& golden : state.rim->measurements) {
+    if (!golden.active || Fits(c, golden)) continue;
     const auto found = c.report->measurements.find(golden.index);
-    const Bytes runtime = found == c.report->measurements.end() ? Bytes() : found->second;
-    const bool match = std::any_of(golden.alternatives.begin(), golden.alternatives.end(),
-                                   [&](const Bytes& value) { return EqualConstantTime(value, runtime); });
-    if (!match && !MayDiffer(c, golden, runtime))
-      c.mismatches.push_back({golden.index, source, golden.alternatives[0], runtime});
+    c.mismatches.push_back({golden.index, RimWord(role), ComponentName(c, golden), state.id, golden.alternatives[0],
+                            found == c.report->measurements.end() ? Bytes() : found->second});
   }
+  if (c.mismatches.size() == before) return true;
+  state.nearest = FindNearestRim(c, role);
+  return false;
 }
 
-Finding Measurements(GpuContext& c) {
-  if (!c.report || !c.driver.rim || !c.vbios.rim) return Finding::Skip("there is no report or there are not two RIMs");
-  const auto active = [](const evidence::Rim& rim) {
-    return std::any_of(rim.measurements.begin(), rim.measurements.end(), [](const auto& m) { return m.active; });
-  };
-  if (!active(*c.driver.rim) || !active(*c.vbios.rim)) {
-    return Finding::Fail(Err("rim.empty", "", "a RIM without active measurements accepts any firmware"));
+Finding CompareAll(GpuContext& c, std::initializer_list<RimRole> roles) {
+  for (const RimRole role : roles) {
+    if (!HasActive(*StateOf(c, role).rim))
+      return Finding::Fail(Err("rim.empty", "", "a RIM without active measurements accepts any firmware"))
+          .At("rim/" + StateOf(c, role).id, 0, 0);
   }
-  Compare(c, *c.vbios.rim, "vbios");
-  Compare(c, *c.driver.rim, "driver");
+  std::string hints;
+  for (const RimRole role : roles) {
+    if (!Compare(c, role)) hints += NearestText(StateOf(c, role));
+  }
   c.measurements_match = c.mismatches.empty();
   if (c.measurements_match) return Finding::Pass();
-  std::string names;
-  for (const Mismatch& m : c.mismatches) names += (names.empty() ? "" : ", ") + evidence::H100ComponentName(m.index);
+  std::string names, rim;
+  for (const Mismatch& m : c.mismatches) {
+    names += m.rim_id == rim ? ", " : (rim.empty() ? "" : "; ") + ("from RIM \"" + m.rim_id + "\": ");
+    names += m.component;
+    rim = m.rim_id;
+  }
   const Mismatch& first = c.mismatches[0];
-  const std::string rim_id = first.source == std::string("driver") ? c.driver.id : c.vbios.id;
   return Finding::Fail(Err("gpu.measurement-mismatch", "",
-                           std::to_string(c.mismatches.size()) + " measurements differ from the RIMs: " + names +
-                               "; the first against RIM " + rim_id))
+                           std::to_string(c.mismatches.size()) + " measurements differ " + names + hints))
       .Claim("measres", HexEncode(first.golden), HexEncode(first.runtime))
       .At(c.ReportDocument(), c.report->MeasurementOffset(first.index), evidence::kGpuMeasurementSize);
 }
 
-constexpr RimKind kD = RimKind::kDriver, kV = RimKind::kVbios;
-constexpr NamedCheck<GpuContext> kChecks[] = {
+Finding Measurements(GpuContext& c) {
+  if (!c.report || !c.driver.rim || !c.vbios.rim) return Finding::Skip("there is no report or there are not two RIMs");
+  return CompareAll(c, {RimRole::kVbios, RimRole::kDriver});
+}
+
+Finding SwitchMeasurements(GpuContext& c) {
+  if (!c.report || !c.vbios.rim) return Finding::Skip("there is no report or no RIM");
+  return CompareAll(c, {RimRole::kSwitchBios});
+}
+
+constexpr RimRole kD = RimRole::kDriver, kV = RimRole::kVbios, kS = RimRole::kSwitchBios;
+constexpr NamedCheck<GpuContext> kGpuChecks[] = {
     {"driver-rim.found", RimFound<kD>},
     {"driver-rim.root", RimRoot<kD>},
     {"driver-rim.chain", RimChain<kD>},
@@ -262,14 +195,23 @@ constexpr NamedCheck<GpuContext> kChecks[] = {
     {"vbios-rim.version", RimVersion<kV>},
     {"rims.disjoint", Disjoint},
     {"version.floor", VersionFloor, true},
+    {"svn.floor", SvnFloor, true},
     {"mode", Mode, true},
     {"debug-fuse", DebugFuse, true},
     {"nvdec", NvdecStatus, true},
     {"measurements", Measurements},
 };
 
+constexpr NamedCheck<GpuContext> kSwitchChecks[] = {
+    {"bios-rim.found", RimFound<kS>},     {"bios-rim.root", RimRoot<kS>},
+    {"bios-rim.chain", RimChain<kS>},     {"bios-rim.signature", RimSignature<kS>},
+    {"bios-rim.version", RimVersion<kS>}, {"version.floor", VersionFloor, true},
+    {"measurements", SwitchMeasurements},
+};
+
 }  // namespace
 
-std::span<const NamedCheck<GpuContext>> GpuRimChecks() { return kChecks; }
+std::span<const NamedCheck<GpuContext>> GpuRimChecks() { return kGpuChecks; }
+std::span<const NamedCheck<GpuContext>> SwitchRimChecks() { return kSwitchChecks; }
 
 }  // namespace ccgpu::verify

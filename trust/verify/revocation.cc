@@ -1,5 +1,7 @@
 #include "trust/verify/revocation.h"
 
+#include <openssl/ocsp.h>
+
 #include <algorithm>
 
 namespace ccgpu::verify {
@@ -12,29 +14,43 @@ std::string Described(const std::vector<crypto::Certificate>& chain, size_t inde
   return "certificate " + std::to_string(index) + " (\"" + chain[index].SubjectCommonName() + "\")";
 }
 
+const char* Word(evidence::CertStatus status) {
+  switch (status) {
+    case evidence::CertStatus::kGood: return "good";
+    case evidence::CertStatus::kRevoked: return "revoked";
+    case evidence::CertStatus::kUnknown: return "unknown";
+  }
+  return "unknown";
+}
+
+// RFC 5280's name of a CRLReason.
+std::string ReasonName(int reason) { return reason < 0 ? "unspecified" : OCSP_crl_reason_str(reason); }
+
 }  // namespace
 
 Revocation::Revocation(const Collateral& collateral, LinkCache& links, TimePoint now) : links_(links), now_(now) {
   for (const Bytes& der : collateral.ocsp_responses) {
-    auto response = evidence::ParseOcspResponse(der);
-    response.ok() ? responses_.push_back(std::move(*response)) : void(++unreadable_);
+    const ContentId id = IdOf(der);
+    auto parsed = links.tables().ocsp.Get(id, [&] { return evidence::ParseOcspResponse(der); });
+    parsed->ok() ? responses_.push_back({id, std::move(parsed)}) : void(++unreadable_);
   }
   for (const Bytes& der : collateral.crls) {
-    auto crl = evidence::ParseCrl(der);
-    crl.ok() ? crls_.push_back(std::move(*crl)) : void(++unreadable_);
+    const ContentId id = IdOf(der);
+    auto parsed = links.tables().crls.Get(id, [&] { return evidence::ParseCrl(der); });
+    parsed->ok() ? crls_.push_back({id, std::move(parsed)}) : void(++unreadable_);
   }
 }
 
-bool Revocation::IsSigned(size_t response, const crypto::Certificate& responder) {
-  const auto [it, is_new] = signed_.try_emplace({response, ToText(responder.Der())}, false);
-  if (is_new) it->second = responses_[response].IsSignedBy(responder.key());
-  return it->second;
+bool Revocation::IsSigned(const Responses::value_type& response, const crypto::Certificate& responder) {
+  return *links_.tables().signatures.Get(IdOf("ocsp", response.id, links_.Id(responder)),
+                                         [&] { return (*response).IsSignedBy(responder.key()); });
 }
 
 // Signed by the issuer itself, or by an OCSP signer that an issuer of the same chain appointed (RFC 6960 4.2.2.2;
 // NVIDIA's responders hold certificates of a CA further up).
-bool Revocation::IsAuthentic(size_t response, const std::vector<crypto::Certificate>& chain, size_t index) {
-  const evidence::OcspResponse& r = responses_[response];
+bool Revocation::IsAuthentic(const Responses::value_type& response, const std::vector<crypto::Certificate>& chain,
+                             size_t index) {
+  const evidence::OcspResponse& r = *response;
   const crypto::Certificate& issuer = chain[index + 1];
   if (r.NamesResponder(issuer) && IsSigned(response, issuer)) return true;
   for (const crypto::Certificate& responder : r.certificates) {
@@ -52,59 +68,79 @@ std::vector<Revocation::Statement> Revocation::StatementsAbout(const std::vector
                                                                size_t index) {
   std::vector<Statement> out;
   const crypto::Certificate &subject = chain[index], &issuer = chain[index + 1];
-  for (size_t i = 0; i < responses_.size(); ++i) {
-    for (const evidence::OcspSingle& single : responses_[i].singles) {
-      if (single.IsAbout(subject, issuer) && IsAuthentic(i, chain, index))
-        out.push_back({single.status, single.reason, single.this_update, single.next_update, "OCSP"});
+  const Bytes serial = subject.SerialNumber();
+  for (const auto& response : responses_) {
+    for (const evidence::OcspSingle& single : (*response).singles) {
+      if (Equal(single.serial, serial) && single.IsAbout(subject, issuer) && IsAuthentic(response, chain, index))
+        out.push_back({single.status, single.reason, single.this_update, single.next_update, false});
     }
   }
-  for (const evidence::Crl& crl : crls_) {
-    if (!crl.IsSignedBy(issuer)) continue;
-    const evidence::CrlEntry* entry = crl.Find(subject.SerialNumber());
+  for (const auto& crl : crls_) {
+    const bool is_signed = *links_.tables().signatures.Get(IdOf("crl", crl.id, links_.Id(issuer)),
+                                                           [&] { return (*crl).IsSignedBy(issuer); });
+    if (!is_signed) continue;
+    const evidence::CrlEntry* entry = (*crl).Find(serial);
     out.push_back({entry ? evidence::CertStatus::kRevoked : evidence::CertStatus::kGood, entry ? entry->reason : -1,
-                   crl.this_update, crl.next_update, "CRL"});
+                   (*crl).this_update, (*crl).next_update, true});
   }
   std::erase_if(out, [&](const Statement& s) { return s.this_update > now_ + kSkew; });
   return out;
 }
 
-Status Revocation::Check(const std::vector<crypto::Certificate>& chain, size_t index, const RevocationRules& rules,
-                         const ChainCodes& codes) {
+RevocationState Revocation::Judge(const std::vector<crypto::Certificate>& chain, size_t index,
+                                  const RevocationRules& rules, const ChainCodes& codes) {
+  RevocationState out;
   const std::vector<Statement> statements = StatementsAbout(chain, index);
   const std::string what = Described(chain, index);
-  // The newest statement counts; of two from the same second the worse.
-  const Statement* newest = nullptr;
+  // A revocation that cannot be lifted counts whatever came later. Else the newest statement; of two from the same
+  // second the worse.
+  const auto is_final = [](const Statement& s) {
+    return s.status == evidence::CertStatus::kRevoked && s.reason != kCertificateHold;
+  };
+  const Statement* counts = nullptr;
   for (const Statement& s : statements) {
-    if (!newest || s.this_update > newest->this_update ||
-        (s.this_update == newest->this_update && s.status != evidence::CertStatus::kGood))
-      newest = &s;
+    const bool newer = !counts || s.this_update > counts->this_update ||
+                       (s.this_update == counts->this_update && s.status != evidence::CertStatus::kGood);
+    const bool was_final = counts && is_final(*counts);
+    if (is_final(s) ? !was_final || newer : !was_final && newer) counts = &s;
   }
-  if (!newest) {
-    if (!rules.required) return Ok();
-    return Err(codes.revocation_missing, "",
-               "no authentic OCSP response or CRL about " + what + " is in the collateral (" +
-                   std::to_string(responses_.size()) + " responses, " + std::to_string(crls_.size()) + " lists, " +
-                   std::to_string(unreadable_) + " unreadable)");
-  }
-  const std::string said = newest->source + " of " + FormatTime(newest->this_update);
-  if (newest->status == evidence::CertStatus::kRevoked) {
-    const bool hold = newest->reason == kCertificateHold;
-    if (!(hold && rules.allow_hold)) {
-      return Err(codes.revoked, "",
-                 what + " is revoked (" + (hold ? "on hold" : "reason " + std::to_string(newest->reason)) +
-                     ") says the " + said);
+  if (!counts) {
+    if (rules.required) {
+      out.status = Err(codes.revocation_missing, "",
+                       "no authentic OCSP response or CRL about " + what + " is in the collateral (" +
+                           std::to_string(responses_.size()) + " responses, " + std::to_string(crls_.size()) +
+                           " lists, " + std::to_string(unreadable_) + " unreadable)");
     }
-  } else if (newest->status == evidence::CertStatus::kUnknown && rules.required) {
-    return Err(codes.revocation_unknown, "", what + " is unknown to the responder, says the " + said);
+    return out;
   }
-  const bool stale = (newest->next_update && now_ > *newest->next_update) || now_ - newest->this_update > rules.max_age;
+  const std::chrono::seconds max_age =
+      counts->is_crl && rules.crl_max_age.count() > 0 ? rules.crl_max_age : rules.max_age;
+  const bool stale = (counts->next_update && now_ > *counts->next_update) || now_ - counts->this_update > max_age;
+  const std::string said = std::string(counts->is_crl ? "CRL" : "OCSP") + " of " + FormatTime(counts->this_update);
+  out.said = Word(counts->status);
+  out.fresh = !stale;
+  if (counts->status == evidence::CertStatus::kRevoked) {
+    out.reason = ReasonName(counts->reason);
+    const bool hold = counts->reason == kCertificateHold;
+    if (!(hold && rules.allow_hold)) {
+      out.status = Err(codes.revoked, "",
+                       what + " is revoked (" +
+                           (hold ? "on hold" : "reason " + std::to_string(counts->reason) + ", " + out.reason) +
+                           ") says the " + said);
+      return out;
+    }
+  } else if (counts->status == evidence::CertStatus::kUnknown && rules.required) {
+    out.status = Err(codes.revocation_unknown, "", what + " is unknown to the responder, says the " + said);
+    return out;
+  }
   if (stale && rules.required) {
-    return Err(codes.revocation_stale, "",
-               "the newest statement about " + what + " is the " + said +
-                   (newest->next_update ? ", good until " + FormatTime(*newest->next_update) : "") + ", judged at " +
-                   FormatTime(now_) + " with a greatest age of " + std::to_string(rules.max_age.count()) + " s");
+    out.status =
+        Err(codes.revocation_stale, "",
+            "the newest statement about " + what + " is the " + said +
+                (counts->next_update ? ", good until " + FormatTime(*counts->next_update) : "") + ", judged at " +
+                FormatTime(now_) + " with a greatest age of " + std::to_string(max_age.count()) + " s");
   }
-  return Ok();
+  return out;
 }
 
 }  // namespace ccgpu::verify

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -16,37 +15,56 @@ namespace ccgpu::verify {
 
 struct RevocationRules {
   bool required = true;
-  bool allow_hold = false;
-  std::chrono::seconds max_age{};
+  bool allow_hold = false;             // reason certificateHold does not refuse
+  std::chrono::seconds max_age{};      // of an OCSP statement
+  std::chrono::seconds crl_max_age{};  // of a list; zero: as max_age
 };
 
-// The collateral's documents, parsed once per call. Documents that cannot be parsed say nothing (and nobody can rely on
-// them). Not for several threads.
+// What is known about one certificate, in the words of NVIDIA's claims.
+struct RevocationState {
+  Status status = Ok();            // revoked, revocation_unknown, revocation_stale, revocation_missing
+  std::string said = "undefined";  // good | revoked | unknown | undefined (nobody said anything)
+  std::string reason;              // of a revocation: "certificateHold"; "" otherwise
+  bool fresh = false;              // the statement that counts is within its time
+};
+
+// The collateral's documents. Documents that cannot be parsed say nothing (and nobody can rely on them). Not for
+// several threads.
 class Revocation {
  public:
   Revocation(const Collateral& collateral, LinkCache& links, TimePoint now);
 
-  // Whether chain[index] (leaf first, pinned root last) is known to be good. Codes: revoked, revocation_unknown,
-  // revocation_stale, revocation_missing; the text names the certificate and what was looked for.
+  // Whether chain[index] (leaf first, pinned root last) is known to be good; the status' text names the certificate and
+  // what was looked for. A revocation is final: no newer statement undoes it, except that of certificateHold.
+  RevocationState Judge(const std::vector<crypto::Certificate>& chain, size_t index, const RevocationRules& rules,
+                        const ChainCodes& codes);
   Status Check(const std::vector<crypto::Certificate>& chain, size_t index, const RevocationRules& rules,
-               const ChainCodes& codes);
+               const ChainCodes& codes) {
+    return Judge(chain, index, rules, codes).status;
+  }
 
  private:
+  template <class T>
+  struct Document {
+    ContentId id;
+    std::shared_ptr<const Result<T>> parsed;  // ok
+    const T& operator*() const { return **parsed; }
+  };
   // What an authentic document says about one certificate.
   struct Statement {
     evidence::CertStatus status;
     int reason = -1;
     TimePoint this_update{};
     std::optional<TimePoint> next_update;
-    std::string source;
+    bool is_crl = false;
   };
-  bool IsAuthentic(size_t response, const std::vector<crypto::Certificate>& chain, size_t index);
-  bool IsSigned(size_t response, const crypto::Certificate& responder);
+  using Responses = std::vector<Document<evidence::OcspResponse>>;
+  bool IsAuthentic(const Responses::value_type& response, const std::vector<crypto::Certificate>& chain, size_t index);
+  bool IsSigned(const Responses::value_type& response, const crypto::Certificate& responder);
   std::vector<Statement> StatementsAbout(const std::vector<crypto::Certificate>& chain, size_t index);
 
-  std::vector<evidence::OcspResponse> responses_;
-  std::vector<evidence::Crl> crls_;
-  std::map<std::pair<size_t, std::string>, bool> signed_;  // (response, responder's certificate) -> signature holds
+  Responses responses_;
+  std::vector<Document<evidence::Crl>> crls_;
   LinkCache& links_;
   TimePoint now_;
   size_t unreadable_ = 0;

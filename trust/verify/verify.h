@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "base/crypto/x509.h"
 #include "trust/evidence/composite.h"
 #include "trust/evidence/unverified.h"
+#include "trust/verify/cache.h"
 #include "trust/verify/verdict.h"
 
 namespace ccgpu::verify {
@@ -41,12 +43,21 @@ struct GpuOptions {
   bool allow_hold = false;         // accept OCSP status revoked with reason certificateHold for RIM signers
   std::chrono::seconds revocation_max_age = std::chrono::hours(24);  // of thisUpdate, also when nextUpdate is later
   size_t max_report_padding = 0;                                     // zero bytes accepted after a report
-  // Lowest driver and VBIOS version accepted, compared part by part; empty: any that has a RIM.
-  std::string driver_floor, vbios_floor;
+  // Of a CRL's thisUpdate: lists are issued more seldom than OCSP answers. Its nextUpdate counts as well.
+  std::chrono::seconds crl_max_age = std::chrono::hours(24 * 7);
+  // Lowest driver, VBIOS and NVSwitch BIOS version accepted, compared part by part; empty: any that has a RIM.
+  std::string driver_floor, vbios_floor, switch_bios_floor;
+  // Opaque field -> lowest security version number (new opaque form; evidence::opaque_type::kFspUcodeSvn).
+  std::map<uint16_t, uint64_t> minimum_svn;
 };
 
+// `cache`: what was learned about the same documents before, see cache.h; it never changes a verdict. May be nullptr.
 Verdict VerifyGpu(const evidence::Unverified<evidence::GpuEvidence>& gpu, const Collateral& collateral,
-                  const Anchors& anchors, const GpuOptions& options, TimePoint now);
+                  const Anchors& anchors, const GpuOptions& options, TimePoint now, Cache* cache = nullptr);
+
+// One NVSwitch (LS10) under the same options. What it is connected to is judged by VerifyFabric (fabric.h).
+Verdict VerifySwitch(const evidence::Unverified<evidence::GpuEvidence>& nvswitch, const Collateral& collateral,
+                     const Anchors& anchors, const GpuOptions& options, TimePoint now, Cache* cache = nullptr);
 
 struct SnpOptions {
   Bytes report_data;                 // 64 bytes, required (snp.report-data-missing)
