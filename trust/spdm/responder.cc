@@ -98,12 +98,11 @@ Bytes Responder::HandlePlain(ByteView message) {
     case kGetCertificate: return OnGetCertificate(message);
     case kGetMeasurements: return OnGetMeasurements(message, measurements_);
     case kKeyExchange: return OnKeyExchange(message);
-    case kFinish:  // only without handshake-in-the-clear, which we do not do
+    case kFinish:  // outside only with handshake-in-the-clear, which we do not do
     case kHeartbeat:
     case kKeyUpdate:
     case kEndSession:
-    case kVendorDefinedRequest:
-      return Fail(version_ >= kVersion12 && header->code != kFinish ? kSessionRequired : kUnexpectedRequest);
+    case kVendorDefinedRequest: return Fail(version_ >= kVersion12 ? kSessionRequired : kUnexpectedRequest);
     case kGetEncapsulatedRequest:
     case kDeliverEncapsulatedResponse:  // we ask for nothing outside a handshake
       return peer_flags_ & kCapEncap ? Fail(kUnexpectedRequest) : Fail(kUnsupportedRequest, header->code);
@@ -128,7 +127,7 @@ Packet Responder::HandleSecured(ByteView record, TimePoint now) {
     response = Fail(kInvalidRequest);
   } else if (!IsKnownRequest(header->code)) {
     response = Fail(kUnsupportedRequest, header->code);
-  } else if (header->version != version_) {
+  } else if (header->version != version_ && header->code != kGetVersion) {  // which says 1.0, and is never for sessions
     response = Fail(kVersionMismatch);
   } else if (message.size() > config_.max_message_size) {
     response = Fail(version_ >= kVersion12 ? kRequestTooLarge : kInvalidRequest);

@@ -39,7 +39,7 @@ class Conformance : public testing::TestWithParam<uint8_t> {
     Capabilities request;
     request.version = version();
     request.code = kGetCapabilities;
-    request.flags = kRequesterFlags;
+    request.flags = kRequesterFlags | (mutual_ ? kCapMutAuth : 0);
     request.data_transfer_size = request.max_message_size = kMaxMessageSize;
     return request;
   }
@@ -91,7 +91,7 @@ class Conformance : public testing::TestWithParam<uint8_t> {
     ByteView view = response_bytes;
     Result<KeyExchangeRsp> response = DecodeKeyExchangeRsp(&view, summary != kSummaryNone);
     ASSERT_TRUE(response.ok());
-    EXPECT_EQ(response->mutual_auth, 0);
+    EXPECT_EQ(response->mutual_auth, mutual_ ? 2 : 0);
     EXPECT_EQ(response->heartbeat_period, 4);
     EXPECT_EQ(response->summary_hash,
               summary == kSummaryNone ? Bytes{} : SummaryHash(device_.measurements.blocks, summary));
@@ -127,6 +127,7 @@ class Conformance : public testing::TestWithParam<uint8_t> {
   }
   Bytes Plain(uint8_t code, uint8_t param1 = 0, uint8_t param2 = 0) { return {version(), code, param1, param2}; }
 
+  bool mutual_ = false;  // the requester has a certificate, so the device asks for it
   const Bytes get_version_ = {0x10, kGetVersion, 0, 0};
   Device device_;
   CountingRandom random_{99};
