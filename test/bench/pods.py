@@ -1,11 +1,12 @@
 """How long a pod takes, what it costs in memory, and how soon it has its key."""
 import time
 
-from bench.processes import parts_of
+from bench.processes import parts_of, parts_of_all
 from bench.rows import median, row, spread
+from e2e import harness
 from e2e.harness import fetch, pod, wait_for
 
-POD_RUNS, KEY_RUNS = 12, 7
+POD_RUNS, KEY_RUNS, MANY_PODS = 12, 7, 8
 
 
 def stock(name, command):
@@ -85,6 +86,18 @@ def key(node):
                 f"GPU and sandbox attested: {spread(have)}; clocks tick in 0.01 s")]
 
 
+def memory_of_many(count):
+    """PSS a pod when there are `count`, each with its GPU and its key: what a pod costs on a node that is in use, where pods share their programs' pages."""
+    node = harness.Node(gpus=count)
+    try:
+        names = [f"many{index}" for index in range(count)]
+        for name in names:
+            start(node, with_key(node, name), name)
+        return {part: sum(process.pss_mib() for process in processes) / count for part, processes in parts_of_all(node, count).items()}
+    finally:
+        node.close()
+
+
 def memory(node):
     """Resident memory of idle pods, after the key has been fetched where there is an agent."""
     pods = {"memgpu": with_key(node, "memgpu"), "memplain": node.seal(pod("memplain", "echo ready; sleep 600", gpus=0)),
@@ -99,6 +112,8 @@ def memory(node):
             image = max(image, parts["guestd"].memfds_mib())
         node.remove(name)
 
+    pss["many"] = memory_of_many(MANY_PODS)
+
     def told(name):
         return " + ".join(f"{part} {mib:.1f}" for part, mib in pss[name].items())
     return [
@@ -107,4 +122,6 @@ def memory(node):
         row("memory.pod", sum(pss["memgpu"].values()), "MiB", "containerd-shim-runc-v2 and pause", sum(pss["memstock"].values()), "value <= 12",
             f"PSS, one pod on the node: {told('memgpu')}; without a GPU: {told('memplain')}; stock: {told('memstock')}; "
             f"besides, the sandbox holds {image:.1f} of sealed image, counted only where it is mapped"),
+        row("memory.pod-of-many", sum(pss["many"].values()), "MiB", "one pod alone on its node", sum(pss["memgpu"].values()), "value <= 12",
+            f"PSS of one of {MANY_PODS} such pods: {told('many')}"),
     ]

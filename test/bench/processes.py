@@ -61,6 +61,17 @@ def one(processes, text, condition):
     return found[0]
 
 
+def parts_of_all(node, count):
+    """{part: [Process]} of all of a node's `count` running pods."""
+    processes, emulator = all_processes(), node.daemons()["ccgpu-emulator"]
+    parts = {"shim": [p for p in processes if p.program == "containerd-shim-ccgpu-v2" and any(str(node.state) in word for word in p.command)],
+             "guestd": [p for p in processes if p.program == "ccgpu-guestd" and p.parent == emulator]}
+    parts["agent"] = [p for p in processes if p.program == "ccgpu-agent" and p.parent in {guestd.pid for guestd in parts["guestd"]}]
+    for part, found in parts.items():
+        assert len(found) == count, f"expected {count} processes {part}, found {len(found)}"
+    return parts
+
+
 def parts_of(node, name):
     """{part: Process} of a running pod: shim, guestd and agent, or shim and pause with the stock runtime."""
     described, processes = node.describe(name), all_processes()

@@ -20,7 +20,7 @@ from e2e import harness  # noqa: E402
 # Group: the function, whether it needs a node, the rows it makes.
 GROUPS = {
     "life": (pods.life, True, ["pod.life", "pod.life-with-gpu"]),
-    "memory": (pods.memory, True, ["memory.shim", "memory.pod"]),
+    "memory": (pods.memory, True, ["memory.shim", "memory.pod", "memory.pod-of-many"]),
     "key": (pods.key, True, ["key.in-hand"]),
     "copy": (throughput.copy, True, ["copy.h2d", "copy.d2h"]),
     "broker": (throughput.broker, False, ["broker.rcar"]),
