@@ -23,17 +23,9 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kGuids = 
 Error BadTable(std::string text) { return Err("evidence.malformed", "SNP certificate table", std::move(text)); }
 Error BadCert(std::string text) { return Err("snp.chain-profile", "VCEK", std::move(text)); }
 
-// GUID text has its first three groups in big-endian notation, the bytes have them little-endian.
-Bytes SwapGuid(ByteView in) {
-  Bytes out = ToBytes(in);
-  std::reverse(out.begin(), out.begin() + 4);
-  std::reverse(out.begin() + 4, out.begin() + 6);
-  std::reverse(out.begin() + 6, out.begin() + 8);
-  return out;
-}
-
+// The bytes of a GUID stand in the order of its text (RFC 4122), as AMD's hosts write them; not in EFI's order.
 std::string GuidText(ByteView bytes) {
-  const std::string hex = HexEncode(SwapGuid(bytes));
+  const std::string hex = HexEncode(bytes);
   return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" +
          hex.substr(20);
 }
@@ -47,7 +39,7 @@ Bytes GuidOf(std::string_view type) {
     if (c != '-') hex += c;
   }
   const auto bytes = HexDecode(hex);
-  return bytes.ok() && bytes->size() == 16 ? SwapGuid(*bytes) : Bytes(16);
+  return bytes.ok() && bytes->size() == 16 ? *bytes : Bytes(16);
 }
 
 std::string TypeOf(ByteView guid) {
@@ -128,6 +120,13 @@ Result<VcekExtensions> ReadVcekExtensions(const crypto::Certificate& certificate
   ASSIGN_OR_RETURN(out.tcb.snp, RequiredSpl(certificate, "3.3"));
   ASSIGN_OR_RETURN(out.tcb.microcode, RequiredSpl(certificate, "3.8"));
   ASSIGN_OR_RETURN(out.tcb.fmc, Spl(certificate, "3.9"));
+  // Parts that no report can express: one that is not zero certifies something that we do not know.
+  for (const char* reserved : {"3.4", "3.5", "3.6", "3.7"}) {
+    ASSIGN_OR_RETURN(const std::optional<uint8_t> value, Spl(certificate, reserved));
+    if (value.value_or(0) != 0)
+      return BadCert("the reserved TCB part " + std::string(reserved) + " is " + std::to_string(*value) +
+                     ", expected 0");
+  }
   ASSIGN_OR_RETURN(out.csp_id, Text(certificate, "5"));
   bool twice = false;
   const auto hardware_id = certificate.Extension(std::string(kOid) + "4", &twice);
