@@ -118,7 +118,7 @@ struct ApiServer::Impl {
     if (!data) return BadRequest(response, why);
     auto evidence = parts.collector.Cpu(*data);
     if (!evidence.ok()) return Fail(response, evidence.error());
-    response.set_content(evidence::SnpEvidenceToJson(*evidence), kJson);
+    response.set_content(evidence::CpuEvidenceToJson(*evidence), kJson);
   }
 
   void DeviceEvidence(const Request& request, Response& response) {
@@ -131,7 +131,9 @@ struct ApiServer::Impl {
   }
 
   void Info(Response& response) {
-    Json info = {{"version", CCGPU_VERSION}, {"tee", "snp"}, {"feature", "all"}};
+    auto tee = parts.collector.Tee();
+    if (!tee.ok()) return Fail(response, tee.error());
+    Json info = {{"version", CCGPU_VERSION}, {"tee", *tee}, {"feature", "all"}};
     if (parts.collector.has_gpus()) info["additional_tees"] = {"nvidia"};
     response.set_content(info.dump(), kJson);
   }

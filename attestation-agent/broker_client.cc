@@ -4,7 +4,6 @@
 #include <openssl/x509_vfy.h>
 
 #include "base/crypto/x509.h"
-#include "trust/evidence/snp_certs.h"
 #include "trust/kbs/ear.h"
 #include "trust/kbs/protocol.h"
 
@@ -79,9 +78,10 @@ Result<Token> BrokerClient::Attest() {
   httplib::Client& client = *http_->client;
 
   // Request and challenge.
-  ASSIGN_OR_RETURN(
-      httplib::Response challenged,
-      http_->Send(broker_.url, "/auth", client.Post(Path("/auth"), kbs::AuthRequest().ToJson(), "application/json")));
+  kbs::AuthRequest request;
+  ASSIGN_OR_RETURN(request.tee, collector_.Tee());
+  ASSIGN_OR_RETURN(httplib::Response challenged,
+                   http_->Send(broker_.url, "/auth", client.Post(Path("/auth"), request.ToJson(), "application/json")));
   if (challenged.status != 200) return Refusal(challenged, "/auth");
   ASSIGN_OR_RETURN(kbs::Challenge challenge, kbs::ParseChallenge(challenged.body));
   const std::string session = SessionOf(challenged);
@@ -93,7 +93,7 @@ Result<Token> BrokerClient::Attest() {
   attest.init_data = init_data_text_;
   attest.nonce = challenge.nonce;
   attest.tee_pubkey = key_.jwk;
-  attest.primary_evidence_json = evidence::SnpEvidenceToJson(evidence.cpu);
+  attest.primary_evidence_json = evidence::CpuEvidenceToJson(evidence.cpu);
   attest.additional_evidence = evidence.additional_evidence;
   const httplib::Headers headers = {{"Cookie", std::string(kbs::kSessionCookie) + "=" + session}};
   ASSIGN_OR_RETURN(

@@ -42,9 +42,14 @@ Result<std::vector<evidence::GpuEvidence>> Collector::Gpus(ByteView nonce) {
   return out;
 }
 
-Result<evidence::SnpEvidence> Collector::Cpu(ByteView report_data64) {
+Result<evidence::CpuEvidence> Collector::Cpu(ByteView report_data64) {
   std::lock_guard lock(mutex_);
-  return CollectSnp(tsm_folder_, report_data64);
+  return CollectCpu(tsm_folder_, report_data64);
+}
+
+Result<std::string> Collector::Tee() {
+  std::lock_guard lock(mutex_);
+  return TeeOfProvider(tsm_folder_);
 }
 
 Result<evidence::CompositeEvidence> Collector::Composite(std::string_view nonce, const kbs::PublicJwk& key) {

@@ -20,7 +20,9 @@ class Collector {
 
   // Evidence of each GPU in confidential mode over this 32-byte nonce. Empty without GPUs, or when their mode is off.
   Result<std::vector<evidence::GpuEvidence>> Gpus(ByteView nonce);
-  Result<evidence::SnpEvidence> Cpu(ByteView report_data64);
+  Result<evidence::CpuEvidence> Cpu(ByteView report_data64);
+  // The KBS protocol's word for the CPU's TEE.
+  Result<std::string> Tee();
   // Both, bound to the broker's nonce (its base64 text) and to the key as the KBS protocol says (trust/kbs/binding.h).
   Result<evidence::CompositeEvidence> Composite(std::string_view nonce, const kbs::PublicJwk& key);
 

@@ -31,33 +31,66 @@ class Entry {
   std::string path_;
 };
 
-Result<evidence::SnpEvidence> Read(const Entry& entry, ByteView report_data) {
-  RETURN_IF_ERROR(WriteAttribute(entry.File("inblob"), report_data));
-  ASSIGN_OR_RETURN(std::string before, ReadFile(entry.File("generation")));
-  ASSIGN_OR_RETURN(std::string provider, ReadFile(entry.File("provider")));
-  if (!provider.starts_with("sev_guest"))
-    return Err("tsm.provider", entry.File("provider"),
-               "\"" + provider + "\" is not sev_guest: only SNP evidence is collected here");
-  ASSIGN_OR_RETURN(std::string report, ReadFile(entry.File("outblob")));
-  ASSIGN_OR_RETURN(std::string table, ReadFile(entry.File("auxblob")));
-  ASSIGN_OR_RETURN(std::string after, ReadFile(entry.File("generation")));
-  if (before != after) return Err("tsm.raced", entry.File("generation"), "changed while the report was read");
+Result<evidence::CpuEvidence> SnpOf(Bytes report, const std::string& table) {
   evidence::SnpEvidence out;
-  out.report = ToBytes(AsBytes(report));
+  out.report = std::move(report);
   if (!table.empty()) {
     ASSIGN_OR_RETURN(out.certificates, evidence::ParseCertTable(AsBytes(table)));
   }
-  return out;
+  return evidence::CpuEvidence(std::move(out));
+}
+
+// What Linux calls its providers (drivers/virt/coco), and what their blobs are.
+struct Provider {
+  std::string_view name, tee;
+  Result<evidence::CpuEvidence> (*evidence)(Bytes outblob, const std::string& auxblob);
+};
+constexpr Provider kProviders[] = {
+    {"sev_guest", "snp", SnpOf},
+};
+
+Result<const Provider*> ProviderOf(const Entry& entry) {
+  ASSIGN_OR_RETURN(std::string name, ReadFile(entry.File("provider")));
+  while (name.ends_with('\n') || name.ends_with('\0')) name.pop_back();
+  std::string known;
+  for (const Provider& provider : kProviders) {
+    if (provider.name == name) return &provider;
+    known += (known.empty() ? "" : ", ") + std::string(provider.name);
+  }
+  return Err("tsm.provider", entry.File("provider"), "\"" + name + "\" is none of " + known);
+}
+
+Result<evidence::CpuEvidence> Read(const Entry& entry, ByteView report_data) {
+  RETURN_IF_ERROR(WriteAttribute(entry.File("inblob"), report_data));
+  ASSIGN_OR_RETURN(std::string before, ReadFile(entry.File("generation")));
+  ASSIGN_OR_RETURN(const Provider* provider, ProviderOf(entry));
+  ASSIGN_OR_RETURN(std::string report, ReadFile(entry.File("outblob")));
+  ASSIGN_OR_RETURN(std::string aux, ReadFile(entry.File("auxblob")));
+  ASSIGN_OR_RETURN(std::string after, ReadFile(entry.File("generation")));
+  if (before != after) return Err("tsm.raced", entry.File("generation"), "changed while the report was read");
+  return provider->evidence(ToBytes(AsBytes(report)), aux);
+}
+
+Result<std::string> NewEntry(const std::string& folder) {
+  static std::atomic<unsigned> counter{0};
+  if (!Exists(folder)) return Err("tsm.missing", folder, "is not there: no TEE gives reports to this sandbox");
+  std::string path = folder + "/ccgpu-agent-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+  if (::mkdir(path.c_str(), 0700) != 0) return ErrnoError("tsm.failed", "cannot make the entry", path);
+  return path;
 }
 
 }  // namespace
 
-Result<evidence::SnpEvidence> CollectSnp(const std::string& folder, ByteView report_data) {
-  static std::atomic<unsigned> counter{0};
-  if (!Exists(folder)) return Err("tsm.missing", folder, "is not there: no TEE gives reports to this sandbox");
-  const std::string path = folder + "/ccgpu-agent-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
-  if (::mkdir(path.c_str(), 0700) != 0) return ErrnoError("tsm.failed", "cannot make the entry", path);
-  return Read(Entry(path), report_data);
+Result<evidence::CpuEvidence> CollectCpu(const std::string& folder, ByteView report_data) {
+  ASSIGN_OR_RETURN(std::string path, NewEntry(folder));
+  return Read(Entry(std::move(path)), report_data);
+}
+
+Result<std::string> TeeOfProvider(const std::string& folder) {
+  ASSIGN_OR_RETURN(std::string path, NewEntry(folder));
+  const Entry entry(std::move(path));
+  ASSIGN_OR_RETURN(const Provider* provider, ProviderOf(entry));
+  return std::string(provider->tee);
 }
 
 }  // namespace ccgpu::agent

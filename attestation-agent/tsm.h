@@ -3,13 +3,15 @@
 
 #include <string>
 
-#include "trust/evidence/snp_certs.h"
+#include "trust/evidence/cpu_evidence.h"
 
 namespace ccgpu::agent {
 
 // Asks the TEE for a report over exactly these 64 bytes. `folder` is /sys/kernel/config/tsm/report; makes an entry of
-// its own there and removes it again. Errors: tsm.missing, tsm.failed, tsm.raced (another writer used the entry in
-// between), tsm.provider when the TEE is not SNP.
-Result<evidence::SnpEvidence> CollectSnp(const std::string& folder, ByteView report_data);
+// its own there and removes it again. The kind of evidence is that of the kernel's provider. Errors: tsm.missing,
+// tsm.failed, tsm.raced (another writer used the entry in between), tsm.provider when the TEE is none that is known.
+Result<evidence::CpuEvidence> CollectCpu(const std::string& folder, ByteView report_data);
+// The KBS protocol's word for this TEE ("snp"), before there is evidence. Errors: as above.
+Result<std::string> TeeOfProvider(const std::string& folder);
 
 }  // namespace ccgpu::agent

@@ -49,14 +49,14 @@ Result<verify::CompositeOptions> Expectations(const evidence::CompositeEvidence&
   const std::string nonce = Base64Encode(evidence.nonce);
   verify::CompositeOptions out;
   out.gpu.nonce = kbs::GpuNonce(kbs::DeviceReportData(nonce, key));
-  out.snp.report_data = kbs::SnpReportData(kbs::PrimaryReportData(nonce, key, evidence.additional_evidence));
+  out.report_data = kbs::SnpReportData(kbs::PrimaryReportData(nonce, key, evidence.additional_evidence));
   if (!options.host_data.empty()) {
     const std::string hex = options.host_data.starts_with("sha256:") ? options.host_data.substr(7) : options.host_data;
     auto wanted = HexDecode(hex);
     if (!wanted.ok() || wanted->size() != 32)
       return Err("input.bad-value", "--host-data",
                  "must be sha256:<64 hex digits>, as `ccgpu policy digest` prints it");
-    out.snp.host_data = *wanted;
+    out.init_data_digest = *wanted;
   }
   out.gpu_count = options.gpus ? std::optional<size_t>(*options.gpus) : GpusOfPolicy(evidence.init_data);
   return out;
@@ -130,10 +130,16 @@ void Print(std::ostream& out, const verify::Verdict& verdict) {
       << (verdict.environment.empty() ? "" : " (" + verdict.environment + ")") << "\n";
 }
 
+Result<evidence::SnpReport> SnpReportOf(const evidence::CompositeEvidence& evidence) {
+  const auto* snp = std::get_if<evidence::SnpEvidence>(&evidence.cpu);
+  if (!snp) return Err("evidence.unknown-tee", "", "is no SNP evidence");
+  return evidence::ParseSnpReport(snp->report);
+}
+
 Json Summary(const evidence::CompositeEvidence& evidence) {
   Json out = {{"format", "ccgpu.evidence/v1"},
               {"nonce", HexEncode(evidence.nonce)},
-              {"tee", evidence.tee},
+              {"tee", evidence::TeeOf(evidence.cpu)},
               {"gpus", Json::array()},
               {"collateral",
                {{"rims", Json::array()},
@@ -158,7 +164,7 @@ Json Summary(const evidence::CompositeEvidence& evidence) {
     one["certificate_chain"] = chain;
     out["gpus"].push_back(one);
   }
-  if (auto snp = evidence::ParseSnpReport(evidence.cpu.report); snp.ok()) {
+  if (auto snp = SnpReportOf(evidence); snp.ok()) {
     const evidence::TcbParts tcb = evidence::SplitTcb(snp->reported_tcb, snp->IsTurin());
     out["snp"] = {{"version", snp->version},
                   {"measurement", HexEncode(snp->measurement)},

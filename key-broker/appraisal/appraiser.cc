@@ -23,25 +23,25 @@ struct Prepared {
 
 // Everything that the evidence must commit to is computed here, from the request and never from the evidence.
 Result<Prepared> Prepare(const std::string& tee, const kbs::AttestRequest& request) {
-  if (tee != "snp") return Err("attest.unsupported-tee", tee, "this broker verifies snp");
+  if (!evidence::IsKnownTee(tee))
+    return Err("attest.unsupported-tee", tee, "this broker verifies " + evidence::KnownTees());
   Prepared out;
   ASSIGN_OR_RETURN(out.composite.nonce, Base64Decode(request.nonce));
-  ASSIGN_OR_RETURN(out.composite.cpu, evidence::SnpEvidenceFromJson(request.primary_evidence_json));
+  ASSIGN_OR_RETURN(out.composite.cpu, evidence::CpuEvidenceFromJson(tee, request.primary_evidence_json));
   ASSIGN_OR_RETURN(out.composite.gpus, evidence::GpusOfAdditionalEvidence(request.additional_evidence));
   if (out.composite.gpus.size() > kMaxGpus) {
     return Err("attest.too-many-gpus", "additional_evidence",
                "holds " + std::to_string(out.composite.gpus.size()) + " GPUs; at most 16 are verified");
   }
-  out.composite.tee = tee;
   out.composite.tee_pubkey = request.tee_pubkey.ToJson();
   out.composite.additional_evidence = request.additional_evidence;
   out.options.gpu.nonce = kbs::GpuNonce(kbs::DeviceReportData(request.nonce, request.tee_pubkey));
-  out.options.snp.report_data =
+  out.options.report_data =
       kbs::SnpReportData(kbs::PrimaryReportData(request.nonce, request.tee_pubkey, request.additional_evidence));
   if (request.init_data) {
     ASSIGN_OR_RETURN(const kbs::InitData init, kbs::ParseInitData(*request.init_data));
     out.composite.init_data = *request.init_data;
-    out.options.snp.host_data = init.HostData();
+    out.options.init_data_digest = init.digest;
   }
   return out;
 }
@@ -60,10 +60,13 @@ std::vector<kbs::EarSubmod> Submods(const kbs::AttestRequest& request, const ver
   const std::string runtime = R"("runtime_data_claims":{"nonce":)" + Json(request.nonce).dump() + R"(,"tee-pubkey":)" +
                               request.tee_pubkey.ToJson() + "}";
   const verify::Claims& claims = **verdict.verified;
-  Json snp = {{"measurement", claims.snp_measurement}, {"host_data", claims.host_data}};
+  Json cpu = {{"measurement", claims.cpu.measurement}, {"init_data", claims.cpu.init_data}};
+  // CoCo's policies look for HOST_DATA by this name.
+  if (claims.cpu.tee == "snp") cpu["host_data"] = claims.cpu.init_data;
   std::vector<kbs::EarSubmod> out;
   out.push_back({"cpu0", Vector(false, verdict.environment),
-                 R"({"init_data":")" + claims.host_data + R"(","snp":)" + snp.dump() + "," + runtime + "}"});
+                 R"({"init_data":")" + claims.cpu.init_data + R"(",")" + claims.cpu.tee + R"(":)" + cpu.dump() + "," +
+                     runtime + "}"});
   for (const auto& gpu : claims.gpus) {
     const Json facts = {{"uuid", gpu.uuid},
                         {"ueid", gpu.ueid},

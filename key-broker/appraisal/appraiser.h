@@ -30,7 +30,7 @@ class Appraiser {
   virtual Appraisal Appraise(const std::string& tee, const kbs::AttestRequest& request, TimePoint now) = 0;
 };
 
-// The real one: a composite of an SNP report and NVIDIA GPUs.
+// The real one: a composite of CPU evidence (evidence::KnownTees) and NVIDIA GPUs.
 class EvidenceAppraiser final : public Appraiser {
  public:
   // `collateral` must outlive it.

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "trust/evidence/cpu_evidence.h"
 #include "trust/kbs/ear.h"
 #include "trust/kbs/jwe.h"
 #include "trust/kbs/resource_path.h"
@@ -214,9 +215,9 @@ HttpResponse Broker::Auth(const Call& call) {
     return refuse(Err("kbs.protocol-version", "request.version",
                       "KBS Client Protocol Version Mismatch: expect =0.4.0 while the request is " + request->version));
   }
-  if (request->tee != "snp")
+  if (!evidence::IsKnownTee(request->tee))
     return refuse(Err("attest.unsupported-tee", request->tee,
-                      "is not verified by this broker; it takes snp, with nvidia devices"));
+                      "is not verified by this broker; it takes " + evidence::KnownTees() + ", with nvidia devices"));
   auto session = sessions_.Start(request->tee, call.now);
   if (!session.ok()) {
     HttpResponse full = refuse(session.error());

@@ -48,8 +48,8 @@ Result<GpuEvidence> ReadDevice(const Json& item, const std::string& where) {
       item, {"arch", "uuid", "evidence", "certificate", "nonce", "version", "driver_version", "vbios_version"}, where));
   GpuEvidence out;
   ASSIGN_OR_RETURN(out.arch, OptionalString(item, "arch", where));
-  if (out.arch != "HOPPER" && out.arch != "BLACKWELL" && out.arch != "LS10")
-    return Bad(where + ".arch", "is \"" + out.arch + "\", expected HOPPER, BLACKWELL or LS10");
+  if (out.arch != "HOPPER" && out.arch != "BLACKWELL" && out.arch != "LS10" && out.arch != "AMPERE")
+    return Bad(where + ".arch", "is \"" + out.arch + "\", expected HOPPER, BLACKWELL, AMPERE or LS10");
   ASSIGN_OR_RETURN(out.uuid, OptionalString(item, "uuid", where));
   ASSIGN_OR_RETURN(const std::string report, OptionalString(item, "evidence", where));
   auto bytes = IsHex(report) ? HexDecode(report)
@@ -156,9 +156,9 @@ std::string EncodeComposite(const CompositeEvidence& e) {
   OrderedJson out;
   out["format"] = kFormat;
   out["nonce"] = Base64Encode(e.nonce);
-  out["tee"] = e.tee;
+  out["tee"] = TeeOf(e.cpu);
   if (!e.tee_pubkey.empty()) out["tee-pubkey"] = OrderedJson::parse(e.tee_pubkey, nullptr, false);
-  out["tee-evidence"]["primary_evidence"] = OrderedJson::parse(SnpEvidenceToJson(e.cpu));
+  out["tee-evidence"]["primary_evidence"] = OrderedJson::parse(CpuEvidenceToJson(e.cpu));
   out["tee-evidence"]["additional_evidence"] =
       e.additional_evidence.empty() ? AdditionalEvidence(e.gpus) : e.additional_evidence;
   if (!e.init_data.empty()) out["init-data"] = {{"format", "toml"}, {"body", e.init_data}};
@@ -178,8 +178,7 @@ Result<CompositeEvidence> ParseComposite(std::string_view text) {
   ASSIGN_OR_RETURN(const std::string format, OptionalString(json, "format", "evidence"));
   if (format != kFormat) return Bad("format", "is \"" + format + "\", expected \"" + std::string(kFormat) + "\"");
   ASSIGN_OR_RETURN(out.nonce, Base64Member(json, "nonce", "evidence"));
-  ASSIGN_OR_RETURN(out.tee, OptionalString(json, "tee", "evidence"));
-  if (out.tee != "snp") return Err("evidence.unknown-tee", "tee", "is \"" + out.tee + "\"; this verifier knows snp");
+  ASSIGN_OR_RETURN(const std::string tee, OptionalString(json, "tee", "evidence"));
   if (const auto key = json.find("tee-pubkey"); key != json.end()) {
     if (!key->is_object()) return Bad("tee-pubkey", "is not an object");
     out.tee_pubkey = key->dump();
@@ -189,7 +188,7 @@ Result<CompositeEvidence> ParseComposite(std::string_view text) {
   RETURN_IF_ERROR(OnlyMembers(*evidence, {"primary_evidence", "additional_evidence"}, "tee-evidence"));
   const auto primary = evidence->find("primary_evidence");
   if (primary == evidence->end()) return Bad("tee-evidence.primary_evidence", "is missing");
-  ASSIGN_OR_RETURN(out.cpu, SnpEvidenceFromJson(primary->dump()));
+  ASSIGN_OR_RETURN(out.cpu, CpuEvidenceFromJson(tee, primary->dump()));
   ASSIGN_OR_RETURN(out.additional_evidence, OptionalString(*evidence, "additional_evidence", "tee-evidence"));
   ASSIGN_OR_RETURN(out.gpus, GpusOfAdditionalEvidence(out.additional_evidence));
   if (const auto init = json.find("init-data"); init != json.end() && !init->is_null()) {

@@ -1,4 +1,4 @@
-// Evidence of one pod: SNP report, GPU reports, and what they are bound to; and the JSON forms in which it travels.
+// Evidence of one pod: CPU report, GPU reports, and what they are bound to; and the JSON forms in which it travels.
 //
 // ccgpu.evidence/v1 (docs/formats/composite.md):
 //   {"format":"ccgpu.evidence/v1","nonce":b64,"tee":"snp","tee-pubkey":{..},
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "trust/evidence/snp_certs.h"
+#include "trust/evidence/cpu_evidence.h"
 
 namespace ccgpu::evidence {
 
@@ -31,9 +31,8 @@ struct Collateral {
 
 struct CompositeEvidence {
   Bytes nonce;  // the broker's challenge, decoded
-  std::string tee = "snp";
   std::string tee_pubkey;  // JSON text of the agent's key
-  SnpEvidence cpu;
+  CpuEvidence cpu;         // of the kind that "tee" names
   std::string additional_evidence;  // the exact string that REPORT_DATA commits to
   std::vector<GpuEvidence> gpus;    // decoded from additional_evidence
   std::string init_data;            // TOML text; empty when absent

@@ -1,10 +1,10 @@
-// One pod's evidence: the SNP report, each GPU, and what only the set can say.
+// One pod's evidence: the CPU's, each GPU, and what only the set can say.
 #include <algorithm>
 #include <deque>
 #include <set>
 
 #include "base/encoding.h"
-#include "trust/verify/snp_context.h"
+#include "trust/verify/cpu_case.h"
 
 namespace ccgpu::verify {
 namespace {
@@ -13,7 +13,7 @@ struct CompositeContext {
   const evidence::CompositeEvidence& evidence;
   const CompositeOptions& options;
   SharedContext& shared;
-  SnpContext& snp;
+  const CpuCase& cpu;
   std::deque<GpuContext>& gpus;
 };
 
@@ -93,16 +93,20 @@ Finding Inventory(CompositeContext& c) {
   return Finding::Pass();
 }
 
-// The initdata document travels beside the evidence; only HOST_DATA makes it believable.
+// The initdata document travels beside the evidence; only what the hardware holds of it makes it believable. Any of the
+// three digests that a document may ask for fits: each stands for these bytes only.
 Finding InitData(CompositeContext& c) {
   if (c.evidence.init_data.empty()) return Finding::Skip("the evidence brings no initdata document");
-  if (!c.snp.report) return Finding::Skip("there is no SNP report that could be parsed");
-  const Bytes digest = crypto::Sha256(AsBytes(c.evidence.init_data));
-  if (EqualConstantTime(digest, c.snp.report->host_data)) return Finding::Pass();
+  const auto held = c.cpu.InitData();
+  if (!held) return Finding::Skip("there is no CPU evidence that could be parsed");
+  const ByteView document = AsBytes(c.evidence.init_data);
+  for (const crypto::Hash hash : {crypto::Hash::kSha256, crypto::Hash::kSha384, crypto::Hash::kSha512}) {
+    if (EqualConstantTime(c.cpu.InitDataForm(crypto::Digest(hash, document)), held->value)) return Finding::Pass();
+  }
   return Finding::Fail(Err("composite.init-data-mismatch", "",
                            "the initdata document is not the one that the sandbox was started with"))
-      .Claim("init_data", HexEncode(c.snp.report->host_data), HexEncode(digest))
-      .At("snp/report", evidence::snp_offset::kHostData, 32);
+      .Claim("init_data", HexEncode(held->value), HexEncode(c.cpu.InitDataForm(crypto::Sha256(document))))
+      .At(held->document, held->offset, held->value.size());
 }
 
 constexpr NamedCheck<CompositeContext> kChecks[] = {
@@ -118,20 +122,20 @@ Verdict VerifyComposite(const evidence::Unverified<evidence::CompositeEvidence>&
   const evidence::CompositeEvidence& evidence = composite.unverified();
   Verdict verdict;
   SharedContext shared(collateral, anchors, now);
-  SnpContext snp{evidence.cpu, options.snp, shared, {}, {}, {}, {}};
+  const auto cpu = std::visit([&](const auto& one) { return MakeCpuCase(one, options, shared); }, evidence.cpu);
   std::deque<GpuContext> gpus;
-  bool good = RunSnpChecks(snp, verdict.checks);
+  bool good = cpu->Run(verdict.checks);
   for (const evidence::GpuEvidence& gpu : evidence.gpus) {
     gpus.push_back(GpuContext{gpu, options.gpu, shared, "gpu" + std::to_string(gpus.size()), {}, {}, {}, {}, {}, {}});
     good = RunGpuChecks(gpus.back(), verdict.checks) && good;
   }
-  CompositeContext context{evidence, options, shared, snp, gpus};
+  CompositeContext context{evidence, options, shared, *cpu, gpus};
   good =
       RunChecks(std::span<const NamedCheck<CompositeContext>>(kChecks), context, "composite.", verdict.checks) && good;
 
   nlohmann::ordered_json claims;
   claims["environment"] = shared.environment;
-  claims["snp"] = SnpClaims(snp);
+  claims[std::string(evidence::TeeOf(evidence.cpu))] = cpu->Claims();
   claims["gpus"] = nlohmann::ordered_json::array();
   Claims facts;
   for (const GpuContext& gpu : gpus) {
@@ -144,8 +148,7 @@ Verdict VerifyComposite(const evidence::Unverified<evidence::CompositeEvidence>&
   if (good) {
     facts.json = verdict.claims_json;
     facts.environment = verdict.environment;
-    facts.snp_measurement = HexEncode(snp.report->measurement);
-    facts.host_data = HexEncode(snp.report->host_data);
+    facts.cpu = cpu->Facts();
     verdict.verified = Seal(std::move(facts));
   }
   return verdict;

@@ -49,6 +49,7 @@ struct PodWorld {
     }
     if (!devices.empty()) options.gpu = devices[0].options;
     options.snp = cpu.options;
+    options.report_data = cpu.options.report_data;
   }
   Verdict Run() const {
     return VerifyComposite(evidence::Unverified(evidence), collateral, anchors, options, kTestNow);
@@ -147,7 +148,7 @@ INSTANTIATE_TEST_SUITE_P(
                 [](P& p) { p.evidence.additional_evidence = evidence::AdditionalEvidence({p.evidence.gpus[0]}); }},
         PodCase{"gpu_not_in_the_inventory", "composite.unknown-gpu", 1, [](P& p) { p.options.allowed_ueids = {"1"}; }},
         PodCase{"initdata_replaced", "composite.init-data-mismatch", 1, [](P& p) { p.evidence.init_data += "#"; }},
-        PodCase{"other_report_data", "snp.report-data-mismatch", 1, [](P& p) { p.options.snp.report_data[0] ^= 1; }},
+        PodCase{"other_report_data", "snp.report-data-mismatch", 1, [](P& p) { p.options.report_data[0] ^= 1; }},
         PodCase{"emulated_without_the_flag", "environment.emulated", 1,
                 [](P& p) { p.anchors.insecure_accept_emulated = false; }},
         PodCase{"no_gpu_nonce", "gpu.nonce-missing", 1, [](P& p) { p.options.gpu.nonce.clear(); }}),

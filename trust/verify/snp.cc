@@ -1,4 +1,5 @@
 #include "base/encoding.h"
+#include "trust/verify/cpu_case.h"
 #include "trust/verify/snp_context.h"
 
 namespace ccgpu::verify {
@@ -33,6 +34,41 @@ nlohmann::ordered_json SnpClaims(const SnpContext& c) {
   return out;
 }
 
+namespace {
+
+CpuFacts FactsOf(const SnpContext& c) {
+  if (!c.report) return {"snp", "", ""};
+  return {"snp", HexEncode(c.report->measurement), HexEncode(c.report->host_data)};
+}
+
+class SnpCase final : public CpuCase {
+ public:
+  SnpCase(const evidence::SnpEvidence& evidence, const CompositeOptions& options, SharedContext& shared)
+      : options_(options.snp), context_{evidence, options_, shared, {}, {}, {}, {}} {
+    options_.report_data = options.report_data;
+    if (options.init_data_digest) options_.host_data = InitDataForm(*options.init_data_digest);
+  }
+  bool Run(std::vector<Check>& checks) override { return RunSnpChecks(context_, checks); }
+  nlohmann::ordered_json Claims() const override { return SnpClaims(context_); }
+  CpuFacts Facts() const override { return FactsOf(context_); }
+  std::optional<InitDataField> InitData() const override {
+    if (!context_.report) return std::nullopt;
+    return InitDataField{context_.report->host_data, "snp/report", evidence::snp_offset::kHostData};
+  }
+  Bytes InitDataForm(ByteView digest) const override { return CutOrFill(digest, 32); }
+
+ private:
+  SnpOptions options_;
+  SnpContext context_;
+};
+
+}  // namespace
+
+std::unique_ptr<CpuCase> MakeCpuCase(const evidence::SnpEvidence& evidence, const CompositeOptions& options,
+                                     SharedContext& shared) {
+  return std::make_unique<SnpCase>(evidence, options, shared);
+}
+
 Verdict VerifySnp(const evidence::Unverified<evidence::SnpEvidence>& snp, const Collateral& collateral,
                   const Anchors& anchors, const SnpOptions& options, TimePoint now) {
   Verdict verdict;
@@ -42,11 +78,7 @@ Verdict VerifySnp(const evidence::Unverified<evidence::SnpEvidence>& snp, const 
   verdict.environment = shared.environment;
   verdict.claims_json = SnpClaims(context).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (verdict.accepted) {
-    verdict.verified = Seal({verdict.claims_json,
-                             verdict.environment,
-                             {},
-                             HexEncode(context.report->measurement),
-                             HexEncode(context.report->host_data)});
+    verdict.verified = Seal({verdict.claims_json, verdict.environment, {}, FactsOf(context)});
   }
   return verdict;
 }

@@ -16,7 +16,7 @@ TEST(VerifySnp, HealthyIsAccepted) {
   const Verdict v = SnpWorld().Run();
   ASSERT_TRUE(v.accepted) << v.ToJson();
   EXPECT_EQ(v.environment, "emulated");
-  EXPECT_EQ((*v.verified)->host_data, HexEncode(Bytes(32, 0xbb)));
+  EXPECT_EQ((*v.verified)->cpu.init_data, HexEncode(Bytes(32, 0xbb)));
   EXPECT_EQ(Json::parse(v.claims_json)["measurement"], HexEncode(Bytes(48, 0xcc)));
   EXPECT_EQ(Json::parse(v.claims_json)["policy_debug_allowed"], false);
 }

@@ -26,12 +26,19 @@ struct GpuFacts {
   std::string uuid, ueid, pdi, hwmodel, driver_version, vbios_version;
 };
 
+// Facts about the CPU side.
+struct CpuFacts {
+  std::string tee;          // "snp"; empty when there was no CPU evidence
+  std::string measurement;  // hex: launch digest (SNP)
+  std::string init_data;    // hex: the field that holds the initdata document's digest (SNP: HOST_DATA)
+};
+
 // What an accepted verification established. Exists only as evidence::Verified<Claims>.
 struct Claims {
   std::string json;         // the same object as Verdict::claims_json
   std::string environment;  // hardware | emulated
   std::vector<GpuFacts> gpus;
-  std::string snp_measurement, host_data;  // hex; empty when there was no SNP report
+  CpuFacts cpu;
 };
 
 struct Verdict {

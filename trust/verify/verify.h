@@ -81,9 +81,12 @@ struct SnpOptions {
 Verdict VerifySnp(const evidence::Unverified<evidence::SnpEvidence>& snp, const Collateral& collateral,
                   const Anchors& anchors, const SnpOptions& options, TimePoint now);
 
-// One pod. gpu.nonce and snp.report_data are what the caller computed from challenge, key and additional evidence
+// One pod. report_data and gpu.nonce are what the caller computed from challenge, key and additional evidence
 // (trust/kbs): they tie GPUs, CPU, nonce and key together.
 struct CompositeOptions {
+  // The same for every kind of CPU evidence; they replace what the kind's own options say.
+  Bytes report_data;                      // 64 bytes, required
+  std::optional<Bytes> init_data_digest;  // of the initdata document, under the document's own algorithm
   GpuOptions gpu;
   SnpOptions snp;
   std::optional<size_t> gpu_count;         // exactly so many GPUs; unset: any number

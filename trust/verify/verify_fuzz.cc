@@ -17,13 +17,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (auto parsed = evidence::ParseComposite(AsText(all)); parsed.ok()) {
     pod = std::move(*parsed);
   } else {
-    pod.cpu.report = ToBytes(all);
+    pod.cpu = evidence::SnpEvidence{ToBytes(all), {}};
     pod.gpus = {{"HOPPER", "", ToBytes(half), ToText(all.subspan(half.size()))}};
   }
   verify::CompositeOptions options;
   options.gpu.nonce = Bytes(32);
   options.gpu.require_revocation = false;
-  options.snp.report_data = Bytes(64);
+  options.report_data = Bytes(64);
   const auto verdict = verify::VerifyComposite(evidence::Unverified(pod), pod.collateral, anchors, options, now);
   if (verdict.accepted || verdict.verified) std::abort();
   (void)verdict.ToJson();

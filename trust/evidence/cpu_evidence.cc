@@ -1,0 +1,53 @@
+#include "trust/evidence/cpu_evidence.h"
+
+namespace ccgpu::evidence {
+namespace {
+
+std::string_view Tee(const SnpEvidence&) { return "snp"; }
+std::string ToJson(const SnpEvidence& evidence) { return SnpEvidenceToJson(evidence); }
+
+template <class T, Result<T> (*Parse)(std::string_view)>
+Result<CpuEvidence> As(std::string_view json) {
+  ASSIGN_OR_RETURN(T evidence, Parse(json));
+  return CpuEvidence(std::move(evidence));
+}
+
+struct Kind {
+  std::string_view tee;
+  Result<CpuEvidence> (*parse)(std::string_view json);
+};
+constexpr Kind kKinds[] = {
+    {"snp", As<SnpEvidence, SnpEvidenceFromJson>},
+};
+
+const Kind* Find(std::string_view tee) {
+  for (const Kind& kind : kKinds) {
+    if (kind.tee == tee) return &kind;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string_view TeeOf(const CpuEvidence& evidence) {
+  return std::visit([](const auto& one) { return Tee(one); }, evidence);
+}
+
+bool IsKnownTee(std::string_view tee) { return Find(tee) != nullptr; }
+
+std::string KnownTees() {
+  std::string out;
+  for (const Kind& kind : kKinds) out += (out.empty() ? "" : ", ") + std::string(kind.tee);
+  return out;
+}
+
+std::string CpuEvidenceToJson(const CpuEvidence& evidence) {
+  return std::visit([](const auto& one) { return ToJson(one); }, evidence);
+}
+
+Result<CpuEvidence> CpuEvidenceFromJson(std::string_view tee, std::string_view json) {
+  if (const Kind* kind = Find(tee)) return kind->parse(json);
+  return Err("evidence.unknown-tee", "tee", "is \"" + std::string(tee) + "\"; this version knows " + KnownTees());
+}
+
+}  // namespace ccgpu::evidence
