@@ -12,7 +12,6 @@ namespace field = evidence::opaque_type;
 constexpr size_t kDigestSize = 48;
 constexpr uint8_t kBlockType = 0x01;  // mutable firmware: NVIDIA's firmware says so for every block
 constexpr size_t kSwitchPdiSize = 18 * 8;
-constexpr char kHealthyMode[] = "hopper-cc";
 
 std::string ComponentVersion(const Profile& profile, uint8_t index) {
   auto found = profile.firmware.find(index);
@@ -114,7 +113,7 @@ Bytes BoardMeasurements::OpaqueData() {
 Result<std::map<std::string, std::string>> MakeReferenceManifests(const Profile& profile, const DevicePki& pki) {
   std::map<std::string, std::string> manifests;
   if (!profile.attestation) return manifests;
-  const MeasurementValues healthy = ShippedMeasurements(profile, kHealthyMode);
+  const MeasurementValues healthy = ShippedMeasurements(profile, profile.AttestedMode());
   const evidence::OpaqueData opaque = BoardOpaque(profile, {});
   for (RimKind kind : {RimKind::kDriver, RimKind::kVbios}) {
     evidence::Rim rim;

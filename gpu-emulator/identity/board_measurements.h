@@ -41,8 +41,8 @@ class BoardMeasurements final : public spdm::MeasurementSource {
   bool firmware_changed_ = false, debug_enabled_ = false;
 };
 
-// Driver and VBIOS RIM of the profile, signed, by id. They exist for mode hopper-cc only; a profile without attestation
-// has none.
+// Driver and VBIOS RIM of the profile, signed, by id. They exist for Profile::AttestedMode() only; a profile without
+// attestation has none.
 Result<std::map<std::string, std::string>> MakeReferenceManifests(const Profile& profile, const DevicePki& pki);
 
 }  // namespace ccgpu::emulator

@@ -188,7 +188,21 @@ TEST_F(IdentityTest, ManifestsAreForTheHealthyValuesOnly) {
     }
   }
   EXPECT_EQ(active, 35u);
-  EXPECT_TRUE(MakeReferenceManifests(LoadProfile("a100-ncc-v4").value(), pki)->empty());
+  EXPECT_TRUE(MakeReferenceManifests(LoadProfile("a100-nc").value(), pki)->empty());
+}
+
+TEST_F(IdentityTest, ProtectedA100HasManifestsForModeApm) {
+  const Profile profile = LoadProfile("a100-ncc-v4").value();
+  const auto rims = MakeReferenceManifests(profile, LoadOrMakeDevicePki(dir_ + "/vendor", profile.chip, now_).value());
+  ASSERT_TRUE(rims.ok()) << rims.error().ToString();
+  ASSERT_EQ(rims->size(), 2u);
+  EXPECT_TRUE(rims->contains("NV_GPU_DRIVER_GA100_550.90.07"));
+  ASSERT_TRUE(rims->contains("NV_GPU_VBIOS_1001_0230_895_92006B0001"));
+  const auto vbios = evidence::ParseRim(rims->at("NV_GPU_VBIOS_1001_0230_895_92006B0001"));
+  ASSERT_TRUE(vbios.ok()) << vbios.error().ToString();
+  EXPECT_EQ(vbios->product, "GA100");
+  EXPECT_EQ(vbios->Find(evidence::kIndexCcMode)->alternatives,
+            (std::vector<Bytes>{evidence::CcModeMeasurement("apm")}));
 }
 
 TEST_F(IdentityTest, ChipIsAmdsProfileAndStable) {

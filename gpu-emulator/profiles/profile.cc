@@ -96,6 +96,13 @@ bool Profile::Supports(const std::string& mode) const {
   return std::find(modes.begin(), modes.end(), mode) != modes.end();
 }
 
+std::string Profile::AttestedMode() const {
+  for (const char* mode : {"hopper-cc", "apm"}) {
+    if (Supports(mode)) return mode;
+  }
+  return "";
+}
+
 Result<Profile> ParseProfile(const std::string& yaml, const std::string& file) {
   ASSIGN_OR_RETURN(auto documents, ParseYaml(yaml, file));
   if (documents.size() != 1)
@@ -125,6 +132,8 @@ Result<Profile> ParseProfile(const std::string& yaml, const std::string& file) {
     spec.Fail("profile.invalid", "vbiosVersion", "expected five hex bytes with dots, 96.00.9F.00.01");
   ReadBoard(spec.Map("board", true), profile);
   profile.attestation = spec.Bool("attestation");
+  if (profile.attestation && profile.AttestedMode().empty())
+    spec.Fail("profile.invalid", "attestation", "no mode of the profile protects anything: there is nothing to attest");
   for (YamlMap& component : spec.Maps("firmware")) {
     const int64_t index = component.Int("index", true);
     if (index < 0 || index > kMaxComponent) component.Fail("profile.invalid", "index", "expected 0 to 63");

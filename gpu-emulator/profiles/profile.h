@@ -26,6 +26,9 @@ struct Profile {
 
   int NumaNode(uint32_t gpu) const { return numa_nodes[gpu % numa_nodes.size()]; }
   bool Supports(const std::string& mode) const;
+  // The protecting mode that this kind of board is attested in: hopper-cc or, without it, apm; empty when it has
+  // neither.
+  std::string AttestedMode() const;
 };
 
 // Errors "profile.invalid" with file:line:column.

@@ -68,5 +68,19 @@ TEST(Profile, RefusesWrongFields) {
   }
 }
 
+TEST(Profile, OnlyAProtectingModeCanBeAttested) {
+  EXPECT_EQ(LoadProfile("h100-ncc-v5")->AttestedMode(), "hopper-cc");
+  EXPECT_EQ(LoadProfile("a100-ncc-v4")->AttestedMode(), "apm");
+  EXPECT_EQ(LoadProfile("a100-nc")->AttestedMode(), "");
+  for (const auto& [name, text] : BuiltinProfiles()) {
+    if (name != "a100-nc") continue;
+    std::string attested = text;
+    attested.replace(attested.find("attestation: false"), 18, "attestation: true ");
+    auto parsed = ParseProfile(attested, "p.yaml");
+    ASSERT_FALSE(parsed.ok());
+    EXPECT_NE(parsed.error().ToString().find("nothing to attest"), std::string::npos) << parsed.error().ToString();
+  }
+}
+
 }  // namespace
 }  // namespace ccgpu::emulator

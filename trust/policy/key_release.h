@@ -30,7 +30,7 @@ struct KeyReleasePolicy {
   struct Gpus {
     bool required = false;  // the policy has a `gpus` section
     uint32_t min = 0, max = 16;
-    std::vector<std::string> modes;           // hopper-cc, apm, ...; empty: any that the verifier accepts
+    std::vector<std::string> modes;           // hopper-cc, apm, ...; empty: hopper-cc, or hardware, which says none
     std::vector<std::string> models;          // hardware model names as the verifier's claims spell them; empty: any
     std::string min_driver_version;           // compared number by number
     std::vector<std::string> vbios_versions;  // empty: any

@@ -83,7 +83,15 @@ void CheckGpus(const KeyReleasePolicy::Gpus& policy, const Json& claims, Checks&
              std::to_string(gpus.size()));
   for (size_t i = 0; i < gpus.size(); ++i) {
     const std::string at = "gpus[" + std::to_string(i) + "].";
-    if (!policy.modes.empty()) checks.OneOf(at + "modes", policy.modes, TextOf(gpus[i], "mode"));
+    if (!policy.modes.empty()) {
+      checks.OneOf(at + "modes", policy.modes, TextOf(gpus[i], "mode"));
+    } else {
+      // Who names no mode wants the whole protection; real hardware says none, since nothing else has evidence there.
+      const bool silent =
+          gpus[i].is_object() && !gpus[i].contains("mode") && TextOf(claims, "environment") == "hardware";
+      checks.Add(at + "modes", silent || TextOf(gpus[i], "mode") == "hopper-cc", "hopper-cc (others must be listed)",
+                 TextOf(gpus[i], "mode"));
+    }
     if (!policy.models.empty()) checks.OneOf(at + "models", policy.models, TextOf(gpus[i], "hwmodel"));
     if (!policy.min_driver_version.empty()) {
       const std::string found = TextOf(gpus[i], "x-nvidia-gpu-driver-version");

@@ -124,6 +124,23 @@ TEST(Decide, EmulatedMustBeNamed) {
   EXPECT_TRUE(Decide(policy, claims.dump()).allow);  // and without a gpus section no GPU is asked for
 }
 
+TEST(Decide, ModesOtherThanHopperCcMustBeNamed) {
+  const std::string spec = "  environment: [emulated, hardware]\n  sandbox: {anyPod: true}\n  gpus: {min: 1";
+  const KeyReleasePolicy silent = Parsed(Document(spec + "}\n")), apm = Parsed(Document(spec + ", modes: [apm]}\n"));
+  Json claims = Claims();
+  EXPECT_TRUE(Decide(silent, claims.dump()).allow);
+  EXPECT_EQ(Decide(apm, claims.dump()).ToError().code, "release.gpu-mode");
+  for (Json& gpu : claims["gpus"]) gpu["mode"] = "apm";
+  EXPECT_EQ(Decide(silent, claims.dump()).ToError().code, "release.gpu-mode");
+  EXPECT_TRUE(Decide(apm, claims.dump()).allow);
+  for (Json& gpu : claims["gpus"]) gpu.erase("mode");
+  EXPECT_EQ(Decide(silent, claims.dump()).ToError().code, "release.gpu-mode");
+  claims["environment"] = "hardware";  // which says no mode, and has no evidence outside of confidential mode
+  EXPECT_TRUE(Decide(silent, claims.dump()).allow);
+  claims["gpus"][0]["mode"] = nullptr;
+  EXPECT_EQ(Decide(silent, claims.dump()).ToError().code, "release.gpu-mode");
+}
+
 TEST(Decide, AnyPodIsSaidAloud) {
   EXPECT_FALSE(ParseKeyReleasePolicy(Document("  sandbox: {}\n"), "r").ok());
   EXPECT_FALSE(ParseKeyReleasePolicy(Document("  sandbox: {anyPod: true, hostData: [" + kHost + "]}\n"), "r").ok());
