@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "gpu-emulator/device/gpu_impl.h"
+#include "trust/spdm/gsp_frame.h"
 
 namespace ccgpu::device {
 namespace {
@@ -51,9 +52,10 @@ Bytes Gpu::Impl::Answer(ByteView object) {
     if (!rpc.ok()) return {};
     return link::EncodeRpcObject(link::EncodeAnswer(HandleRpc(*rpc, false)));
   }
-  Result<Bytes> answer = spdm::HandleDoe(*responder, object, Now());
-  return answer.ok() ? std::move(*answer)
-                     : Bytes();  // not a DOE object: a real mailbox sets its error bit and answers nothing
+  // DOE, or the envelope of NVIDIA's driver. What is neither gets no answer: a real mailbox only sets its error bit.
+  Result<Bytes> answer = spdm::IsGspFrame(object) ? spdm::HandleGspFrame(*responder, object, Now())
+                                                  : spdm::HandleDoe(*responder, object, Now());
+  return answer.ok() ? std::move(*answer) : Bytes();
 }
 
 void Gpu::Impl::OnSession(const Bytes& export_master_secret) {

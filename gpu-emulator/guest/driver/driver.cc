@@ -7,9 +7,11 @@
 #include <thread>
 
 #include "base/crypto/digest.h"
+#include "gpu-emulator/guest/driver/driver_identity.h"
 #include "gpu-emulator/link/mailbox.h"
 #include "gpu-emulator/link/memory.h"
 #include "gpu-emulator/link/rpc.h"
+#include "trust/spdm/gsp_frame.h"
 #include "trust/spdm/requester.h"
 
 namespace ccgpu::driver {
@@ -17,9 +19,15 @@ namespace {
 
 class MailboxTransport final : public spdm::Transport {
  public:
-  MailboxTransport(const link::LinkMemory& memory, int timeout_ms) : client_(memory), timeout_ms_(timeout_ms) {}
+  MailboxTransport(const link::LinkMemory& memory, const Options& options)
+      : client_(memory), timeout_ms_(options.exchange_timeout_ms), envelope_(options.envelope) {}
 
   Result<spdm::Packet> Exchange(const spdm::Packet& request) override {
+    if (envelope_ == Envelope::kGsp) {
+      ASSIGN_OR_RETURN(const Bytes frame, spdm::EncodeGspFrame(request));
+      ASSIGN_OR_RETURN(const Bytes answer, client_.Exchange(frame, timeout_ms_));
+      return spdm::DecodeGspFrame(answer);
+    }
     ASSIGN_OR_RETURN(const Bytes object, client_.Exchange(spdm::EncodeDoe(request), timeout_ms_));
     return spdm::DecodeDoe(object);
   }
@@ -33,6 +41,7 @@ class MailboxTransport final : public spdm::Transport {
  private:
   link::MailboxClient client_;
   int timeout_ms_;
+  Envelope envelope_;
 };
 
 Bytes Request(link::RpcOp op, ByteView arguments = {}) {
@@ -46,7 +55,7 @@ bool MeansLost(const Error& error) { return error.code == "link.timeout" || erro
 
 struct GuestDriver::Impl {
   Impl(link::LinkMemory m, const LockedGpu& lock, Options o)
-      : memory(std::move(m)), uuid(lock.uuid), options(std::move(o)), transport(memory, options.exchange_timeout_ms) {}
+      : memory(std::move(m)), uuid(lock.uuid), options(std::move(o)), transport(memory, options) {}
   ~Impl();
 
   Status Connect(const LockedGpu& lock);
@@ -119,8 +128,13 @@ Status GuestDriver::Impl::Connect(const LockedGpu& lock) {
                    ", which the pod's initdata does not accept");
   }
   if (*claimed != link::Mode::kOff) {
-    requester = std::make_unique<spdm::Requester>(
-        spdm::RequesterConfig{.transport = &transport, .random = &random, .min_version = 0x11, .max_version = 0x11});
+    requester = std::make_unique<spdm::Requester>(spdm::RequesterConfig{
+        .transport = &transport,
+        .random = &random,
+        .min_version = 0x11,  // its measurements are NVIDIA's report, without anything in front
+        .max_version = 0x11,
+        .identity = &DriverIdentity(),
+        .max_message_size = options.envelope == Envelope::kGsp ? spdm::kGspMaxMessage : spdm::kMaxMessageSize});
     RETURN_IF_ERROR(requester->Connect());
     const auto& chain = requester->chain();
     if (chain.empty() || !EqualConstantTime(crypto::Sha384(chain.back().Der()), lock.device_cert_sha384)) {

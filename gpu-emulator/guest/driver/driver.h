@@ -23,6 +23,10 @@ struct LockedGpu {
   Bytes device_cert_sha384;  // 48 bytes
 };
 
+// How SPDM messages lie in the mailbox: as DOE objects, or as NVIDIA's driver puts them (trust/spdm/gsp_frame.h). The
+// device takes both.
+enum class Envelope { kDoe, kGsp };
+
 struct Options {
   // Modes that the guest accepts, from the measured initdata. The register window cannot widen it.
   std::vector<link::Mode> accepted_modes = {link::Mode::kHopperCc};
@@ -30,6 +34,7 @@ struct Options {
   std::function<void(const Error&)> on_lost;
   int heartbeat_ms = 2000;  // half the device's period; the device gives up after two periods
   int exchange_timeout_ms = 5000;
+  Envelope envelope = Envelope::kDoe;
 };
 
 // What the GPU says about itself, for NVML and the agent.

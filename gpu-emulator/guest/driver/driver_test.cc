@@ -28,6 +28,34 @@ TEST(GuestDriver, AttestsOverTheCallersNonce) {
   EXPECT_EQ(machine.driver->Attest(Bytes(31)).error().code, "gpu.bad-nonce");
 }
 
+// NVIDIA's own envelope: the same device, the same session, no DOE object on the link.
+TEST(GuestDriver, TalksThroughTheDriversBuffer) {
+  TestMachine machine({.envelope = Envelope::kGsp});
+  EXPECT_EQ(machine.gpu->state(), link::DeviceState::kRun);
+  const auto evidence = machine.driver->Attest(machine.identity.random.Take(32));
+  ASSERT_TRUE(evidence.ok()) << evidence.error().ToString();
+  EXPECT_TRUE(machine.driver->Info().ok());
+  EXPECT_FALSE(machine.driver->lost());
+}
+
+// An H100 asks its driver to authenticate, and gets no session without.
+TEST(GuestDriver, AuthenticatesWhereTheDeviceDemandsIt) {
+  TestMachine machine({.connect = false});
+  std::string name;
+  spdm::ResponderConfig config = machine.identity.Config();
+  config.requester_auth = spdm::ResponderConfig::RequesterAuth::kRequired;
+  config.accept_requester = [&](const std::vector<crypto::Certificate>& chain) {
+    name = chain.back().SubjectCommonName();
+    return true;
+  };
+  machine.gpu->Release();
+  machine.gpu->Reset(Mode::kHopperCc, std::move(config));
+  machine.lock = machine.gpu->Lock("sandbox").value();
+  const Status connected = machine.Connect();
+  ASSERT_TRUE(connected.ok()) << connected.error().ToString();
+  EXPECT_EQ(name, "EMULATED, NOT NVIDIA: GPU driver");
+}
+
 TEST(GuestDriver, RefusesASwappedBoard) {
   TestMachine machine({.connect = false});
   TestIdentity other;

@@ -154,6 +154,7 @@ Status TestMachine::Connect() {
   options.accepted_modes = setup_.accepted;
   options.heartbeat_ms = setup_.heartbeat_ms;
   options.exchange_timeout_ms = setup_.exchange_timeout_ms;
+  options.envelope = setup_.envelope;
   options.on_lost = [this](const Error&) { ++lost_calls; };
   LockedGpu locked{0, gpu->config().uuid, lock.nonce, lock.device_cert_sha384};
   ASSIGN_OR_RETURN(std::unique_ptr<GuestDriver> opened,

@@ -44,6 +44,7 @@ class TestMachine {
     int heartbeat_ms = 200, exchange_timeout_ms = 2000;
     bool ready = true;  // set the GPU ready at once, where there is a ready state
     bool connect = true;
+    Envelope envelope = Envelope::kDoe;
   };
   explicit TestMachine(Setup setup);
   TestMachine(const TestMachine&) = delete;
