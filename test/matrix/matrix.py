@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""docs/verifier-matrix.md from the tests: matrix.py [--check].
+
+A comment line right above a test, or above a row of its table of cases, says what the test shows:
+    // rule 8: snp            (several: `// rule 4: snp, tdx`)
+    // advisory: CVE-2024-21944
+(`#` in Python.) The rules are those of docs/verifier-matrix.md; cells.py says which cells are empty on purpose.
+"""
+import collections
+import pathlib
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from matrix import cells
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PAGE = ROOT / "docs" / "verifier-matrix.md"
+
+RULE = re.compile(r"^\s*(?://|#) rule (\d+): ([a-z, ]+?)\s*$")
+ADVISORY = re.compile(r"^\s*(?://|#) advisory: (.+?)\s*$")
+COMMENT = re.compile(r"^\s*(?://|#)")
+TEST = re.compile(r"\b(?:TEST|TEST_F|TEST_P|TYPED_TEST)\(\s*(\w+),\s*(\w+)")
+SUITE = re.compile(r"INSTANTIATE_TEST_SUITE_P\(\s*(\w+),\s*(\w+)")
+FUNCTION = re.compile(r"^def (test_\w+)")
+ROW = re.compile(r"\"([^\"]+)\"")
+
+
+class Broken(Exception):
+    pass
+
+
+def sources():
+    listed = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    wanted = re.compile(r"(_test|/test_[^/]*)\.cc$|^test/e2e/t_[^/]*\.py$")
+    return sorted(name for name in set(listed.split("\0")) if wanted.search(name) and (ROOT / name).is_file())
+
+
+def name_of(lines, at, where):
+    """The test whose annotation stands at line `at`: what the next line of code begins."""
+    while at < len(lines) and (COMMENT.match(lines[at]) or not lines[at].strip()):
+        at += 1
+    ahead = " ".join(line.strip() for line in lines[at:at + 5])
+    if found := FUNCTION.match(lines[at] if at < len(lines) else ""):
+        return found[1]
+    if (found := TEST.search(ahead)) and found.start() < 3:
+        return f"{found[1]}.{found[2]}"
+    if (found := SUITE.search(ahead)) and found.start() < 3:
+        return f"{found[1]}/{found[2]}"
+    row = ROW.search(ahead)
+    before = "\n".join(lines[:at])
+    suites = [f"{found[1]}/{found[2]}" for found in SUITE.finditer(before)] or [f"{found[1]}.{found[2]}" for found in TEST.finditer(before)]
+    if row and suites:
+        return f"{suites[-1]}.{row[1]}"
+    raise Broken(f"{where}: an annotation with no test below it")
+
+
+def annotations():
+    """(rule, format) -> tests, advisory -> tests; a test is (file, name)."""
+    rules, advisories, faults = collections.defaultdict(list), collections.defaultdict(list), []
+    spelled = {word.lower(): name for name, (_, others) in cells.ADVISORIES.items() for word in (name, *others)}
+    for name in sources():
+        lines = (ROOT / name).read_text(errors="replace").splitlines()
+        for number, line in enumerate(lines):
+            rule, advisory = RULE.match(line), ADVISORY.match(line)
+            if not rule and not advisory:
+                if re.match(r"^\s*(//|#) (rule \d|advisory)", line):
+                    faults.append(f"{name}:{number + 1}: not understood: {line.strip()}")
+                continue
+            where = f"{name}:{number + 1}"
+            try:
+                test = (name, name_of(lines, number, where))
+            except Broken as fault:
+                faults.append(str(fault))
+                continue
+            if rule:
+                for form in (word.strip() for word in rule[2].split(",")):
+                    if int(rule[1]) not in cells.RULES or form not in cells.FORMATS:
+                        faults.append(f"{where}: no rule {rule[1]} or format {form!r}")
+                    elif test not in rules[int(rule[1]), form]:
+                        rules[int(rule[1]), form].append(test)
+            else:
+                for word in re.split(r",\s*", advisory[1]):
+                    known = spelled.get(word.lower())
+                    if not known:
+                        faults.append(f"{where}: advisory {word!r} is not in test/matrix/cells.py")
+                    elif test not in advisories[known]:
+                        advisories[known].append(test)
+    return rules, advisories, faults
+
+
+def missing(rules, advisories):
+    for rule in cells.RULES:
+        for form in cells.FORMATS:
+            empty, tests = form in cells.EMPTY[rule], rules.get((rule, form))
+            if not tests and not empty:
+                yield f"rule {rule} ({cells.RULES[rule]}): no test for {form}"
+    for name, (text, _) in cells.ADVISORIES.items():
+        if not advisories.get(name):
+            yield f"advisory {name} ({text}): no test"
+
+
+def listed(tests):
+    by_file = collections.defaultdict(list)
+    for name, test in tests:
+        by_file[name].append(f"`{test}`")
+    return "; ".join(f"[{pathlib.PurePath(name).name}](../{name}): " + ", ".join(by_file[name]) for name in sorted(by_file))
+
+
+def page(rules, advisories):
+    out = ["# Which test shows which rule", "",
+           "Generated by `test/matrix/matrix.py` from comment lines above the tests (`// rule 8: snp`); a test fails when this page is stale or a cell lacks its test.",
+           "A number counts the tests (a table of cases is one); `-` is empty on purpose, see below.", "",
+           "| rule | " + " | ".join(cells.FORMATS) + " |", "|---|" + "---|" * len(cells.FORMATS)]
+    for rule, text in cells.RULES.items():
+        row = []
+        for form in cells.FORMATS:
+            tests = rules.get((rule, form), [])
+            row.append(str(len(tests)) if tests else "-" if form in cells.EMPTY[rule] else "**none**")
+        out.append(f"| [{rule}](#rule-{rule}) {text} | " + " | ".join(row) + " |")
+    out += ["", "Formats: " + "; ".join(f"*{form}* {text}" for form, text in cells.FORMATS.items()) + "."]
+    for rule, text in cells.RULES.items():
+        out += ["", f"## Rule {rule}", "", f"{text}.", ""]
+        out += [f"- *{form}*: {listed(rules[rule, form])}" for form in cells.FORMATS if rules.get((rule, form))]
+        why = collections.defaultdict(list)
+        for form, reason in cells.EMPTY[rule].items():
+            if not rules.get((rule, form)):
+                why[reason].append(form)
+        out += [f"- no test for {', '.join(forms)}: {reason}" for reason, forms in why.items()]
+    out += ["", "## Advisories", "", "Mistakes that others made, each made against us.", "", "| advisory | mistake | test |", "|---|---|---|"]
+    for name, (text, others) in cells.ADVISORIES.items():
+        out.append(f"| {', '.join((name, *others))} | {text} | {listed(advisories.get(name, [])) or '**none**'} |")
+    return "\n".join(out) + "\n"
+
+
+def violations():
+    """One line for each thing that is wrong: a malformed annotation, a cell without its test, a stale page."""
+    rules, advisories, faults = annotations()
+    yield from faults
+    yield from missing(rules, advisories)
+    if not PAGE.exists() or PAGE.read_text() != page(rules, advisories):
+        yield "docs/verifier-matrix.md is stale: python3 test/matrix/matrix.py"
+
+
+def main():
+    if "--check" not in sys.argv:
+        rules, advisories, _ = annotations()
+        PAGE.write_text(page(rules, advisories))
+    found = list(violations())
+    print("\n".join(found))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
