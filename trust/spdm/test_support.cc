@@ -140,9 +140,12 @@ std::optional<std::filesystem::path> Vectors() {
 
 Log ReadLog(const std::filesystem::path& path) {
   Log log;
+  const bool responders = path.filename().string().ends_with(".rsp.log");
+  const std::string request_line = responders ? "SpdmReceiveRequest[" : "libspdm_send_spdm_request[";
+  const std::string response_line = responders ? "SpdmSendResponse[" : "libspdm_receive_spdm_response[";
   std::ifstream file(path);
   std::string line;
-  bool in_dump = false, object_is_request = false;
+  bool in_dump = false;
   size_t wanted = 0;
   while (std::getline(file, line)) {
     if (in_dump && wanted > 0 && line.size() > 6 && line[4] == ':') {
@@ -152,25 +155,38 @@ Log ReadLog(const std::filesystem::path& path) {
       continue;
     }
     in_dump = false;
-    const bool sent = line.starts_with("libspdm_send_spdm_request[");
-    const bool received = line.starts_with("libspdm_receive_spdm_response[");
-    if (sent || received) {
+    const bool request = line.starts_with(request_line);
+    const size_t name = line.find("msg SPDM_");
+    if ((request || line.starts_with(response_line)) && name != std::string::npos) {
       LoggedMessage message;
-      message.request = sent;
-      const size_t bracket = line.find('[');
-      message.session_id = static_cast<uint32_t>(std::stoul(line.substr(bracket + 1), nullptr, 16));
-      const size_t name = line.find("msg SPDM_") + 9;
-      message.name = line.substr(name, line.find('(', name) - name);
+      message.request = request;
+      message.session_id = static_cast<uint32_t>(std::stoul(line.substr(line.find('[') + 1), nullptr, 16));
+      message.name = line.substr(name + 9, line.find('(', name) - name - 9);
       wanted = std::stoul(line.substr(line.find("size (") + 6), nullptr, 16);
       log.messages.push_back(std::move(message));
       in_dump = true;
     } else if (line == "Platform port Transmit buffer:" || line == "Platform port Receive buffer:") {
-      object_is_request = line.find("Transmit") != std::string::npos;
+      const bool transmitted = line.find("Transmit") != std::string::npos;
       std::getline(file, line);
-      log.objects.push_back({object_is_request, HexLine(line)});
+      log.objects.push_back({transmitted != responders, HexLine(line)});
     }
   }
   return log;
+}
+
+std::vector<Bytes> ReadPcap(const std::filesystem::path& path) {
+  const Result<std::string> text = ReadFile(path);
+  if (!text.ok()) return {};
+  Reader in(AsBytes(*text));
+  in.Skip(24);  // magic, version, zone, accuracy, longest, link type
+  std::vector<Bytes> objects;
+  while (in.ok() && in.remaining() > 0) {
+    in.Skip(8);  // time
+    const size_t size = in.U32();
+    in.Skip(4);
+    objects.push_back(ToBytes(in.Take(size)));
+  }
+  return objects;
 }
 
 std::vector<std::map<std::string, Bytes>> ReadKats(const std::filesystem::path& path) {

@@ -67,7 +67,7 @@ struct LoggedMessage {
   bool request = false;
   uint32_t session_id = 0;
   std::string name;
-  Bytes bytes;  // responses with the DOE padding as received
+  Bytes bytes;  // what the log's program received has its DOE padding
 };
 struct LoggedObject {
   bool request = false;
@@ -80,7 +80,8 @@ struct Log {
 };
 // From the vectors' folder; nothing when it is absent.
 std::optional<std::filesystem::path> Vectors();
-Log ReadLog(const std::filesystem::path& path);
+Log ReadLog(const std::filesystem::path& path);  // of the requester (.req.log) or the responder (.rsp.log)
+std::vector<Bytes> ReadPcap(const std::filesystem::path& path);  // the packets' bytes
 std::vector<std::map<std::string, Bytes>> ReadKats(const std::filesystem::path& path);
 
 }  // namespace ccgpu::spdm::test
