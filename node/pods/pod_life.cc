@@ -14,7 +14,6 @@ namespace ccgpu::node {
 
 using runtime::v1::CONTAINER_CREATED;
 using runtime::v1::CONTAINER_EXITED;
-using runtime::v1::CONTAINER_RUNNING;
 using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
@@ -141,11 +140,11 @@ Status Pod::Adopt() {
         if (container.name != one.metadata().name() ||
             (!container.id.empty() && container.id != one.id() && one.metadata().attempt() < container.attempt))
           continue;
+        const bool known_end = container.id == one.id() && container.state == "exited";
         container.id = one.id();
         container.attempt = one.metadata().attempt();
-        container.state = one.state() == CONTAINER_RUNNING   ? "running"
-                          : one.state() == CONTAINER_CREATED ? "created"
-                                                             : "exited";
+        // One that ended while nobody watched counts as running until Poll has read how it ended.
+        container.state = one.state() == CONTAINER_CREATED ? "created" : known_end ? "exited" : "running";
       }
     }
     events_.FollowSandbox(env_.events_dir + "/" + record_.sandbox_id + "/events.jsonl");
@@ -251,7 +250,7 @@ bool Pod::Poll(size_t index) {
   const ContainerRecord before = record_.containers[index];
   auto status = env_.cri.ContainerStatus(before.id);
   if (!status.ok() && status.error().code != "cri.not-found") return false;  // the runtime will be back
-  const bool gone = !status.ok();
+  const bool gone = !status.ok() || status->state() == runtime::v1::CONTAINER_UNKNOWN;
   if (!gone && status->state() != CONTAINER_EXITED) return false;
   {
     std::lock_guard lock(mutex_);

@@ -273,7 +273,15 @@ TEST_F(NodeTest, PodsOutliveTheNode) {
 }
 
 TEST_F(NodeTest, AContainerThatEndsWhileTheNodeIsAwayIsNoticed) {
-  ASSERT_EQ(lab_->Run(Manifest("ends", "while [ ! -e /data/go ]; do sleep 0.05; done; exit 6",
+  const auto lives = [] {
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      std::ifstream file(entry.path() / "cmdline");
+      const std::string command((std::istreambuf_iterator<char>(file)), {});
+      if (command.find("ends-unwatched") != std::string::npos) return true;
+    }
+    return false;
+  };
+  ASSERT_EQ(lab_->Run(Manifest("ends", ": ends-unwatched; while [ ! -e /data/go ]; do sleep 0.05; done; exit 6",
                                "    volumeMounts:\n    - {name: data, mountPath: /data}\n",
                                "  restartPolicy: Never\n  volumes:\n  - {name: data, hostPath: {path: " + lab_->dir() +
                                    ", type: Directory}}\n"),
@@ -281,7 +289,9 @@ TEST_F(NodeTest, AContainerThatEndsWhileTheNodeIsAwayIsNoticed) {
                 .result.kind(),
             v1::PodResult::RUNNING);
   lab_->StopNode(SIGKILL);
+  ASSERT_TRUE(lives());
   std::ofstream(lab_->dir() + "/go") << "";
+  ASSERT_TRUE(Eventually([&] { return !lives(); }));
   lab_->StartNode();
   EXPECT_TRUE(Eventually([&] { return lab_->Describe("ends").phase() == "Failed"; }));
   EXPECT_TRUE(Eventually([&] { return lab_->Describe("ends").containers(0).exit_code() == 6; }));
