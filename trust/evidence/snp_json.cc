@@ -187,9 +187,9 @@ Result<SnpReport> ReportOfJson(const Json& json) {
   r.cpuid_family = static_cast<uint8_t>(in.Number("cpuid_fam_id", 255, r.version >= 3));
   r.cpuid_model = static_cast<uint8_t>(in.Number("cpuid_mod_id", 255, r.version >= 3));
   r.cpuid_stepping = static_cast<uint8_t>(in.Number("cpuid_step", 255, r.version >= 3));
+  r.chip_id = in.Array("chip_id", 64);  // before the TCBs: in version 2 it says which layout they have
   r.current_tcb = in.Tcb("current_tcb", r.IsTurin());
   r.reported_tcb = in.Tcb("reported_tcb", r.IsTurin());
-  r.chip_id = in.Array("chip_id", 64);
   r.committed_tcb = in.Tcb("committed_tcb", r.IsTurin());
   r.current_version = in.Version("current");
   r.committed_version = in.Version("committed");

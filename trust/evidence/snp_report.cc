@@ -5,6 +5,8 @@
 namespace ccgpu::evidence {
 namespace {
 
+constexpr ptrdiff_t kTurinHardwareIdSize = 8;
+
 Error Bad(size_t offset, std::string text) {
   return Err("snp.report-malformed", "SNP report", "at byte " + std::to_string(offset) + ": " + std::move(text));
 }
@@ -61,6 +63,13 @@ uint64_t JoinTcb(const TcbParts& parts) {
   if (parts.fmc)
     return at(*parts.fmc, 0) | at(parts.bootloader, 1) | at(parts.tee, 2) | at(parts.snp, 3) | at(parts.microcode, 7);
   return at(parts.bootloader, 0) | at(parts.tee, 1) | at(parts.snp, 6) | at(parts.microcode, 7);
+}
+
+bool SnpReport::IsTurin() const {
+  if (version >= 3) return cpuid_family >= 0x1a;
+  const auto zero = [](uint8_t b) { return b == 0; };
+  return chip_id.size() == 64 && std::all_of(chip_id.begin() + kTurinHardwareIdSize, chip_id.end(), zero) &&
+         !std::all_of(chip_id.begin(), chip_id.begin() + kTurinHardwareIdSize, zero);
 }
 
 Bytes SnpReport::RawSignature() const {

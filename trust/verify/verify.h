@@ -16,6 +16,7 @@
 #include "trust/evidence/composite.h"
 #include "trust/evidence/unverified.h"
 #include "trust/verify/cache.h"
+#include "trust/verify/snp_options.h"
 #include "trust/verify/verdict.h"
 
 namespace ccgpu::verify {
@@ -59,25 +60,7 @@ Verdict VerifyGpu(const evidence::Unverified<evidence::GpuEvidence>& gpu, const 
 Verdict VerifySwitch(const evidence::Unverified<evidence::GpuEvidence>& nvswitch, const Collateral& collateral,
                      const Anchors& anchors, const GpuOptions& options, TimePoint now, Cache* cache = nullptr);
 
-struct SnpOptions {
-  Bytes report_data;                 // 64 bytes, required (snp.report-data-missing)
-  std::optional<Bytes> host_data;    // 32 bytes: SHA-256 of the initdata document
-  std::optional<Bytes> measurement;  // 48 bytes: the launch digest
-  uint32_t vmpl = 0;                 // exactly this one
-  bool allow_debug = false;
-  bool allow_migration_agent = false;
-  bool allow_smt = true;
-  bool allow_vlek = true;
-  bool require_alias_check = false;               // PLATFORM_INFO.ALIAS_CHECK_COMPLETE (BadRAM)
-  bool require_committed_is_current = false;      // refuse provisional firmware
-  std::optional<evidence::TcbParts> minimum_tcb;  // of REPORTED_TCB, part by part
-  uint8_t minimum_abi_major = 0, minimum_abi_minor = 0;
-  std::optional<Bytes> chip_id;  // pin one machine
-  bool require_revocation =
-      false;  // a CRL of the ARK in the collateral is always honoured; this makes a fresh one a must
-  std::chrono::seconds revocation_max_age = std::chrono::hours(24 * 365);  // AMD issues its lists about yearly
-};
-
+// SnpOptions: snp_options.h.
 Verdict VerifySnp(const evidence::Unverified<evidence::SnpEvidence>& snp, const Collateral& collateral,
                   const Anchors& anchors, const SnpOptions& options, TimePoint now);
 
