@@ -224,8 +224,11 @@ Result<Certificate> MakeCertificate(const CertificateSpec& spec, const PrivateKe
   for (const auto& dns : spec.dns_names) names += ",DNS:" + dns;
   for (const auto& ip : spec.ip_addresses) names += ",IP:" + ip;
   if (!names.empty()) good &= AddNamed(cert.get(), issuer_raw, NID_subject_alt_name, names.substr(1));
-  good &= AddNamed(cert.get(), issuer_raw, NID_subject_key_identifier, "hash");
-  if (issuer) good &= AddNamed(cert.get(), issuer_raw, NID_authority_key_identifier, "keyid");
+  // In AMD's profile a leaf has AMD's own extensions and nothing else; verifiers refuse one that has more.
+  if (spec.ca || !spec.pss_signature) {
+    good &= AddNamed(cert.get(), issuer_raw, NID_subject_key_identifier, "hash");
+    if (issuer) good &= AddNamed(cert.get(), issuer_raw, NID_authority_key_identifier, "keyid");
+  }
   for (const auto& extra : spec.extensions) {
     std::unique_ptr<ASN1_OBJECT, decltype(&ASN1_OBJECT_free)> oid(OBJ_txt2obj(extra.oid.c_str(), 1), ASN1_OBJECT_free);
     std::unique_ptr<ASN1_OCTET_STRING, decltype(&ASN1_OCTET_STRING_free)> value(ASN1_OCTET_STRING_new(),

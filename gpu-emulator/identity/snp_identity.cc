@@ -14,11 +14,17 @@ using crypto::KeyType;
 constexpr char kProduct[] = "Genoa";
 constexpr size_t kChipIdSize = 64;
 
-// AMD's subject, with names that nobody takes for AMD's.
+// The attributes that AMD's certificates have, since AMD's format is what other verifiers insist on for everything below
+// the root, and one more that says what it is. The root's own name says it too, and no verifier knows that root.
 CertificateSpec AmdSpec(std::string common_name, const crypto::PublicKey& key, TimePoint now) {
   CertificateSpec spec;
-  spec.subject = {
-      {"OU", "Engineering"}, {"C", "US"}, {"O", "ccgpu emulator (EMULATED, NOT AMD)"}, {"CN", std::move(common_name)}};
+  spec.subject = {{"OU", "Engineering"},
+                  {"C", "US"},
+                  {"L", "Santa Clara"},
+                  {"ST", "CA"},
+                  {"O", "Advanced Micro Devices"},
+                  {"CN", std::move(common_name)},
+                  {"description", "EMULATED, NOT AMD"}};
   spec.key = key;
   spec.not_before = now - std::chrono::days(1);
   spec.not_after = NoEnd();
@@ -46,10 +52,15 @@ Result<SnpIdentity> LoadOrMakeSnpIdentity(const std::string& dir, TimePoint now)
                       : Status(Err("identity.damaged", dir, "the AMD-like keys cannot be read or made")));
   ASSIGN_OR_RETURN(Authority ark,
                    store.LoadOrMake("ark", KeyType::kRsa4096, nullptr, [&](const crypto::PublicKey& key) {
-                     return AmdCaSpec("EMULATED, NOT NVIDIA, NOT AMD: ARK-Genoa", 1, key, now);
+                     CertificateSpec spec = AmdCaSpec("", 1, key, now);
+                     spec.subject = {{"OU", "Engineering"},
+                                     {"C", "US"},
+                                     {"O", "ccgpu emulator (EMULATED, NOT AMD)"},
+                                     {"CN", "EMULATED, NOT NVIDIA, NOT AMD: ARK-Genoa"}};
+                     return spec;
                    }));
   ASSIGN_OR_RETURN(Authority ask, store.LoadOrMake("ask", KeyType::kRsa4096, &ark, [&](const crypto::PublicKey& key) {
-    return AmdCaSpec("SEV-Genoa (EMULATED)", 0, key, now);
+    return AmdCaSpec("SEV-Genoa", 0, key, now);
   }));
   SnpIdentity identity;
   identity.product = kProduct;
