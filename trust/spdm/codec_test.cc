@@ -89,6 +89,7 @@ TEST(Record, OnlyTheNextOneOpens) {
   EXPECT_FALSE(stranger.Open(5, first).ok());
 }
 
+// rule 2: spdm
 TEST(Record, EveryChangeIsNoticed) {
   RecordCipher sender(Key(1));
   const Bytes record = *sender.Seal(5, Bytes{1, 2, 3});
@@ -126,6 +127,7 @@ TEST(Record, RandomPaddingInsideIsSkipped) {
   EXPECT_EQ(*receiver.Open(5, record), (Bytes{9}));
 }
 
+// rule 16: spdm
 TEST(Record, CounterNeverWraps) {
   RecordCipher cipher(Key(1));
   cipher.set_sequence_for_test(std::numeric_limits<uint64_t>::max() - 1);
@@ -160,6 +162,7 @@ void ExpectExact(const Bytes& message, Decode decode, bool may_end_early = false
   EXPECT_FALSE(decode(&view));
 }
 
+// rule 15: spdm
 TEST(Messages, LengthsAreExact) {
   const Bytes b32(32, 1), b48(48, 2), b96(96, 3);
   for (uint8_t version : {kVersion11, kVersion12}) {

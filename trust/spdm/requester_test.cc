@@ -72,16 +72,19 @@ TEST_P(LyingDevice, SelectsAnotherSecuredVersion) {
   EXPECT_EQ(SessionCode(), "spdm.version");
 }
 
+// rule 5: spdm
 TEST_P(LyingDevice, SendsAPointOffTheCurve) {
   LieAndSign([](KeyExchangeRsp& response) { response.exchange[0] ^= 1; });
   EXPECT_NE(SessionCode(), "");
 }
 
+// rule 16: spdm
 TEST_P(LyingDevice, WrongVerifyData) {
   Lie(kKeyExchangeRsp, [](Bytes& bytes) { bytes[bytes.size() - 6] ^= 1; });  // 1.1 and 1.2 end in two bytes of padding
   EXPECT_EQ(SessionCode(), "spdm.verify-data");
 }
 
+// rule 3: spdm
 TEST_P(LyingDevice, AlgorithmsThatWereNotOffered) {
   const std::vector<std::pair<size_t, uint8_t>> lies = {{6, 2},  {7, 0x05}, {8, 2},     {12, 0x10},
                                                         {16, 1}, {38, 8},   {42, 1},    {46, 2},
@@ -121,6 +124,7 @@ TEST_P(LyingDevice, Version) {
 }
 
 // The root hash is in the chain structure that DIGESTS covers: a device may lie in both consistently.
+// rule 4: spdm
 TEST_P(LyingDevice, RootHashOfAnotherRoot) {
   Bytes chain;
   Lie(kCertificate, [&](Bytes& bytes) { bytes[8 + 4] ^= 1; });
@@ -150,6 +154,7 @@ TEST_P(LyingDevice, PortionsThatWereNotAskedFor) {
 }
 
 // Measurements of another nonce, or another block, signed truly but for another question.
+// rule 1: spdm
 TEST_P(LyingDevice, OldReportForANewNonce) {
   ASSERT_TRUE(requester_.Connect().ok());
   ASSERT_TRUE(requester_.GetMeasurements(Bytes(32, 1)).ok());

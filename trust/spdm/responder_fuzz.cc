@@ -1,7 +1,8 @@
 // A hostile requester: the input is a way into the protocol and then messages, sealed properly where a session stands.
 // The responder must always answer with a well-formed message and never open a session without FINISH.
 //
-//   way u8: bits 0-1 start (0 power-on, 1 negotiated, 2 handshake, 3 session), bit 2 SPDM 1.2
+//   way u8: bits 0-1 start (0 power-on, 1 negotiated, 2 handshake, 3 session), bit 2 SPDM 1.2, bit 3 the requester must
+//           authenticate (then not further than the handshake), bit 4 and begins with its DIGESTS
 //   then messages: kind u8 (0 plain, 1 raw secured, 2 sealed), length u16, bytes
 #include <cstdlib>
 
@@ -40,13 +41,15 @@ struct World {
   uint8_t version;
   TimePoint now{};
 
-  explicit World(uint8_t v) : version(v) {
+  const bool mutual;
+  World(uint8_t v, bool must_authenticate, bool implicit) : version(v), mutual(must_authenticate) {
     static const crypto::PrivateKey key = *crypto::PrivateKey::FromScalar(crypto::KeyType::kP384, Bytes(48, 5));
     ResponderConfig config;
     config.chain_der = {chain};
     config.key = key;
     config.measurements = &source;
     config.random = &random;
+    if (implicit) config.mutual_auth = MutualAuth::kImplicitGetDigests;
     config.vendor_in_session = [](ByteView in) -> Result<Bytes> {
       if (!in.empty() && in[0] == 1) return Err("spdm.state", "", "refused");
       return ToBytes(in);
@@ -63,7 +66,7 @@ struct World {
     Capabilities capabilities;
     capabilities.version = version;
     capabilities.code = kGetCapabilities;
-    capabilities.flags = kRequesterFlags;
+    capabilities.flags = kRequesterFlags | (mutual ? kCapMutAuth : 0);
     capabilities.data_transfer_size = capabilities.max_message_size = kMaxMessageSize;
     Add(Encode(capabilities));
     Algorithms algorithms;
@@ -74,6 +77,7 @@ struct World {
     algorithms.base_hash = kHashSha384;
     algorithms.dhe = kDheSecp384r1;
     algorithms.aead = kAeadAes256Gcm;
+    algorithms.req_base_asym = kReqAsymRsaPss3072;
     algorithms.key_schedule = kKeyScheduleSpdm;
     Add(Encode(algorithms));
   }
@@ -115,10 +119,10 @@ struct World {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Reader in({data, size});
   const uint8_t way = in.U8();
-  World world(way & 4 ? kVersion12 : kVersion11);
+  World world(way & 4 ? kVersion12 : kVersion11, way & 8, way & 16);
   if ((way & 3) >= 1) world.Negotiate();
   if ((way & 3) >= 2) world.Exchange();
-  if ((way & 3) >= 3) world.Finish_();
+  if ((way & 3) >= 3 && !world.mutual) world.Finish_();
   const bool was = world.established;
   for (int messages = 0; in.ok() && in.remaining() > 0 && messages < 16; ++messages) {
     const uint8_t kind = in.U8() % 3;

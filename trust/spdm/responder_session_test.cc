@@ -68,6 +68,7 @@ TEST_P(InSession, SecondSessionIsRefused) {
 }
 
 // Rule 16: nothing but FINISH before FINISH; the errors leave the handshake, a wrong VerifyData ends it.
+// rule 16: spdm
 TEST_P(InSession, HandshakeTakesOnlyFinish) {
   ToNegotiated();
   ToHandshake();
@@ -110,6 +111,7 @@ TEST_P(InSession, WrongVerifyDataEndsTheHandshake_9_7) {
   EXPECT_THAT(device_.session_ends, IsEmpty()) << "it never was a session";
 }
 
+// rule 16: spdm
 TEST_P(InSession, FinishOfAnotherExchangeIsRefused) {
   ToNegotiated();
   ToHandshake();
@@ -122,6 +124,7 @@ TEST_P(InSession, FinishOfAnotherExchangeIsRefused) {
   EXPECT_FALSE(device_.responder->in_session());
 }
 
+// rule 16: spdm
 TEST_P(InSession, ApplicationKeysBeforeFinishDoNotOpen) {
   ToNegotiated();
   ToHandshake();
@@ -202,6 +205,7 @@ TEST_P(InSession, KeyUpdate_13) {
   EXPECT_EQ(SendSealed(Plain(kHeartbeat)), Plain(kHeartbeatAck));
 }
 
+// rule 16: spdm
 TEST_P(InSession, OldKeyAfterKeyUpdateEndsTheSession) {
   ToSession();
   EXPECT_EQ(SendSealed(Plain(kKeyUpdate, 1, 7)), Plain(kKeyUpdateAck, 1, 7));

@@ -72,6 +72,7 @@ TEST_P(Flow, SessionTrafficIsCiphertext) {
 }
 
 // The report is request||response, and its signature is over exactly what the version says.
+// rule 1: spdm
 TEST_P(Flow, ReportVerifiesAndBindsNonce) {
   Requester requester = Make(device_);
   ASSERT_TRUE(requester.Connect().ok());
@@ -217,6 +218,7 @@ TEST_P(Flow, FlippedRequestOrResponseIsNoticedByBothEnds) {
   }
 }
 
+// rule 16: spdm
 TEST_P(Flow, ReplayedRequestEndsTheSession) {
   Requester requester = Make(device_);
   Start(requester);
@@ -236,6 +238,7 @@ TEST_P(Flow, ReorderedResponseIsRejected) {
   EXPECT_FALSE(requester.in_session());
 }
 
+// rule 12: spdm
 TEST_P(Flow, RecordOfAnEarlierSessionIsRejected) {
   Requester requester = Make(device_);
   Start(requester);
@@ -248,6 +251,7 @@ TEST_P(Flow, RecordOfAnEarlierSessionIsRejected) {
 }
 
 // A host in the middle: it may show the device's chain, but cannot make its signature.
+// rule 4: spdm
 TEST_P(Flow, ImpostorWithAnotherKeyIsRefused) {
   test::Chain stolen = test::TestChain();
   stolen.leaf_key = test::OtherTestChain().leaf_key;
@@ -261,6 +265,7 @@ TEST_P(Flow, ImpostorWithAnotherKeyIsRefused) {
 
 // Every byte of every negotiation and handshake response matters: a changed one must be refused at the latest by the
 // signature in KEY_EXCHANGE_RSP or its VerifyData.
+// rule 2: spdm
 TEST_P(Flow, ChangedNegotiationNeverGivesASession) {
   Requester probe = Make(device_);
   Start(probe);
