@@ -120,6 +120,7 @@ TEST(AppraiserTest, OtherTees) {
   EXPECT_EQ(world.appraiser.Appraise("sample", world.pod.Answer(kNonce), kTestNow).why.code, "attest.unsupported-tee");
 }
 
+// rule 17: composite
 TEST(AppraiserTest, EmulatedNeedsTheFlagAndTheRoots) {
   TestPod pod;
   TestVendor vendor(pod);
@@ -134,6 +135,7 @@ TEST(AppraiserTest, EmulatedNeedsTheFlagAndTheRoots) {
   EXPECT_EQ(vendor.fetches, 0) << "evidence that is worth nothing makes the broker send nothing";
 }
 
+// rule 14: gpu
 TEST(AppraiserTest, RevocationIsNoticedWhenTheAnswerIsOld) {
   World world;
   ASSERT_TRUE(world.Run(world.pod.Answer(kNonce)).accepted);
@@ -155,6 +157,7 @@ TEST(CollateralTest, IsKeptAndFetchedAgain) {
   EXPECT_LT(world.vendor.fetches, 2 * first) << "but not RIMs";
 }
 
+// rule 14: gpu, rim
 TEST(CollateralTest, ServiceDownIsARefusalThatSaysSo) {
   World world;
   world.vendor.down = true;

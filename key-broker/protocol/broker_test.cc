@@ -143,6 +143,8 @@ TEST_F(BrokerTest, FailedEvidenceMayBeRetriedAFewTimes) {
   EXPECT_EQ(CodeOf(client.Attest()), "session.too-many-attempts");
 }
 
+// rule 12: composite
+// advisory: CVE-2026-33697
 TEST_F(BrokerTest, EvidenceOfAPresentedByB) {
   PutSecret(pod);
   ASSERT_EQ(client.Auth().status, 200);
@@ -159,6 +161,7 @@ TEST_F(BrokerTest, EvidenceOfAPresentedByB) {
   EXPECT_FALSE(kbs::DecryptJwe(thief, response.body).ok());
 }
 
+// rule 1: composite
 TEST_F(BrokerTest, ReplayedMessageWithANewNonce) {
   ASSERT_EQ(client.Auth().status, 200);
   const kbs::AttestRequest old = pod.Answer(client.nonce);

@@ -82,6 +82,7 @@ bool MayPass(Access grants, Access needs) {
   return grants == Access::kAdmin;
 }
 
+// advisory: CVE-2025-64186
 TEST_F(RoutesTest, NothingButEvidenceOpensAResource) {
   const kbs::TeeKey own = kbs::TeeKey::Generate();
   const std::vector<Credential> credentials = Credentials();

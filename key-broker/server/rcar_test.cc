@@ -122,6 +122,7 @@ TEST_F(RcarTest, FromChallengeToKeyAndOverARestart) {
   EXPECT_EQ(Fetch(broker), "the key");
 }
 
+// rule 17: composite
 TEST_F(RcarTest, EmulatedWithoutTheFlag) {
   {
     BrokerProcess broker(folder.path(), Flags());

@@ -44,7 +44,7 @@ EMPTY = {
     3: {"azure": "its quote and its TEE report are judged by the rows tpm, snp and tdx", "composite": NO_SIGNATURE},
     4: {"azure": "the chain is that of its SNP or TDX report", "composite": OF_PARTS},
     5: {"azure": "its quote and its TEE report are judged by the rows tpm, snp and tdx", "composite": NO_SIGNATURE},
-    6: {"rim": "a reference value has no debug state; one for debug firmware is another measurement", "tpm": "a quote has no debug state: what was booted is in the PCRs (rule 13)",
+    6: {"rim": "a reference value has no debug state; one for debug firmware is another measurement", "spdm": "the session carries measurements, the rows gpu and switch judge them", "tpm": "a quote has no debug state: what was booted is in the PCRs (rule 13)",
         "cose": "what is signed is reference values", "composite": OF_PARTS},
     7: {format: "has no privilege levels" for format in ("gpu", "switch", "rim", "tdx", "tpm", "jwt", "cose", "spdm")} | {"composite": OF_PARTS},
     8: {format: ONLY_OF for format in FORMATS if format != "snp"},

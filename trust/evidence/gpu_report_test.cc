@@ -91,6 +91,7 @@ TEST(GpuReport, SignedRoundTrip) {
   EXPECT_EQ(VbiosRimId(report.opaque), "NV_GPU_VBIOS_1010_0200_882_96009F0001");
 }
 
+// rule 15: gpu
 TEST(GpuReport, EveryTruncationIsRefused) {
   const Bytes bytes = SignGpuReport(Sample(), crypto::PrivateKey::Generate(crypto::KeyType::kP384));
   for (size_t size = 0; size < bytes.size(); ++size)
@@ -117,6 +118,7 @@ struct Mutation {
 };
 class BadReports : public ::testing::TestWithParam<Mutation> {};
 
+// rule 15: gpu
 TEST_P(BadReports, IsRefusedWithItsPlace) {
   Bytes bytes = SignGpuReport(Sample(), crypto::PrivateKey::Generate(crypto::KeyType::kP384));
   bytes[GetParam().offset] = GetParam().value;
@@ -143,6 +145,7 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
+// rule 15: gpu
 TEST(Opaque, DuplicateTypesAreRefused) {
   Bytes twice = EncodeOpaque(Sample().opaque);
   Append(twice, Bytes{3, 0, 1, 0, 'x'});

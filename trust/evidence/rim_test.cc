@@ -94,6 +94,7 @@ TEST(Rim, RealOnes) {
 }
 
 // Any change of the signed part is seen; sampled over the document.
+// rule 2: rim
 TEST(Rim, ChangedBytesAreSeen) {
   const TestSigner signer;
   const std::string xml = MakeRim(Spec(), signer.key, signer.chain).value();
@@ -121,6 +122,7 @@ struct Edit {
 };
 class BadRims : public ::testing::TestWithParam<Edit> {};
 
+// rule 15: rim
 TEST_P(BadRims, IsRefused) {
   const TestSigner signer;
   std::string xml = MakeRim(Spec(), signer.key, signer.chain).value();
@@ -144,6 +146,7 @@ INSTANTIATE_TEST_SUITE_P(
              "index=\"7\" active=\"True\" alternatives=\"1\" ns2:Hash0=\"08", ""},
         Edit{"active_off", "index=\"7\" active=\"True\"", "index=\"7\" active=\"False\"", ""},
         Edit{"version", "550.90.07", "550.90.08", ""},
+        // rule 3: rim
         Edit{"rsa_signature_method", "xmldsig-more#ecdsa-sha384", "xmldsig-more#rsa-sha384", "rim.signature-profile"},
         Edit{"hmac", "xmldsig-more#ecdsa-sha384", "xmldsig-more#hmac-sha384", "rim.signature-profile"},
         Edit{"sha1", "xmldsig-more#sha384\"", "xmldsig#sha1\"", "rim.signature-profile"},
@@ -165,6 +168,7 @@ INSTANTIATE_TEST_SUITE_P(
         Edit{"not_closed", "</ns0:Payload>", "", "rim.malformed"}),
     [](const auto& info) { return std::string(info.param.name); });
 
+// rule 2: rim
 TEST(Rim, SignedByAnotherKeyThanTheEmbedded) {
   const TestSigner signer, other;
   const auto rim = ParseRim(MakeRim(Spec(), signer.key, other.chain).value());
@@ -172,6 +176,8 @@ TEST(Rim, SignedByAnotherKeyThanTheEmbedded) {
   EXPECT_FALSE(VerifyRimSignature(*rim));
 }
 
+// rule 5: rim
+// advisory: CVE-2022-21449
 TEST(Rim, AllZeroSignature) {
   const TestSigner signer;
   Rim rim = ParseRim(MakeRim(Spec(), signer.key, signer.chain).value()).value();
@@ -189,6 +195,7 @@ TEST(Rim, SpecThatCannotBeWritten) {
   EXPECT_FALSE(MakeRim(spec, signer.key, signer.chain).ok());
 }
 
+// rule 15: rim
 TEST(Rim, TruncationsAreRefused) {
   const TestSigner signer;
   const std::string xml = MakeRim(Spec(), signer.key, signer.chain).value();

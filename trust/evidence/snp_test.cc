@@ -84,6 +84,7 @@ TEST(SnpReport, SignedRoundTripOfEachVersion) {
   }
 }
 
+// rule 15: snp
 TEST(SnpReport, WrongSizesAndReservedBytes) {
   SnpReport report = Sample(3, 0x19);
   const Bytes bytes = SignSnpReport(report, crypto::PrivateKey::Generate(crypto::KeyType::kP384));
@@ -108,6 +109,7 @@ TEST(SnpReport, WrongSizesAndReservedBytes) {
   }
 }
 
+// rule 5: snp
 TEST(SnpReport, SignatureNumberWiderThan48Bytes) {
   SnpReport report = Sample(3, 0x19);
   SignSnpReport(report, crypto::PrivateKey::Generate(crypto::KeyType::kP384));
@@ -115,6 +117,7 @@ TEST(SnpReport, SignatureNumberWiderThan48Bytes) {
   EXPECT_TRUE(report.RawSignature().empty());
 }
 
+// rule 8: snp
 TEST(Tcb, PartsAreComparedOneByOne) {
   const TcbParts floor{std::nullopt, 3, 0, 8, 115};
   EXPECT_TRUE((TcbParts{std::nullopt, 3, 0, 8, 115}.AtLeast(floor)));
@@ -123,6 +126,7 @@ TEST(Tcb, PartsAreComparedOneByOne) {
   EXPECT_FALSE((TcbParts{std::nullopt, 9, 9, 9, 9}.AtLeast(TcbParts{1, 0, 0, 0, 0})));
 }
 
+// rule 15: snp
 TEST(SnpJson, FaultsAreRefused) {
   const std::string good = SnpReportToJson(Sample(3, 0x19));
   ASSERT_TRUE(SnpReportFromJson(good).ok());
@@ -208,6 +212,7 @@ TEST(Composite, RoundTrip) {
   EXPECT_EQ(EncodeComposite(*parsed), EncodeComposite(e));
 }
 
+// rule 15: composite
 TEST(Composite, Faults) {
   const std::string good = EncodeComposite(SampleComposite());
   const auto edit = [&](std::string_view from, std::string_view to) {

@@ -55,6 +55,7 @@ TEST(BindingTest, HardwareFields) {
   EXPECT_EQ(padded[48], 0);
 }
 
+// rule 12: composite
 TEST(BindingTest, EveryPartMatters) {
   PublicJwk key{"EC", "P-256", "ECDH-ES+A256KW", "AQ", "Ag", "", ""};
   const Bytes base = PrimaryReportData("n", key, "e");

@@ -68,6 +68,8 @@ TEST_P(JwtTest, OnlyThisKeyInTime) {
 }
 INSTANTIATE_TEST_SUITE_P(Keys, JwtTest, testing::Values(crypto::KeyType::kP256, crypto::KeyType::kP384));
 
+// rule 3: jwt
+// advisory: CVE-2015-9235
 TEST(EarTest, HeaderTricks) {
   const auto key = crypto::PrivateKey::Generate(crypto::KeyType::kP256);
   auto forge = [&](const std::string& header, bool sign) {

@@ -109,6 +109,8 @@ INSTANTIATE_TEST_SUITE_P(
         PodCase{"missing_gpu", "composite.gpu-count", 1, [](P& p) { p.options.gpu_count = 2; }},
         PodCase{"extra_gpu", "composite.gpu-count", 2, [](P& p) { p.options.gpu_count = 1; }},
         PodCase{"no_gpu_at_all", "composite.gpu-count", 0, [](P& p) { p.options.gpu_count = 1; }},
+        // rule 11: composite
+        // advisory: TEE.fail
         PodCase{"same_report_twice", "composite.duplicate-gpu", 1,
                 [](P& p) {
                   p.evidence.gpus.push_back(p.evidence.gpus[0]);
@@ -131,6 +133,8 @@ INSTANTIATE_TEST_SUITE_P(
                   p.devices[1].evidence.uuid = "GPU-another";
                   p.Assemble();
                 }},
+        // rule 1: composite
+        // rule 11: composite
         PodCase{"second_gpu_with_another_nonce", "gpu.nonce-mismatch", 2,
                 [](P& p) {
                   p.devices[1].report.nonce[0] ^= 1;
@@ -148,12 +152,16 @@ INSTANTIATE_TEST_SUITE_P(
                 [](P& p) { p.evidence.additional_evidence = evidence::AdditionalEvidence({p.evidence.gpus[0]}); }},
         PodCase{"gpu_not_in_the_inventory", "composite.unknown-gpu", 1, [](P& p) { p.options.allowed_ueids = {"1"}; }},
         PodCase{"initdata_replaced", "composite.init-data-mismatch", 1, [](P& p) { p.evidence.init_data += "#"; }},
+        // rule 12: composite
         PodCase{"other_report_data", "snp.report-data-mismatch", 1, [](P& p) { p.options.report_data[0] ^= 1; }},
+        // rule 17: composite
         PodCase{"emulated_without_the_flag", "environment.emulated", 1,
                 [](P& p) { p.anchors.insecure_accept_emulated = false; }},
+        // rule 1: composite
         PodCase{"no_gpu_nonce", "gpu.nonce-missing", 1, [](P& p) { p.options.gpu.nonce.clear(); }}),
     [](const auto& i) { return i.param.name; });
 
+// rule 17: composite
 TEST(VerifyComposite, EmulatedCpuWithHardwareGpuRootIsMixed) {
   // The device root of a pod whose CPU is emulated claims to be NVIDIA's: another key under NVIDIA's name does not pass
   // as hardware.

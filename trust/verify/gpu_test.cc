@@ -68,37 +68,43 @@ void Measure(GpuWorld& w, uint8_t index, Bytes value) {
   w.Sign();
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Freshness, GpuRefusals,
-    ::testing::Values(GpuCase{"no_nonce", "gpu.nonce-missing", [](W& w) { w.options.nonce.clear(); }},
-                      GpuCase{"short_nonce", "gpu.nonce-missing", [](W& w) { w.options.nonce.resize(31); }},
-                      GpuCase{"other_nonce", "gpu.nonce-mismatch", [](W& w) { w.options.nonce[31] ^= 1; }},
-                      GpuCase{"responder_nonce_is_not_the_nonce", "gpu.nonce-mismatch",
-                              [](W& w) {
-                                w.options.nonce = Bytes(32, 1);
-                                w.report.responder_nonce = Bytes(32, 1);
-                                w.Sign();
-                              }}),
-    [](const auto& i) { return i.param.name; });
+INSTANTIATE_TEST_SUITE_P(Freshness, GpuRefusals,
+                         ::testing::Values(
+                             // rule 1: gpu
+                             GpuCase{"no_nonce", "gpu.nonce-missing", [](W& w) { w.options.nonce.clear(); }},
+                             GpuCase{"short_nonce", "gpu.nonce-missing", [](W& w) { w.options.nonce.resize(31); }},
+                             GpuCase{"other_nonce", "gpu.nonce-mismatch", [](W& w) { w.options.nonce[31] ^= 1; }},
+                             GpuCase{"responder_nonce_is_not_the_nonce", "gpu.nonce-mismatch",
+                                     [](W& w) {
+                                       w.options.nonce = Bytes(32, 1);
+                                       w.report.responder_nonce = Bytes(32, 1);
+                                       w.Sign();
+                                     }}),
+                         [](const auto& i) { return i.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
     Signature, GpuRefusals,
-    ::testing::Values(GpuCase{"all_zero", "gpu.signature-invalid",
-                              [](W& w) { std::fill(w.evidence.report.end() - 96, w.evidence.report.end(), 0); }},
-                      GpuCase{"by_the_identity_key", "gpu.signature-invalid",
-                              [](W& w) { w.evidence.report = evidence::SignGpuReport(w.report, w.device[1].key); }},
-                      GpuCase{"r_is_zero", "gpu.signature-invalid",
-                              [](W& w) { std::fill(w.evidence.report.end() - 96, w.evidence.report.end() - 48, 0); }},
-                      GpuCase{"trailing_byte", "gpu.report-malformed", [](W& w) { w.evidence.report.push_back(0); }},
-                      GpuCase{"empty", "gpu.report-malformed", [](W& w) { w.evidence.report.clear(); }},
-                      GpuCase{"another_arch", "gpu.unknown-arch", [](W& w) { w.evidence.arch = "LS10"; }},
-                      GpuCase{"arch_of_another_chip", "gpu.arch-mismatch",
-                              [](W& w) { w.evidence.arch = "BLACKWELL"; }}),
+    ::testing::Values(
+        // rule 5: gpu
+        // advisory: CVE-2022-21449
+        GpuCase{"all_zero", "gpu.signature-invalid",
+                [](W& w) { std::fill(w.evidence.report.end() - 96, w.evidence.report.end(), 0); }},
+        // rule 2: gpu
+        GpuCase{"by_the_identity_key", "gpu.signature-invalid",
+                [](W& w) { w.evidence.report = evidence::SignGpuReport(w.report, w.device[1].key); }},
+        GpuCase{"r_is_zero", "gpu.signature-invalid",
+                [](W& w) { std::fill(w.evidence.report.end() - 96, w.evidence.report.end() - 48, 0); }},
+        GpuCase{"trailing_byte", "gpu.report-malformed", [](W& w) { w.evidence.report.push_back(0); }},
+        GpuCase{"empty", "gpu.report-malformed", [](W& w) { w.evidence.report.clear(); }},
+        GpuCase{"another_arch", "gpu.unknown-arch", [](W& w) { w.evidence.arch = "LS10"; }},
+        GpuCase{"arch_of_another_chip", "gpu.arch-mismatch", [](W& w) { w.evidence.arch = "BLACKWELL"; }}),
     [](const auto& i) { return i.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
     Chain, GpuRefusals,
     ::testing::Values(
+        // rule 4: gpu
+        // advisory: CVE-2025-64186
         GpuCase{"empty", "gpu.chain-malformed", [](W& w) { w.evidence.certificate_chain.clear(); }},
         GpuCase{"one_certificate", "gpu.chain-malformed",
                 [](W& w) { w.evidence.certificate_chain = w.device[0].certificate.Pem(); }},
@@ -133,6 +139,7 @@ INSTANTIATE_TEST_SUITE_P(
                   w.device[0].certificate = crypto::MakeCertificate(spec, key, &w.device[1].certificate).value();
                   w.Sign();
                 }},
+        // advisory: CVE-2021-3450
         GpuCase{"issuer_is_no_ca", "gpu.chain-invalid", nullptr, {{"device2", kNoCa}}},
         GpuCase{"issuer_may_not_sign_certificates",
                 "gpu.chain-invalid",
@@ -145,6 +152,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "gpu.chain-invalid",
                 nullptr,
                 {{"device0", [](CertificateSpec& s) { s.digital_signature = false; }}}},
+        // rule 3: gpu
         GpuCase{
             "p256_leaf",
             "gpu.chain-invalid",
@@ -186,6 +194,7 @@ INSTANTIATE_TEST_SUITE_P(
                 }}),
     [](const auto& i) { return i.param.name; });
 
+// rule 14: gpu
 INSTANTIATE_TEST_SUITE_P(
     Revocation, GpuRefusals,
     ::testing::Values(
@@ -244,6 +253,7 @@ INSTANTIATE_TEST_SUITE_P(
         GpuCase{"rim_signer_on_hold", "rim.revoked", [](W& w) { w.Answer("rim0", kHold); }}),
     [](const auto& i) { return i.param.name; });
 
+// rule 14: gpu, rim
 TEST(VerifyGpuRevocation, CrlsAloneAreEnough) {
   GpuWorld w;
   w.DropOcsp();
@@ -273,6 +283,7 @@ TEST(VerifyGpuRevocation, NotRequiredMeansMayBeAbsent) {
   EXPECT_TRUE(w.Run().accepted);
 }
 
+// rule 13: gpu, rim
 INSTANTIATE_TEST_SUITE_P(
     Rims, GpuRefusals,
     ::testing::Values(
@@ -281,17 +292,20 @@ INSTANTIATE_TEST_SUITE_P(
         GpuCase{"no_vbios_rim", "rim.not-found",
                 [](W& w) { w.collateral.rims.erase("NV_GPU_VBIOS_1010_0200_882_96009F0001"); }},
         GpuCase{"not_xml", "rim.malformed", [](W& w) { w.collateral.rims["NV_GPU_DRIVER_GH100_550.90.07"] = "<x"; }},
+        // rule 4: rim
         GpuCase{"other_root", "rim.untrusted-root", [](W& w) { w.anchors.rim_roots = {w.device[4].certificate}; }},
         GpuCase{"signed_by_the_device_chain", "rim.untrusted-root",
                 [](W& w) {
                   w.rim = w.device;
                   w.Endorse();
                 }},
+        // rule 2: rim
         GpuCase{"signed_by_another_key", "rim.signature-invalid",
                 [](W& w) {
                   w.rim[0].key = w.rim[1].key;
                   w.Endorse();
                 }},
+        // rule 14: rim
         GpuCase{"expired_signer",
                 "rim.chain-expired",
                 nullptr,
@@ -318,10 +332,12 @@ INSTANTIATE_TEST_SUITE_P(
                   w.driver_spec.measurements.clear();
                   w.Endorse();
                 }},
+        // rule 13: gpu, rim
         GpuCase{"driver_floor", "gpu.version-floor", [](W& w) { w.options.driver_floor = "550.90.8"; }},
         GpuCase{"vbios_floor", "gpu.version-floor", [](W& w) { w.options.vbios_floor = "96.00.A0"; }}),
     [](const auto& i) { return i.param.name; });
 
+// rule 13: gpu
 INSTANTIATE_TEST_SUITE_P(
     Measurements, GpuRefusals,
     ::testing::Values(
@@ -344,6 +360,7 @@ INSTANTIATE_TEST_SUITE_P(
                   w.options.allow_devtools = true;
                   Measure(w, 13, evidence::CcModeMeasurement("off"));
                 }},
+        // rule 6: gpu
         GpuCase{"debug_fuse", "gpu.debug-enabled", [](W& w) { Measure(w, 14, evidence::DebugFuseMeasurement(true)); }},
         GpuCase{"nvdec_enabled_and_35_differs", "gpu.measurement-mismatch",
                 [](W& w) {
@@ -410,6 +427,7 @@ TEST(VerifyGpuMeasurements, PositiveControls) {
   EXPECT_TRUE(padded.Run().accepted);
 }
 
+// rule 17: gpu, rim
 INSTANTIATE_TEST_SUITE_P(Environment, GpuRefusals,
                          ::testing::Values(GpuCase{"emulated_without_the_flag", "environment.emulated",
                                                    [](W& w) { w.anchors.insecure_accept_emulated = false; }},
