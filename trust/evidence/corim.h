@@ -47,6 +47,7 @@ struct ReferenceValues {
   std::string id, profile;
   std::optional<TimePoint> not_before, not_after;
   std::vector<ReferenceTag> tags;
+  std::string environment;  // hardware | emulated, by who signed it; set by trust/verify, not in the document
   size_t ignored_tags = 0, ignored_triples = 0;  // CoSWIDs; endorsements and other triples: they add nothing here
 };
 

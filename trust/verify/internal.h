@@ -9,6 +9,10 @@
 
 #include "trust/verify/verdict.h"
 
+namespace ccgpu::evidence {
+struct ReferenceValues;
+}
+
 namespace ccgpu::verify {
 
 // Only this library's sources include this header, so only they can make evidence::Verified<T>.
@@ -16,6 +20,7 @@ class Passkey {
  private:
   Passkey() = default;
   friend evidence::Verified<Claims> Seal(Claims claims);
+  friend evidence::Verified<evidence::ReferenceValues> SealReferences(evidence::ReferenceValues values);
 };
 
 // What one check found.
