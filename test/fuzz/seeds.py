@@ -6,6 +6,8 @@ import pathlib
 import re
 import struct
 
+from fuzz import spdm_seeds
+
 VECTORS = pathlib.Path(os.environ.get("CCGPU_VECTORS") or pathlib.Path(__file__).resolve().parent.parent.parent.parent / "shared" / "vectors")
 MAX_SEED = 256 << 10
 
@@ -132,7 +134,12 @@ TABLE = [
     ("cbor", "cose/*", cbor_of_tests),
     ("cose", "cose/*", cbor_of_tests),
     ("corim", "cose/*.cbor", raw),
-    ("messages_fuzz", "spdm/*.kat.json", raw),
+    ("spdm.messages", "spdm/*.req.log", spdm_seeds.messages),
+    ("spdm.doe", "spdm/*.req.log", spdm_seeds.objects),
+    ("spdm.gsp_frame", "spdm/*.req.log", spdm_seeds.frames),
+    ("spdm.responder", "spdm/*.req.log", spdm_seeds.requests),
+    ("spdm.requester_fuzz", "spdm/*.req.log", spdm_seeds.responses),
+    ("spdm.requester_session", "spdm/*.req.log", spdm_seeds.sealed_responses),
 ]
 
 

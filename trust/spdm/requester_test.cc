@@ -84,6 +84,26 @@ TEST_P(LyingDevice, WrongVerifyData) {
   EXPECT_EQ(SessionCode(), "spdm.verify-data");
 }
 
+// r = s = 0, which a verifier without range checks takes for anything.
+// rule 5: spdm
+// advisory: CVE-2022-21449
+TEST_P(LyingDevice, SignaturesOfZeros) {
+  Lie(kKeyExchangeRsp, [](Bytes& bytes) {
+    ByteView view = bytes;
+    KeyExchangeRsp response = *DecodeKeyExchangeRsp(&view, false);
+    response.signature.assign(kSignatureSize, 0);
+    bytes = Encode(response);
+  });
+  EXPECT_EQ(SessionCode(), "spdm.signature");
+  Lie(kMeasurements, [](Bytes& bytes) {
+    ByteView view = bytes;
+    Measurements response = *DecodeMeasurements(&view, true);
+    response.signature.assign(kSignatureSize, 0);
+    bytes = Encode(response);
+  });
+  EXPECT_EQ(requester_.GetMeasurements(Bytes(32, 1)).error().code, "spdm.signature");
+}
+
 // rule 3: spdm
 TEST_P(LyingDevice, AlgorithmsThatWereNotOffered) {
   const std::vector<std::pair<size_t, uint8_t>> lies = {{6, 2},  {7, 0x05}, {8, 2},     {12, 0x10},
