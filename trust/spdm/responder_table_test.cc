@@ -1,6 +1,7 @@
 // Every request code in every state, well formed and malformed in each way, against the table of docs/formats/spdm.md.
 // The errors of one state are all provoked on one connection, and then what the state does take is still taken: no
 // error changes a state.
+#include "base/file.h"
 #include "trust/spdm/test_conformance.h"
 
 namespace ccgpu::spdm {
@@ -23,22 +24,23 @@ constexpr std::string_view kStateNames[] = {"start",
 struct Row {
   uint8_t code;
   std::string_view cells;  // one a state
+  std::string_view name;
 };
 constexpr Row kTable[] = {
-    {kGetVersion, "++++ufuuu"},
-    {kGetCapabilities, "u+uuufuuu"},
-    {kNegotiateAlgorithms, "uu+uufuuu"},
-    {kGetDigests, "uuu+ufuuu"},
-    {kGetCertificate, "uuu+ufuuu"},
-    {kGetMeasurements, "uuu+ufu+u"},
-    {kKeyExchange, "uuu+ufuuu"},
-    {kFinish, "uuus+f+uu"},
-    {kHeartbeat, "uuusufu+u"},
-    {kKeyUpdate, "uuusufu++"},
-    {kGetEncapsulatedRequest, "uuuuu+uuu"},
-    {kDeliverEncapsulatedResponse, "uuuuu+uuu"},
-    {kEndSession, "uuusufu+u"},
-    {kVendorDefinedRequest, "uuusufu+u"},
+    {kGetVersion, "++++ufuuu", "GET_VERSION"},
+    {kGetCapabilities, "u+uuufuuu", "GET_CAPABILITIES"},
+    {kNegotiateAlgorithms, "uu+uufuuu", "NEGOTIATE_ALGORITHMS"},
+    {kGetDigests, "uuu+ufuuu", "GET_DIGESTS"},
+    {kGetCertificate, "uuu+ufuuu", "GET_CERTIFICATE"},
+    {kGetMeasurements, "uuu+ufu+u", "GET_MEASUREMENTS"},
+    {kKeyExchange, "uuu+ufuuu", "KEY_EXCHANGE"},
+    {kFinish, "uuus+f+uu", "FINISH"},
+    {kHeartbeat, "uuusufu+u", "HEARTBEAT"},
+    {kKeyUpdate, "uuusufu++", "KEY_UPDATE"},
+    {kGetEncapsulatedRequest, "uuuuu+uuu", "GET_ENCAPSULATED_REQUEST"},
+    {kDeliverEncapsulatedResponse, "uuuuu+uuu", "DELIVER_ENCAPSULATED_RESPONSE"},
+    {kEndSession, "uuusufu+u", "END_SESSION"},
+    {kVendorDefinedRequest, "uuusufu+u", "VENDOR_DEFINED_REQUEST"},
 };
 
 char Cell(uint8_t code, State state) {
@@ -200,6 +202,17 @@ TEST_P(Table, EveryCodeInEveryState) {
     }
   }
   EXPECT_EQ(cells, 256 * kStates);
+}
+
+// The page's table is this one.
+TEST(ErrorTable, IsTheDocumentedOne) {
+  const Result<std::string> page = ReadFile(std::string(CCGPU_SOURCE_DIR) + "/docs/formats/spdm.md");
+  ASSERT_TRUE(page.ok());
+  for (const Row& row : kTable) {
+    std::string line = "| `" + std::string(row.name) + "` |";
+    for (char cell : row.cells) line += std::string(" ") + cell + " |";
+    EXPECT_NE(page->find(line + "\n"), std::string::npos) << line;
+  }
 }
 
 // What comes in clear while a session stands is answered as without one, but for a second session.
