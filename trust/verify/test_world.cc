@@ -133,7 +133,12 @@ void GpuWorld::Answer(const std::string& level, const evidence::OcspAnswer& answ
   for (const auto& [name, der] : answers_) collateral.ocsp_responses.push_back(der);
 }
 
-Verdict GpuWorld::Run() const { return VerifyGpu(evidence::Unverified(evidence), collateral, anchors, options, now); }
+Verdict GpuWorld::Run(Cache* cache) const {
+  return VerifyGpu(evidence::Unverified(evidence), collateral, anchors, options, now, cache);
+}
+Verdict GpuWorld::RunSwitch(Cache* cache) const {
+  return VerifySwitch(evidence::Unverified(evidence), collateral, anchors, options, now, cache);
+}
 
 SnpWorld::SnpWorld(const SpecEdits& edits) {
   facts = {"Genoa", {std::nullopt, 9, 0, 23, 72}, Bytes(64, 0x77), std::nullopt};
@@ -169,6 +174,13 @@ Verdict SnpWorld::Run() const { return VerifySnp(evidence::Unverified(evidence),
 
 std::string FirstCode(const Verdict& verdict) {
   return verdict.FirstFailure() ? verdict.FirstFailure()->reason.code : "";
+}
+
+std::string CodeOf(const Verdict& verdict, const std::string& check) {
+  for (const Check& one : verdict.checks) {
+    if (one.name == check) return one.outcome == Check::Outcome::kFailed ? one.reason.code : "";
+  }
+  return "no such check";
 }
 
 }  // namespace ccgpu::verify

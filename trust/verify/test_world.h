@@ -51,7 +51,8 @@ struct GpuWorld {
   void Answer(const std::string& level, const evidence::OcspAnswer& answer, TimePoint this_update = kTestNow,
               TimePoint next_update = kTestNow + std::chrono::hours(1));
   void DropOcsp() { collateral.ocsp_responses.clear(), answers_.clear(); }
-  Verdict Run() const;
+  Verdict Run(Cache* cache = nullptr) const;
+  Verdict RunSwitch(Cache* cache = nullptr) const;
 
  private:
   std::map<std::string, Bytes> answers_;
@@ -75,5 +76,7 @@ struct SnpWorld {
 };
 
 std::string FirstCode(const Verdict& verdict);  // "" when nothing failed
+// Of one check: "" when it did not fail, "no such check" when it is not in the list.
+std::string CodeOf(const Verdict& verdict, const std::string& check);
 
 }  // namespace ccgpu::verify
