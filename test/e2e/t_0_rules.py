@@ -24,7 +24,7 @@ def test_includes_start_at_the_root():
     holds(lint.rule_includes_are_absolute())
 
 
-def test_no_file_is_over_550_lines():
+def test_no_file_is_over_500_lines():
     holds(lint.rule_file_sizes())
 
 

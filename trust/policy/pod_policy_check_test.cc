@@ -1,68 +1,18 @@
-// CheckCreate, CheckExec and CheckSandbox against what a real containerd wrote, and against every way to change it.
+// CheckCreate against what a real containerd wrote, and against every way to change it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/file.h"
-#include "base/json.h"
-#include "trust/policy/pod_policy.h"
+#include "trust/policy/test_pod.h"
 
 namespace ccgpu::policy {
 namespace {
 
+using test::Dump;
+using test::Policy;
+using test::Request;
+using test::Without;
+using test::Words;
 using ::testing::HasSubstr;
-
-const std::string kDigest = "sha256:" + std::string(64, 'a');
-
-Json Dump(const std::string& name) {
-  auto text = ReadFile(std::string(CCGPU_SOURCE_DIR) + "/trust/policy/testdata/containerd-1.6.20-" + name + ".json");
-  EXPECT_TRUE(text.ok()) << (text.ok() ? "" : text.error().ToString());
-  Json spec = Json::parse(*text);
-  if (name != "sandbox") {
-    spec["linux"]["maskedPaths"] = {"/proc/acpi",          "/proc/kcore",      "/proc/keys",
-                                    "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
-                                    "/proc/sched_debug",   "/proc/scsi",       "/sys/firmware"};
-    spec["linux"]["readonlyPaths"] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
-  }
-  return spec;
-}
-
-PodPolicy Policy() {
-  PodPolicy pod;
-  pod.pod_name = "demo";
-  ContainerPolicy plain;
-  plain.name = "plain";
-  plain.image = "localhost/t/bb:latest";
-  plain.rootfs_digest = kDigest;
-  plain.args = {"sleep", "100"};
-  plain.env = {{"PATH", "/bin:/usr/bin"}, {"HOSTNAME", "demo"}, {"IMG", "1"}};
-  plain.additional_gids = {10};
-  plain.capabilities = DefaultCapabilities();
-  plain.mounts = {{.destination = "/vol", .source = MountPolicy::Source::kImageVolume, .volume = {}, .path = {}}};
-  plain.allowed_exec = {{"cat", "/proc/1/status"}};
-  ContainerPolicy full = plain;
-  full.name = "full";
-  full.cwd = "/tmp";
-  full.env = {{"PATH", "/bin:/usr/bin"}, {"TERM", "xterm"}, {"HOSTNAME", "demo"}, {"A", "1"}, {"IMG", "2"}};
-  full.uid = full.gid = 1000;
-  full.additional_gids = {5, 63};
-  full.no_new_privileges = full.readonly_rootfs = full.terminal = true;
-  std::erase(full.capabilities, "CAP_CHOWN");
-  full.capabilities.push_back("CAP_NET_ADMIN");
-  full.mounts.push_back(
-      {.destination = "/data", .source = MountPolicy::Source::kEmptyDir, .volume = "data", .path = {}});
-  pod.containers = {plain, full};
-  return pod;
-}
-
-ContainerRequest Request(const std::string& name, const Json& spec) {
-  return {.name = name,
-          .image_name = "localhost/t/bb:latest",
-          .oci_spec_json = spec.dump(),
-          .rootfs_digest = kDigest,
-          .gpus = 0};
-}
-
-std::string Words(const Status& status) { return status.ok() ? "allowed" : status.error().ToString(); }
 
 TEST(CheckCreate, AllowsWhatContainerdWritesForThePod) {
   EXPECT_EQ(Words(CheckCreate(Policy(), Request("plain", Dump("plain")), {})), "allowed");
@@ -105,11 +55,6 @@ Json& Namespace(Json& spec, const std::string& type) {
   }
   throw std::runtime_error("no namespace " + type);
 }
-void Without(Json& list, const char* key, const std::string& value) {
-  list.erase(std::remove_if(list.begin(), list.end(), [&](const Json& item) { return item[key] == value; }),
-             list.end());
-}
-
 const Change kChanges[] = {
     {"image", [](Json& s) { s["annotations"]["io.kubernetes.cri.image-name"] = "docker.io/evil"; }, "policy.image",
      "containers[plain].image"},
@@ -441,74 +386,6 @@ TEST(CheckCreate, NoSpecOfTheHostEndsTheProgram) {
       (void)CheckCreate(Policy(), Request("full", spec), {});
     }
   }
-}
-
-TEST(CheckExec, OnlyListedCommandsInTheContainersOwnSetting) {
-  Json process = Dump("plain")["process"];
-  process["args"] = {"cat", "/proc/1/status"};
-  EXPECT_EQ(Words(CheckExec(Policy(), "plain", process.dump())), "allowed");
-  process["terminal"] = true;
-  process["env"].push_back("TERM=xterm");
-  EXPECT_EQ(Words(CheckExec(Policy(), "plain", process.dump())), "allowed");
-  process["env"].push_back("LD_PRELOAD=/x");
-  EXPECT_EQ(CheckExec(Policy(), "plain", process.dump()).error().code, "policy.env");
-  process = Dump("plain")["process"];
-  process["args"] = {"sh"};
-  const Status status = CheckExec(Policy(), "plain", process.dump());
-  ASSERT_FALSE(status.ok());
-  EXPECT_EQ(status.error().code, "policy.exec");
-  EXPECT_EQ(status.error().subject, "containers[plain].allowedExec");
-  process["args"] = {"cat", "/proc/1/status", "x"};
-  EXPECT_EQ(CheckExec(Policy(), "plain", process.dump()).error().code, "policy.exec");
-  process["args"] = {"cat", "/proc/1/status"};
-  process["user"]["uid"] = 5;
-  EXPECT_EQ(CheckExec(Policy(), "plain", process.dump()).error().code, "policy.user");
-  process = Dump("plain")["process"];
-  process["args"] = {"cat", "/proc/1/status"};
-  process["capabilities"]["effective"].push_back("CAP_SYS_ADMIN");
-  EXPECT_EQ(CheckExec(Policy(), "plain", process.dump()).error().code, "policy.capability");
-  EXPECT_EQ(CheckExec(Policy(), "nobody", process.dump()).error().code, "policy.container");
-  EXPECT_EQ(CheckExec(Policy(), "plain", "{").error().code, "policy.bad-spec");
-}
-
-TEST(CheckSandbox, AllowsWhatContainerdWrites) {
-  EXPECT_EQ(Words(CheckSandbox(Policy(), Dump("sandbox").dump(), {})), "allowed");
-}
-
-TEST(CheckSandbox, Gpus) {
-  PodPolicy pod = Policy();
-  pod.gpus.count = 1;
-  EXPECT_EQ(CheckSandbox(pod, "", {}).error().code, "gpu.not-bound");
-  EXPECT_EQ(Words(CheckSandbox(pod, "", {{"GPU-1", "hopper-cc"}})), "allowed");
-  EXPECT_EQ(Words(CheckSandbox(pod, "", {{"GPU-1", ""}})), "allowed");
-  EXPECT_EQ(CheckSandbox(pod, "", {{"GPU-1", "off"}}).error().code, "policy.gpu-mode");
-  EXPECT_EQ(CheckSandbox(pod, "", {{"GPU-1", "devtools"}}).error().code, "policy.gpu-mode");
-  EXPECT_EQ(CheckSandbox(pod, "", {{"GPU-1", "hopper-cc"}, {"GPU-2", "hopper-cc"}}).error().code, "policy.gpu-count");
-  EXPECT_EQ(CheckSandbox(Policy(), "", {{"GPU-1", "hopper-cc"}}).error().code, "policy.gpu-count");
-}
-
-TEST(CheckSandbox, RefusesEachChange) {
-  const auto code = [](const std::function<void(Json&)>& edit) {
-    Json spec = Dump("sandbox");
-    edit(spec);
-    const Status status = CheckSandbox(Policy(), spec.dump(), {});
-    return status.ok() ? std::string("allowed") : status.error().code;
-  };
-  EXPECT_EQ(code([](Json& s) { s["hostname"] = "x"; }), "policy.hostname");
-  EXPECT_EQ(code([](Json& s) { s["linux"]["sysctl"] = {{"net.ipv4.ip_forward", "1"}}; }), "policy.sysctl");
-  EXPECT_EQ(code([](Json& s) { s["hooks"]["poststop"] = {{{"path", "/x"}}}; }), "policy.hook");
-  EXPECT_EQ(code([](Json& s) { s["annotations"]["io.kubernetes.cri.sandbox-namespace"] = "kube-system"; }),
-            "policy.annotation");
-  EXPECT_EQ(code([](Json& s) { Without(s["linux"]["namespaces"], "type", "network"); }), "policy.namespace");
-  EXPECT_EQ(code([](Json& s) { Without(s["linux"]["namespaces"], "type", "pid"); }), "policy.namespace");
-  EXPECT_EQ(code([](Json& s) { Without(s["linux"]["namespaces"], "type", "uts"); }), "policy.namespace");
-  EXPECT_EQ(code([](Json& s) { s["linux"]["seccomp"] = {{"defaultAction", "x"}}; }), "policy.seccomp");
-  EXPECT_EQ(code([](Json& s) { s["linux"]["devices"] = {{{"path", "/dev/kvm"}}}; }), "policy.device");
-  EXPECT_EQ(code([](Json& s) { s["windows"] = {{"x", 1}}; }), "policy.unknown-field");
-  EXPECT_EQ(CheckSandbox(Policy(), "nonsense", {}).error().code, "policy.bad-spec");
-  PodPolicy pod = Policy();
-  pod.sysctls = {{"net.core.somaxconn", "1024"}};
-  EXPECT_EQ(CheckSandbox(pod, Dump("sandbox").dump(), {}).error().code, "policy.sysctl");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "gpu-emulator/device/ptx/lexer.h"
 
+#include <algorithm>
 #include <cctype>
 
 namespace ccgpu::ptx {
@@ -13,6 +14,16 @@ bool IsWordPart(char c) {
 }
 
 }  // namespace
+
+std::vector<std::string> Split(std::string_view text, char at) {
+  std::vector<std::string> out;
+  for (size_t start = 0; start <= text.size();) {
+    const size_t end = std::min(text.find(at, start), text.size());
+    out.emplace_back(text.substr(start, end - start));
+    start = end + 1;
+  }
+  return out;
+}
 
 Error InvalidPtx(int line, std::string text) {
   return Err("cuda.invalid-ptx", "line:" + std::to_string(line), std::move(text));

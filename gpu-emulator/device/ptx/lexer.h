@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -34,6 +35,9 @@ class Lexer {
   int line_ = 1;
   Token current_;
 };
+
+// The parts between the separators, of a word such as "ld.global.f32"; always at least one.
+std::vector<std::string> Split(std::string_view text, char at);
 
 Error InvalidPtx(int line, std::string text);
 

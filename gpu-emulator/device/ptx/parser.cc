@@ -16,16 +16,6 @@ constexpr uint64_t kMaxVariable = 1ull << 32;
 constexpr size_t kMaxRegisters = 1u << 16;
 constexpr int kMaxScopes = 64;
 
-std::vector<std::string> Split(std::string_view text, char at) {
-  std::vector<std::string> out;
-  for (size_t start = 0; start <= text.size();) {
-    const size_t end = std::min(text.find(at, start), text.size());
-    out.emplace_back(text.substr(start, end - start));
-    start = end + 1;
-  }
-  return out;
-}
-
 class Parser {
  public:
   explicit Parser(std::string_view text) : lexer_(text) {}
