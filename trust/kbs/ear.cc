@@ -87,15 +87,17 @@ std::string MakeEarClaims(const EarSpec& spec) {
         {"ear.appraisal-policy-id", "default"},
         {"ear.veraison.annotated-evidence", annotated.ok() ? std::move(*annotated) : Json::object()}};
   }
-  const Json claims = {{"eat_profile", kProfile},
-                       {"iat", spec.issued.time_since_epoch().count()},
-                       {"exp", spec.expires.time_since_epoch().count()},
-                       {"iss", spec.issuer},
-                       {"jti", spec.session},
-                       {"ear.verifier-id", {{"developer", spec.developer}, {"build", spec.build}}},
-                       {"ccgpu.environment", spec.environment},
-                       {"submods", std::move(submods)}};
-  return claims.dump();
+  Json claims = {{"eat_profile", kProfile},
+                 {"iat", spec.issued.time_since_epoch().count()},
+                 {"exp", spec.expires.time_since_epoch().count()},
+                 {"iss", spec.issuer},
+                 {"jti", spec.session},
+                 {"ear.verifier-id", {{"developer", spec.developer}, {"build", spec.build}}},
+                 {"ccgpu.environment", spec.environment},
+                 {"submods", std::move(submods)}};
+  if (!spec.nonce.empty()) claims["eat_nonce"] = spec.nonce;
+  for (const auto& [name, value] : spec.protection) claims["ccgpu." + name] = value;
+  return claims.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string SignJwt(const crypto::PrivateKey& key, std::string_view claims_json) {

@@ -29,6 +29,8 @@ struct EarSpec {
   std::string environment;  // "hardware" or "emulated": said in every token
   std::string session;      // "jti": the broker's session id
   std::vector<EarSubmod> submods;
+  std::string nonce = {};                              // "eat_nonce"; empty: none
+  std::map<std::string, std::string> protection = {};  // "data_confidentiality" -> "yes"; said as "ccgpu.<name>"
 };
 std::string MakeEarClaims(const EarSpec& spec);  // JSON text
 

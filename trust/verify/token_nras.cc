@@ -219,9 +219,10 @@ Finding Chains(DeviceCheckContext& c) {
     const auto absent_or = [&](const char* name, const Json& want) {
       return found && found->is_object() && (!found->contains(name) || (*found)[name] == want);
     };
-    const bool good = is("x-nvidia-cert-status", "valid") && absent_or("x-nvidia-cert-revocation-reason", nullptr) &&
-                      absent_or("x-nvidia-cert-ocsp-nonce-matches", true) &&
-                      absent_or("x-nvidia-cert-ocsp-response-valid", true);
+    const bool good =
+        is("x-nvidia-cert-status", "valid") && absent_or("x-nvidia-cert-revocation-reason", nullptr) &&
+        (absent_or("x-nvidia-cert-ocsp-nonce-matches", true) || is("x-nvidia-cert-ocsp-nonce-matches", nullptr)) &&
+        absent_or("x-nvidia-cert-ocsp-response-valid", true);
     const bool fresh = !c.bundle.options.require_revocation || is("x-nvidia-cert-ocsp-status", "good");
     if (good && fresh) continue;
     return c.device.token.AtClaims(
