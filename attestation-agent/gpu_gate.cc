@@ -25,9 +25,10 @@ Result<GateState> GpuGate::Judge(std::vector<Judged>& judged) {
   if (gpus.empty()) return GateState::kNotApplicable;
   verify::GpuOptions options;
   options.nonce = nonce;
+  verify::Cache cache;
   for (const evidence::GpuEvidence& gpu : gpus) {
     judged.push_back(
-        {gpu.uuid, verify::VerifyGpu(evidence::Unverified(gpu), collateral_, anchors_, options, clock_.Now())});
+        {gpu.uuid, verify::VerifyGpu(evidence::Unverified(gpu), collateral_, anchors_, options, clock_.Now(), &cache)});
   }
   for (const Judged& one : judged) {
     if (Status status = one.verdict.ToStatus(); !status.ok()) return status.error().In(one.uuid);

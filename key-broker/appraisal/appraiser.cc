@@ -99,12 +99,12 @@ Appraisal EvidenceAppraiser::Appraise(const std::string& tee, const kbs::AttestR
   if (!prepared.ok()) return Refused(prepared.error());
   const evidence::Unverified<evidence::CompositeEvidence> composite(prepared->composite);
   FoundCollateral collateral = collateral_.For(prepared->composite.gpus, false, now);
-  verify::Verdict verdict = verify::VerifyComposite(composite, collateral.documents, anchors_, prepared->options, now);
+  verify::Verdict verdict = verify::VerifyComposite(composite, collateral.documents, anchors_, prepared->options, now, &cache_);
   // Documents are fetched only for evidence that they can still save: so nobody makes the broker send requests with
   // evidence that is worth nothing anyway.
   if (!verdict.accepted && !FatalFailure(verdict)) {
     collateral = collateral_.For(prepared->composite.gpus, true, now);
-    verdict = verify::VerifyComposite(composite, collateral.documents, anchors_, prepared->options, now);
+    verdict = verify::VerifyComposite(composite, collateral.documents, anchors_, prepared->options, now, &cache_);
   }
   Appraisal out;
   out.environment = verdict.environment;

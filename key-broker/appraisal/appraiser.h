@@ -41,6 +41,7 @@ class EvidenceAppraiser final : public Appraiser {
  private:
   verify::Anchors anchors_;
   CollateralSource& collateral_;
+  verify::Cache cache_;  // pods of one node share firmware, RIMs and most of their certificates
 };
 
 }  // namespace ccgpu::broker

@@ -118,10 +118,10 @@ constexpr NamedCheck<CompositeContext> kChecks[] = {
 
 Verdict VerifyComposite(const evidence::Unverified<evidence::CompositeEvidence>& composite,
                         const Collateral& collateral, const Anchors& anchors, const CompositeOptions& options,
-                        TimePoint now) {
+                        TimePoint now, Cache* cache) {
   const evidence::CompositeEvidence& evidence = composite.unverified();
   Verdict verdict;
-  SharedContext shared(collateral, anchors, now);
+  SharedContext shared(collateral, anchors, now, cache);
   const auto cpu = std::visit([&](const auto& one) { return MakeCpuCase(one, options, shared); }, evidence.cpu);
   std::deque<GpuContext> gpus;
   bool good = cpu->Run(verdict.checks);

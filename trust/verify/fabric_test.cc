@@ -305,6 +305,44 @@ INSTANTIATE_TEST_SUITE_P(
                    [](GpuWorld& w) { w.anchors.insecure_accept_emulated = false; }}),
     [](const auto& i) { return i.param.name; });
 
+// rule 3: switch
+// rule 6: switch
+// The key's curve is fixed by the profile; a switch's report has no debug state besides its measurements, so that debug
+// firmware is one more value that no RIM knows.
+TEST(VerifySwitch, OtherCurvesAndDebugFirmware) {
+  GpuWorld w = SwitchWorld(0x72);
+  const auto p256 = crypto::PrivateKey::Generate(crypto::KeyType::kP256);
+  crypto::CertificateSpec spec;
+  spec.subject = {{"CN", "LS_10 A01 FSP FMC LF"}};
+  spec.key = p256.public_key();
+  spec.not_before = kTestNow - std::chrono::hours(1), spec.not_after = kTestNow + std::chrono::hours(1);
+  spec.digital_signature = true;
+  GpuWorld other_curve = w;
+  other_curve.device[0].certificate = crypto::MakeCertificate(spec, w.device[1].key, &w.device[1].certificate).value();
+  other_curve.evidence.certificate_chain = evidence::ChainPem(CertificatesOf(other_curve.device));
+  EXPECT_EQ(FirstCode(other_curve.RunSwitch()), "gpu.chain-invalid");
+  w.report.measurements[0] = Bytes(48, 0xdb);
+  w.Sign();
+  w.evidence.arch = "LS10";
+  EXPECT_EQ(FirstCode(w.RunSwitch()), "gpu.measurement-mismatch");
+}
+
+// rule 15: switch
+TEST(VerifySwitch, LengthsAreStrict) {
+  const GpuWorld w = SwitchWorld(0x73);
+  for (size_t size = 0; size < w.evidence.report.size(); size += size < 64 ? 1 : 37) {
+    GpuWorld cut = w;
+    cut.evidence.report.resize(size);
+    ASSERT_EQ(FirstCode(cut.RunSwitch()), "gpu.report-malformed") << size;
+  }
+  GpuWorld one_block_more = w;
+  ++one_block_more.evidence.report[41];
+  EXPECT_EQ(FirstCode(one_block_more.RunSwitch()), "gpu.report-malformed");
+  GpuWorld twice = w;  // the second block's index is the first one's
+  twice.evidence.report[45 + 55] = 1;
+  EXPECT_EQ(FirstCode(twice.RunSwitch()), "gpu.report-malformed");
+}
+
 TEST(VerifySwitch, GpuOptionsDoNotReachIt) {
   GpuWorld w = SwitchWorld(0x71);
   w.options.driver_floor = "999";

@@ -78,6 +78,6 @@ struct CompositeOptions {
 
 Verdict VerifyComposite(const evidence::Unverified<evidence::CompositeEvidence>& composite,
                         const Collateral& collateral, const Anchors& anchors, const CompositeOptions& options,
-                        TimePoint now);
+                        TimePoint now, Cache* cache = nullptr);
 
 }  // namespace ccgpu::verify
