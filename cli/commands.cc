@@ -160,9 +160,12 @@ void AddGpus(CLI::App& app, Action& action) {
   mode->callback([=, &action] { action = [=](Context& context) { return SetGpuMode(context, *which, *word); }; });
   auto* fault = gpu->add_subcommand("fault", "Attack or break a GPU");
   fault->add_option("GPU", *which, "Index or UUID")->required();
-  fault->add_option("FAULT", *word, "firmware, debug, swap, drop, hang, revoke, or none to end it")
+  fault
+      ->add_option("FAULT", *word,
+                   "firmware, debug, revoke, hold, rim-revoke, rim-hold, swap, drop, hang, or none to end it")
       ->required()
-      ->check(CLI::IsMember({"none", "firmware", "debug", "swap", "drop", "hang", "revoke"}));
+      ->check(CLI::IsMember(
+          {"none", "firmware", "debug", "revoke", "hold", "rim-revoke", "rim-hold", "swap", "drop", "hang"}));
   fault->callback([=, &action] { action = [=](Context& context) { return InjectGpuFault(context, *which, *word); }; });
   auto* reset = gpu->add_subcommand("reset", "Erase a GPU's memory and keys; a pod that holds it loses it");
   reset->add_option("GPU", *which, "Index or UUID")->required();

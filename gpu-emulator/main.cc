@@ -24,6 +24,9 @@ int main(int argc, char** argv) {
   auto* profile = app.add_option("--profile", options.profile, "built-in profile or YAML file")->capture_default_str();
   auto* http =
       app.add_option("--http", options.http, "RIM, OCSP, /metrics, /healthz; port 0: any")->capture_default_str();
+  app.add_option("--rim-mirror", options.rim_mirror,
+                 "folder of <id>.json, answers of another RIM service that ours hands on (docs/formats/rim-service.md)")
+      ->check(CLI::ExistingDirectory);
   app.add_option("--config", config, "YAML file with the keys state, run, gpus, profile, http; flags win")
       ->check(CLI::ExistingFile);
   app.add_option("--ready-fd", ready_fd, "writes the line \"ready\" there when every socket answers");

@@ -66,6 +66,7 @@ Result<std::unique_ptr<Emulator>> Emulator::Start(const EmulatorOptions& options
   ASSIGN_OR_RETURN(e->chip_, chip.get());
 
   HttpService::Hooks hooks{[raw = e.get()] { return raw->Metrics(); }, [] { return true; }};
+  hooks.rim_mirror = options.rim_mirror;
   ASSIGN_OR_RETURN(e->http_, HttpService::Listen(options.http, *e->endorsements_, clock, std::move(hooks)));
   e->http_url_ = e->http_->base_url();
   ASSIGN_OR_RETURN(e->control_, ControlService::Listen({options.run_dir + "/emulator.sock", e->http_url_}, *e->machine_,

@@ -18,6 +18,7 @@ struct EmulatorOptions {
   uint32_t gpus = 1;
   std::string profile = "h100-ncc-v5";  // a name or a file
   std::string http = "127.0.0.1:0";
+  std::string rim_mirror;  // folder of other RIM services' answers to hand on; empty: none
 };
 
 // Reads the keys of a YAML file (state, run, gpus, profile, http) into `options` where they are not set there already,

@@ -8,18 +8,23 @@
 
 namespace ccgpu::emulator {
 
-enum class Fault { kNone, kFirmware, kDebug, kRevoke, kSwap, kDrop, kHang };
+enum class Fault { kNone, kFirmware, kDebug, kRevoke, kHold, kRimRevoke, kRimHold, kSwap, kDrop, kHang };
+
+// What OCSP says about a certificate, as RFC 5280 numbers the reasons.
+enum class Revocation { kNone = 0, kKeyCompromise = 1, kCertificateHold = 6 };
 
 struct FaultEffect {
   Fault fault;
-  std::string_view name;          // in the control API and `ccgpu gpu fault`
-  std::string_view meaning;       // for people
-  bool changes_firmware = false;  // a measurement differs from the driver RIM
-  bool enables_debug = false;     // the debug fuse measures as enabled
-  bool revokes = false;           // OCSP says "revoked" about the board's identity certificate
-  bool swaps_board = false;       // another board (same roots, other identity) sits in the slot
-  bool drops_link = false;        // the link is down: unhealthy
-  bool hangs = false;             // the device answers nothing: unhealthy
+  std::string_view name;                         // in the control API and `ccgpu gpu fault`
+  std::string_view meaning;                      // for people
+  bool changes_firmware = false;                 // a measurement differs from the driver RIM
+  bool enables_debug = false;                    // the debug fuse measures as enabled
+  Revocation of_board = Revocation::kNone;       // of the board's identity certificate
+  Revocation of_rim_signer = Revocation::kNone;  // of the certificate that the RIMs are signed with: it is the
+                                                 // vendor's, so it is felt by every board
+  bool swaps_board = false;  // another board (same roots, other identity) sits in the slot
+  bool drops_link = false;   // the link is down: unhealthy
+  bool hangs = false;        // the device answers nothing: unhealthy
 };
 
 const std::vector<FaultEffect>& FaultTable();

@@ -171,7 +171,8 @@ void Machine::Undo(Slot& slot) {
   const FaultEffect& effect = EffectOf(slot.fault);
   if (effect.changes_firmware) slot.measurements->SetFirmwareChanged(false);
   if (effect.enables_debug) slot.measurements->SetDebugEnabled(false);
-  if (effect.revokes) endorsements_.SetRevoked(slot.original, false);
+  if (effect.of_board != Revocation::kNone) endorsements_.SetRevocation(slot.original, Revocation::kNone);
+  if (effect.of_rim_signer != Revocation::kNone) endorsements_.SetRimSignerRevocation(Revocation::kNone);
   if (effect.drops_link) slot.gpu->SetLinkDown(false);
   if (effect.hangs) slot.gpu->SetHang(false);
   if (effect.swaps_board) {
@@ -191,7 +192,8 @@ Status Machine::Apply(Slot& slot, Fault fault) {
   }
   if (effect.changes_firmware) slot.measurements->SetFirmwareChanged(true);
   if (effect.enables_debug) slot.measurements->SetDebugEnabled(true);
-  if (effect.revokes) endorsements_.SetRevoked(slot.original, true);
+  if (effect.of_board != Revocation::kNone) endorsements_.SetRevocation(slot.original, effect.of_board);
+  if (effect.of_rim_signer != Revocation::kNone) endorsements_.SetRimSignerRevocation(effect.of_rim_signer);
   if (effect.drops_link) slot.gpu->SetLinkDown(true);
   if (effect.hangs) slot.gpu->SetHang(true);
   slot.fault = fault;

@@ -121,8 +121,12 @@ TEST_F(MachineTest, AnotherEmulatorsRootIsRefused) {
 }
 
 TEST_F(MachineTest, EachFaultIsRefusedForItsOwnReasonAndGoesAway) {
-  const std::pair<const char*, const char*> kFaults[] = {
-      {"firmware", "gpu.measurement-mismatch"}, {"debug", "gpu.debug-enabled"}, {"revoke", "gpu.revoked"}};
+  const std::pair<const char*, const char*> kFaults[] = {{"firmware", "gpu.measurement-mismatch"},
+                                                         {"debug", "gpu.debug-enabled"},
+                                                         {"revoke", "gpu.revoked"},
+                                                         {"hold", "gpu.revoked"},
+                                                         {"rim-revoke", "rim.revoked"},
+                                                         {"rim-hold", "rim.revoked"}};
   for (const auto& [fault, code] : kFaults) {
     auto injected = world_.machine->Inject(0, fault);
     ASSERT_TRUE(injected.ok());

@@ -13,8 +13,6 @@ namespace {
 
 using evidence::CertStatus;
 
-constexpr int kKeyCompromise = 1;  // CRLReason
-
 struct OcspFree {
   void operator()(OCSP_REQUEST* request) const { OCSP_REQUEST_free(request); }
   void operator()(OCSP_CERTID* id) const { OCSP_CERTID_free(id); }
@@ -39,13 +37,19 @@ void Endorsements::Announce(const BoardIdentity& board) {
   issued_[&pki_.provisioner].insert(board.identity.SerialNumber());
 }
 
-void Endorsements::SetRevoked(const BoardIdentity& board, bool revoked) {
+void Endorsements::SetRevocation(const Issuer& issuer, ByteView serial, Revocation revocation) {
   std::lock_guard lock(mutex_);
-  if (revoked) {
-    revoked_.emplace(board.identity.SerialNumber(), clock_.Now());
-  } else {
-    revoked_.erase(board.identity.SerialNumber());
-  }
+  const std::pair key(&issuer, ToBytes(serial));
+  if (revocation == Revocation::kNone) revoked_.erase(key);
+  else revoked_[key] = {revocation, clock_.Now()};
+}
+
+void Endorsements::SetRevocation(const BoardIdentity& board, Revocation revocation) {
+  SetRevocation(pki_.provisioner, board.identity.SerialNumber(), revocation);
+}
+
+void Endorsements::SetRimSignerRevocation(Revocation revocation) {
+  SetRevocation(pki_.rim_intermediate, pki_.rim_signer.certificate.SerialNumber(), revocation);
 }
 
 std::vector<std::string> Endorsements::RimIds() const {
@@ -87,9 +91,11 @@ evidence::OcspAnswer Endorsements::StatusOf(const Issuer& issuer, ByteView seria
   auto issued = issued_.find(&issuer);
   if (issued == issued_.end() || !issued->second.contains(key))
     return {.status = CertStatus::kUnknown, .reason = -1, .revoked_at = {}};
-  auto revoked = revoked_.find(key);
-  if (revoked != revoked_.end() && &issuer == &pki_.provisioner) {
-    return {.status = CertStatus::kRevoked, .reason = kKeyCompromise, .revoked_at = revoked->second};
+  auto revoked = revoked_.find({&issuer, key});
+  if (revoked != revoked_.end()) {
+    return {.status = CertStatus::kRevoked,
+            .reason = static_cast<int>(revoked->second.reason),
+            .revoked_at = revoked->second.since};
   }
   return {.status = CertStatus::kGood, .reason = -1, .revoked_at = {}};
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "gpu-emulator/faults/fault.h"
 #include "gpu-emulator/identity/collateral_item.h"
 #include "gpu-emulator/identity/device_pki.h"
 #include "trust/evidence/ocsp.h"
@@ -24,8 +25,9 @@ class Endorsements {
 
   // A board that the provisioner vouches for. Certificates that were never announced are "unknown" at OCSP.
   void Announce(const BoardIdentity& board);
-  // Revokes (keyCompromise) or restores a board's identity certificate.
-  void SetRevoked(const BoardIdentity& board, bool revoked);
+  // Revokes a board's identity certificate or the RIM signer's, puts it on hold, or restores it (kNone).
+  void SetRevocation(const BoardIdentity& board, Revocation revocation);
+  void SetRimSignerRevocation(Revocation revocation);
 
   std::vector<std::string> RimIds() const;
   std::optional<std::string> Rim(const std::string& id) const;
@@ -53,7 +55,12 @@ class Endorsements {
   const std::vector<const Issuer*> issuers_;
   mutable std::mutex mutex_;
   std::map<const Issuer*, std::set<Bytes>> issued_;
-  std::map<Bytes, TimePoint> revoked_;  // by serial number
+  struct Revoked {
+    Revocation reason;
+    TimePoint since;
+  };
+  void SetRevocation(const Issuer& issuer, ByteView serial, Revocation revocation);
+  std::map<std::pair<const Issuer*, Bytes>, Revoked> revoked_;  // by issuer and serial number
 };
 
 }  // namespace ccgpu::emulator

@@ -54,13 +54,22 @@ Result<std::unique_ptr<HttpService>> HttpService::Listen(const std::string& addr
   server.set_write_timeout(5, 0);
 
   const std::string last_updated = FormatTime(clock.Now());
-  server.Get("/v1/rim/ids", [&endorsements](const httplib::Request&, httplib::Response& response) {
-    response.set_content(nlohmann::json{{"ids", endorsements.RimIds()}}.dump(), kJson);
+  const RimMirror mirror(hooks.rim_mirror);
+  server.Get("/v1/rim/ids", [&endorsements, mirror](const httplib::Request&, httplib::Response& response) {
+    std::vector<std::string> ids = endorsements.RimIds();
+    for (std::string& id : mirror.Ids()) {
+      if (!endorsements.Rim(id)) ids.push_back(std::move(id));
+    }
+    response.set_content(nlohmann::json{{"ids", ids}}.dump(), kJson);
   });
-  server.Get(R"(/v1/rim/([A-Za-z0-9_.]+))", [&endorsements, last_updated](const httplib::Request& request,
-                                                                          httplib::Response& response) {
+  server.Get(R"(/v1/rim/([A-Za-z0-9_.]+))", [&endorsements, mirror, last_updated](const httplib::Request& request,
+                                                                                  httplib::Response& response) {
     const std::string id = request.matches[1];
     const auto rim = endorsements.Rim(id);
+    if (const auto kept = rim ? std::nullopt : mirror.Answer(id)) {
+      response.set_content(*kept, kJson);
+      return;
+    }
     if (!rim) {
       response.status = 404;
       response.set_content(nlohmann::json{{"message", "RIM_NOT_FOUND"}, {"request_id", RequestId()}}.dump(), kJson);
@@ -81,6 +90,13 @@ Result<std::unique_ptr<HttpService>> HttpService::Listen(const std::string& addr
   };
   server.Post("/", ocsp);
   server.Post("/ocsp", ocsp);
+  server.Post("/ocsp/", ocsp);  // NVIDIA's verifier closes each base URL with a slash
+  // RFC 6960 A.1: the request in base64, percent-encoded, as the rest of the path.
+  server.Get(R"(/ocsp/(.+))", [&endorsements](const httplib::Request& request, httplib::Response& response) {
+    const auto der = Base64Decode(request.matches[1].str());
+    const Bytes answer = endorsements.AnswerOcsp(der.ok() ? ByteView(*der) : ByteView());
+    response.set_content(ToText(answer), "application/ocsp-response");
+  });
   server.Get("/metrics", [metrics = hooks.metrics](const httplib::Request&, httplib::Response& response) {
     response.set_content(metrics ? metrics() : "", "text/plain; version=0.0.4");
   });

@@ -1,8 +1,10 @@
 // The emulator's HTTP port: NVIDIA's RIM and OCSP services in their own shapes, /metrics and /healthz.
 //
 //   GET  /v1/rim/ids        {"ids":[...]}
-//   GET  /v1/rim/<id>       {"id","rim"(base64 XML),"sha256","request_id","last_updated","rim_format"}; 404
-//   {"message":"RIM_NOT_FOUND"} POST /  or /ocsp        application/ocsp-request -> application/ocsp-response
+//   GET  /v1/rim/<id>       {"id","rim"(base64 XML),"sha256","request_id","last_updated","rim_format"};
+//                           404 {"message":"RIM_NOT_FOUND","request_id"}
+//   POST / or /ocsp         application/ocsp-request -> application/ocsp-response
+//   GET  /ocsp/<base64>     the same (RFC 6960 A.1)
 #pragma once
 
 #include <functional>
@@ -10,6 +12,7 @@
 #include <string>
 
 #include "gpu-emulator/services/endorsements.h"
+#include "gpu-emulator/services/rim_mirror.h"
 
 namespace ccgpu::emulator {
 
@@ -19,6 +22,7 @@ class HttpService {
   struct Hooks {
     std::function<std::string()> metrics;  // Prometheus text
     std::function<bool()> healthy;
+    std::string rim_mirror = {};  // folder of <id>.json for ids that the emulator has no RIM of; empty: none
   };
   // `address` "127.0.0.1:0" (0: any free port). "http.bind" when it cannot be had. Everything given must outlive the
   // service.

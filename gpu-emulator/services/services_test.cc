@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <openssl/ocsp.h>
 
 #include <filesystem>
 
 #include "base/crypto/digest.h"
 #include "base/encoding.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "gpu-emulator/identity/board_measurements.h"
 #include "gpu-emulator/services/http_service.h"
@@ -96,21 +98,64 @@ TEST_F(ServicesTest, OcspSaysGoodAboutEveryIssuedCertificate) {
   }
 }
 
-TEST_F(ServicesTest, RevocationComesAndGoes) {
-  const Bytes request = evidence::MakeOcspRequest(board_.chain[1], board_.chain[2], Bytes(32, 1));
-  endorsements_->SetRevoked(board_, true);
-  auto response = evidence::ParseOcspResponse(Ask(request));
-  ASSERT_TRUE(response.ok());
-  EXPECT_EQ(response->singles[0].status, CertStatus::kRevoked);
-  EXPECT_EQ(response->singles[0].reason, 1);
+TEST_F(ServicesTest, RevocationAndHoldComeAndGo) {
+  const auto status = [&](const crypto::Certificate& subject, const crypto::Certificate& issuer) {
+    auto response = evidence::ParseOcspResponse(Ask(evidence::MakeOcspRequest(subject, issuer, Bytes(32, 1))));
+    EXPECT_TRUE(response.ok());
+    return response.ok() ? std::pair(response->singles[0].status, response->singles[0].reason)
+                         : std::pair(CertStatus::kUnknown, -2);
+  };
+  const auto board = [&] { return status(board_.chain[1], board_.chain[2]); };
+  const auto signer = [&] { return status(pki_.RimChain()[0], pki_.RimChain()[1]); };
+  const std::pair good(CertStatus::kGood, -1);
+  endorsements_->SetRevocation(board_, Revocation::kKeyCompromise);
+  EXPECT_EQ(board(), std::pair(CertStatus::kRevoked, 1));
+  EXPECT_EQ(signer(), good);
   for (const auto& item : endorsements_->CollateralFor({&board_})) {
     if (item.id != HexEncode(crypto::Sha256(board_.identity.Der()))) continue;
     EXPECT_EQ(evidence::ParseOcspResponse(item.data)->singles[0].status, CertStatus::kRevoked);
   }
-  endorsements_->SetRevoked(board_, false);
-  response = evidence::ParseOcspResponse(Ask(request));
-  ASSERT_TRUE(response.ok());
-  EXPECT_EQ(response->singles[0].status, CertStatus::kGood);
+  endorsements_->SetRevocation(board_, Revocation::kCertificateHold);
+  EXPECT_EQ(board(), std::pair(CertStatus::kRevoked, 6));
+  endorsements_->SetRimSignerRevocation(Revocation::kCertificateHold);
+  EXPECT_EQ(signer(), std::pair(CertStatus::kRevoked, 6));
+  endorsements_->SetRevocation(board_, Revocation::kNone);
+  endorsements_->SetRevocation(board_, Revocation::kNone);
+  endorsements_->SetRimSignerRevocation(Revocation::kNone);
+  EXPECT_EQ(board(), good);
+  EXPECT_EQ(signer(), good);
+}
+
+// NVIDIA's Python verifier asks with SHA-384, its C++ one with SHA-1; the answer's CertID is the asked one.
+TEST_F(ServicesTest, OcspAnswersUnderTheAskersHash) {
+  for (const EVP_MD* hash : {EVP_sha1(), EVP_sha256(), EVP_sha384()}) {
+    std::unique_ptr<OCSP_REQUEST, decltype(&OCSP_REQUEST_free)> request(OCSP_REQUEST_new(), OCSP_REQUEST_free);
+    OCSP_request_add0_id(request.get(), OCSP_cert_to_id(hash, board_.chain[1].raw(), board_.chain[2].raw()));
+    uint8_t* der = nullptr;
+    const int size = i2d_OCSP_REQUEST(request.get(), &der);
+    ASSERT_GT(size, 0);
+    const Bytes bytes(der, der + size);
+    OPENSSL_free(der);
+    std::string path = "/ocsp/";
+    for (const char c : Base64Encode(bytes))
+      path += c == '+' ? "%2B" : c == '/' ? "%2F" : c == '=' ? "%3D" : std::string(1, c);
+    auto got = client_->Get(path.c_str());
+    ASSERT_TRUE(got);
+    EXPECT_EQ(got->get_header_value("Content-Type"), "application/ocsp-response");
+    for (const Bytes& answer : {Ask(bytes), ToBytes(AsBytes(got->body))}) {
+      auto response = evidence::ParseOcspResponse(answer);
+      ASSERT_TRUE(response.ok()) << EVP_MD_get0_name(hash) << ": " << response.error().ToString();
+      EXPECT_TRUE(response->singles[0].IsAbout(board_.chain[1], board_.chain[2]));
+      EXPECT_EQ(response->singles[0].status, CertStatus::kGood);
+    }
+  }
+  auto nonsense = client_->Get("/ocsp/@@@");
+  ASSERT_TRUE(nonsense);
+  const auto* at = reinterpret_cast<const uint8_t*>(nonsense->body.data());
+  std::unique_ptr<OCSP_RESPONSE, decltype(&OCSP_RESPONSE_free)> error(
+      d2i_OCSP_RESPONSE(nullptr, &at, static_cast<long>(nonsense->body.size())), OCSP_RESPONSE_free);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(OCSP_response_status(error.get()), OCSP_RESPONSE_STATUS_MALFORMEDREQUEST);
 }
 
 TEST_F(ServicesTest, UnknownCertificatesAreNotGood) {
@@ -125,6 +170,38 @@ TEST_F(ServicesTest, UnknownCertificatesAreNotGood) {
       evidence::ParseOcspResponse(Ask(evidence::MakeOcspRequest(foreign, other.root.authority.certificate, {}))).ok());
   EXPECT_FALSE(evidence::ParseOcspResponse(Ask(Bytes{1, 2, 3})).ok());
   EXPECT_FALSE(evidence::ParseOcspResponse(Ask({})).ok());
+}
+
+TEST_F(ServicesTest, MirrorHandsOnWhatFitsItsName) {
+  const std::string folder = dir_ + "/mirror";
+  std::filesystem::create_directory(folder);
+  const std::string xml = "<SoftwareIdentity/>", digest = HexEncode(crypto::Sha256(AsBytes(xml)));
+  const auto put = [&](const std::string& name, const Json& content) {
+    ASSERT_TRUE(WriteFileAtomic(folder + "/" + name + ".json", content.dump()).ok());
+  };
+  const auto answer = [&](const std::string& id) {
+    return Json{{"id", id}, {"rim", Base64Encode(AsBytes(xml))}, {"sha256", digest}, {"rim_format", "TCG_RIM_SWID"}};
+  };
+  put("NV_GPU_DRIVER_GH100_1.0", answer("NV_GPU_DRIVER_GH100_1.0"));
+  put("NV_GPU_DRIVER_GH100_2.0", answer("NV_GPU_DRIVER_GH100_1.0"));
+  Json changed = answer("NV_GPU_DRIVER_GH100_3.0");
+  changed["rim"] = Base64Encode(AsBytes("<Other/>"));
+  put("NV_GPU_DRIVER_GH100_3.0", changed);
+  put("NV_GPU_DRIVER_GH100_4.0", Json::array());
+  put("NV_GPU_DRIVER_GH100_5.0", {{"id", 5}});
+  put("NV_GPU_DRIVER_GH100_550.90.07", answer("NV_GPU_DRIVER_GH100_550.90.07"));  // which we have ourselves
+  auto http = HttpService::Listen("127.0.0.1:0", *endorsements_, clock_, {nullptr, nullptr, folder}).value();
+  httplib::Client client("127.0.0.1", http->port());
+  auto got = client.Get("/v1/rim/NV_GPU_DRIVER_GH100_1.0");
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->status, 200);
+  EXPECT_EQ(ParseJson(got->body, "rim").value(), answer("NV_GPU_DRIVER_GH100_1.0"));
+  for (const char* bad : {"2.0", "3.0", "4.0", "5.0", "6.0"})
+    EXPECT_EQ(client.Get(("/v1/rim/NV_GPU_DRIVER_GH100_" + std::string(bad)).c_str())->status, 404) << bad;
+  EXPECT_NE(ParseJson(client.Get("/v1/rim/NV_GPU_DRIVER_GH100_550.90.07")->body, "rim").value()["sha256"], digest);
+  const Json ids = ParseJson(client.Get("/v1/rim/ids")->body, "ids").value()["ids"];
+  EXPECT_EQ(ids.size(), 2u + 5u);
+  EXPECT_EQ(client.Get("/v1/rim/..%2fmirror%2fNV_GPU_DRIVER_GH100_1.0")->status, 404);
 }
 
 TEST_F(ServicesTest, CollateralHoldsAllThatAVerifierAsksFor) {

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""NVIDIA's own Python verifier from PyPI, unmodified, in a virtual environment that is kept by version: nvidia_verifier.py fetch.
+
+`./run test` and `./run bench` call `fetch` before they enter their network namespace; inside it `World` is an emulated GPU with RIM and OCSP services
+on loopback, and `World.attest` runs the verifier on it through our libnvidia-ml.so.1. Without the environment both raise harness.Skip
+with the reason that fetching left behind. Nothing of it becomes part of the project.
+"""
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+REQUIREMENTS = HERE / "nvidia_requirements.txt"
+CACHE = pathlib.Path(os.environ.get("CCGPU_FOREIGN") or pathlib.Path.home() / ".cache" / "ccgpu" / "foreign")
+INSTALL_LIMIT_S = 300
+RUN_LIMIT_S = 120
+
+
+def place():
+    version = "py" + ".".join(map(str, sys.version_info[:2]))
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
+    return CACHE / f"nvidia-verifier-{digest}-{version}-{platform.machine()}"
+
+
+def python():
+    """The environment's interpreter; raises harness.Skip when it could not be made."""
+    from e2e import harness
+    program = place() / "bin" / "python"
+    if program.exists():
+        return program
+    reason = place() / "missing.txt"
+    raise harness.Skip("no nv-local-gpu-verifier: " + (reason.read_text().strip() if reason.exists() else "it was not fetched (python3 test/foreign/nvidia_verifier.py fetch, outside the namespace)"))
+
+
+def run(*command):
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=INSTALL_LIMIT_S, errors="replace")
+    if done.returncode != 0:
+        raise OSError(" / ".join(done.stdout.strip().splitlines()[-3:]))
+
+
+def fetch():
+    home = place()
+    if (home / "bin" / "python").exists():
+        return
+    shutil.rmtree(home, ignore_errors=True)
+    try:
+        # In its last place from the start: scripts and links in an environment name their folder.
+        run(sys.executable, "-m", "venv", home)
+        run(home / "bin" / "python", "-m", "pip", "install", "-q", "--no-deps", "--only-binary", ":all:", "-r", REQUIREMENTS)
+        print("  nv-local-gpu-verifier: installed", flush=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
+        (home / "missing.txt").write_text(f"{error}\n")
+        print(f"  nv-local-gpu-verifier: NOT INSTALLED, its tests will be skipped: {error}", flush=True)
+
+
+class World:
+    """One emulated GPU (test/foreign/gpu_world_main.cc) in a folder of its own."""
+
+    def __init__(self, build, profile="h100-ncc-v5"):
+        self.build = pathlib.Path(build)
+        self.python = python()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ccgpu-nv-", dir="/tmp"))
+        self.process = subprocess.Popen([str(self.build / "tests" / "foreign-gpu-world"), str(self.folder), profile], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.places = self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        assert line, "foreign-gpu-world ended"
+        return json.loads(line)
+
+    def do(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def attest(self, nonce, asked=None, **more):
+        """What NVIDIA's verifier says: {"result", "claims", "ready", "log", "evidence": file} or {"error"}.
+
+        `nonce` goes into the report, `asked` (the same by default) is what the verifier compares; `more` replaces places.
+        """
+        evidence = self.folder / "evidence.json"
+        evidence.unlink(missing_ok=True)
+        case = {**self.places, "nonce": nonce, "asked": asked or nonce, "evidence": str(evidence), "folder": str(self.folder), **more}
+        env = dict(os.environ, LD_LIBRARY_PATH=str(self.build / "bin"), CCGPU_DRIVER_SOCKET=self.places["socket"])
+        done = subprocess.run([str(self.python), "-W", "ignore", str(HERE / "nvidia_case.py"), json.dumps(case)], cwd=self.folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=RUN_LIMIT_S, errors="replace")
+        lines = done.stdout.splitlines()
+        assert lines and lines[-1].startswith("{"), f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return {**json.loads(lines[-1]), "log": "\n".join(lines[:-1]), "evidence": str(evidence)}
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(20)
+        self.process.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["fetch"]:
+        sys.exit(__doc__)
+    fetch()
