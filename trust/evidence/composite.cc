@@ -99,9 +99,32 @@ Result<std::vector<Bytes>> ReadDocuments(const Json& object, const char* key, co
   return out;
 }
 
+Result<std::vector<IntelDocument>> ReadIntelDocuments(const Json& collateral, const char* key) {
+  std::vector<IntelDocument> out;
+  const auto list = collateral.find(key);
+  if (list == collateral.end() || list->is_null()) return out;
+  const std::string where = std::string("collateral.") + key;
+  if (!list->is_array() || list->size() > kMaxDocuments) return Bad(where, "is not an array of at most 256 documents");
+  for (const Json& item : *list) {
+    const std::string at = where + "[" + std::to_string(out.size()) + "]";
+    RETURN_IF_ERROR(OnlyMembers(item, {"body", "issuer_chain"}, at));
+    IntelDocument& document = out.emplace_back();
+    ASSIGN_OR_RETURN(document.body, OptionalString(item, "body", at));
+    ASSIGN_OR_RETURN(document.issuer_chain, OptionalString(item, "issuer_chain", at));
+  }
+  return out;
+}
+
+OrderedJson IntelDocumentsJson(const std::vector<IntelDocument>& documents) {
+  OrderedJson out = OrderedJson::array();
+  for (const IntelDocument& document : documents)
+    out.push_back({{"body", document.body}, {"issuer_chain", document.issuer_chain}});
+  return out;
+}
+
 Result<Collateral> ReadCollateral(const Json& object) {
   Collateral out;
-  RETURN_IF_ERROR(OnlyMembers(object, {"rims", "ocsp", "crls"}, "collateral"));
+  RETURN_IF_ERROR(OnlyMembers(object, {"rims", "ocsp", "crls", "tcb_infos", "qe_identities"}, "collateral"));
   if (const auto rims = object.find("rims"); rims != object.end()) {
     if (!rims->is_object() || rims->size() > kMaxDocuments)
       return Bad("collateral.rims", "is not an object of at most 256 RIMs");
@@ -112,6 +135,8 @@ Result<Collateral> ReadCollateral(const Json& object) {
   }
   ASSIGN_OR_RETURN(out.ocsp_responses, ReadDocuments(object, "ocsp", "collateral"));
   ASSIGN_OR_RETURN(out.crls, ReadDocuments(object, "crls", "collateral"));
+  ASSIGN_OR_RETURN(out.tcb_infos, ReadIntelDocuments(object, "tcb_infos"));
+  ASSIGN_OR_RETURN(out.qe_identities, ReadIntelDocuments(object, "qe_identities"));
   return out;
 }
 
@@ -162,11 +187,14 @@ std::string EncodeComposite(const CompositeEvidence& e) {
   out["tee-evidence"]["additional_evidence"] =
       e.additional_evidence.empty() ? AdditionalEvidence(e.gpus) : e.additional_evidence;
   if (!e.init_data.empty()) out["init-data"] = {{"format", "toml"}, {"body", e.init_data}};
-  if (!e.collateral.rims.empty() || !e.collateral.ocsp_responses.empty() || !e.collateral.crls.empty()) {
-    out["collateral"]["rims"] = e.collateral.rims;
-    out["collateral"]["ocsp"] = DocumentsJson(e.collateral.ocsp_responses);
-    out["collateral"]["crls"] = DocumentsJson(e.collateral.crls);
+  const Collateral& c = e.collateral;
+  if (!c.rims.empty() || !c.ocsp_responses.empty() || !c.crls.empty()) {
+    out["collateral"]["rims"] = c.rims;
+    out["collateral"]["ocsp"] = DocumentsJson(c.ocsp_responses);
+    out["collateral"]["crls"] = DocumentsJson(c.crls);
   }
+  if (!c.tcb_infos.empty()) out["collateral"]["tcb_infos"] = IntelDocumentsJson(c.tcb_infos);
+  if (!c.qe_identities.empty()) out["collateral"]["qe_identities"] = IntelDocumentsJson(c.qe_identities);
   return out.dump();
 }
 

@@ -3,7 +3,8 @@
 // ccgpu.evidence/v1 (docs/formats/composite.md):
 //   {"format":"ccgpu.evidence/v1","nonce":b64,"tee":"snp","tee-pubkey":{..},
 //    "tee-evidence":{"primary_evidence":{..},"additional_evidence":"{\"nvidia\":{\"device_evidence_list\":[..]}}"},
-//    "init-data":{"format":"toml","body":".."},"collateral":{"rims":{id:xml},"ocsp":[b64],"crls":[b64]}}
+//    "init-data":{"format":"toml","body":".."},
+//    "collateral":{"rims":{id:xml},"ocsp":[b64],"crls":[b64],"tcb_infos":[{..}],"qe_identities":[{..}]}}
 #pragma once
 
 #include <map>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "trust/evidence/cpu_evidence.h"
+#include "trust/evidence/intel_documents.h"
 
 namespace ccgpu::evidence {
 
@@ -27,12 +29,13 @@ struct Collateral {
   std::map<std::string, std::string> rims;  // id -> XML
   std::vector<Bytes> ocsp_responses;        // DER
   std::vector<Bytes> crls;                  // DER
+  std::vector<IntelDocument> tcb_infos, qe_identities;
 };
 
 struct CompositeEvidence {
-  Bytes nonce;  // the broker's challenge, decoded
-  std::string tee_pubkey;  // JSON text of the agent's key
-  CpuEvidence cpu;         // of the kind that "tee" names
+  Bytes nonce;                      // the broker's challenge, decoded
+  std::string tee_pubkey;           // JSON text of the agent's key
+  CpuEvidence cpu;                  // of the kind that "tee" names
   std::string additional_evidence;  // the exact string that REPORT_DATA commits to
   std::vector<GpuEvidence> gpus;    // decoded from additional_evidence
   std::string init_data;            // TOML text; empty when absent

@@ -5,6 +5,8 @@ namespace {
 
 std::string_view Tee(const SnpEvidence&) { return "snp"; }
 std::string ToJson(const SnpEvidence& evidence) { return SnpEvidenceToJson(evidence); }
+std::string_view Tee(const TdxEvidence&) { return "tdx"; }
+std::string ToJson(const TdxEvidence& evidence) { return TdxEvidenceToJson(evidence); }
 
 template <class T, Result<T> (*Parse)(std::string_view)>
 Result<CpuEvidence> As(std::string_view json) {
@@ -18,6 +20,7 @@ struct Kind {
 };
 constexpr Kind kKinds[] = {
     {"snp", As<SnpEvidence, SnpEvidenceFromJson>},
+    {"tdx", As<TdxEvidence, TdxEvidenceFromJson>},
 };
 
 const Kind* Find(std::string_view tee) {

@@ -10,10 +10,11 @@
 #include <variant>
 
 #include "trust/evidence/snp_certs.h"
+#include "trust/evidence/tdx_evidence.h"
 
 namespace ccgpu::evidence {
 
-using CpuEvidence = std::variant<SnpEvidence>;
+using CpuEvidence = std::variant<SnpEvidence, TdxEvidence>;
 
 std::string_view TeeOf(const CpuEvidence& evidence);  // "snp"
 bool IsKnownTee(std::string_view tee);

@@ -124,7 +124,8 @@ Result<Bytes> MakeCrl(const crypto::Certificate& issuer, const crypto::PrivateKe
   X509_CRL_sort(crl.get());
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   EVP_PKEY_CTX* options = nullptr;
-  if (EVP_DigestSignInit(context.get(), &options, EVP_sha384(), nullptr, key.raw()) != 1)
+  const bool p256 = key.public_key().type() == crypto::KeyType::kP256;
+  if (EVP_DigestSignInit(context.get(), &options, p256 ? EVP_sha256() : EVP_sha384(), nullptr, key.raw()) != 1)
     return Bad("the signer's key cannot sign");
   if (pss_signature) {
     EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING);

@@ -15,11 +15,25 @@ bool Holds(const std::vector<crypto::Certificate>& roots, const crypto::Certific
   return std::any_of(roots.begin(), roots.end(), [&](const crypto::Certificate& r) { return r.key() == root.key(); });
 }
 
+const std::vector<crypto::Certificate>& VendorRoots(RootKind kind) {
+  const Anchors& builtin = BuiltinAnchors();
+  switch (kind) {
+    case RootKind::kDevice: return builtin.device_roots;
+    case RootKind::kRim: return builtin.rim_roots;
+    case RootKind::kAmd: return builtin.amd_roots;
+    case RootKind::kIntel: return builtin.intel_roots;
+  }
+  return builtin.device_roots;
+}
+
 }  // namespace
 
 const Anchors& BuiltinAnchors() {
-  static const Anchors anchors = {
-      {Pem(kNvidiaDeviceRoot)}, {Pem(kNvidiaRimRoot)}, {Pem(kArkMilan), Pem(kArkGenoa), Pem(kArkTurin)}, false};
+  static const Anchors anchors = {.device_roots = {Pem(kNvidiaDeviceRoot)},
+                                  .rim_roots = {Pem(kNvidiaRimRoot)},
+                                  .amd_roots = {Pem(kArkMilan), Pem(kArkGenoa), Pem(kArkTurin)},
+                                  .intel_roots = {Pem(kIntelSgxRoot)},
+                                  .insecure_accept_emulated = false};
   return anchors;
 }
 
@@ -53,11 +67,7 @@ const crypto::Certificate* FindIssuer(const std::vector<crypto::Certificate>& ca
 }
 
 std::string EnvironmentOf(const crypto::Certificate& root, RootKind kind) {
-  const Anchors& builtin = BuiltinAnchors();
-  const auto& vendor = kind == RootKind::kDevice ? builtin.device_roots
-                       : kind == RootKind::kRim  ? builtin.rim_roots
-                                                 : builtin.amd_roots;
-  if (Holds(vendor, root)) return "hardware";
+  if (Holds(VendorRoots(kind), root)) return "hardware";
   return SaysEmulated(root) ? "emulated" : "";
 }
 

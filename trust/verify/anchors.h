@@ -9,7 +9,7 @@
 
 namespace ccgpu::verify {
 
-enum class RootKind { kDevice, kRim, kAmd };
+enum class RootKind { kDevice, kRim, kAmd, kIntel };
 
 // The pinned certificate with the same key and name as `claimed`; nullptr when there is none. Use what this returns,
 // never the root that the evidence brought.

@@ -15,9 +15,9 @@ Error Bad(const ChainCodes& codes, size_t index, const crypto::Certificate& cert
 
 const char* KeyName(crypto::KeyType type) {
   switch (type) {
+    case crypto::KeyType::kP256: return "P-256";
     case crypto::KeyType::kP384: return "P-384";
     case crypto::KeyType::kRsa4096: return "RSA-4096";
-    case crypto::KeyType::kP256:
     case crypto::KeyType::kP521:
     case crypto::KeyType::kRsa2048:
     case crypto::KeyType::kRsa3072:
@@ -45,13 +45,16 @@ Status CheckExtensions(const crypto::Certificate& certificate, size_t index, con
   return Ok();
 }
 
-Status CheckAlgorithm(const crypto::Certificate& certificate, size_t index, bool pss, const ChainCodes& codes) {
+Status CheckAlgorithm(const crypto::Certificate& certificate, size_t index, const ChainProfile& profile,
+                      const ChainCodes& codes) {
   int digest = 0, key = 0;
   const bool known = X509_get_signature_info(certificate.raw(), &digest, &key, nullptr, nullptr) == 1;
-  const int wanted = pss ? NID_rsassaPss : NID_X9_62_id_ecPublicKey;
-  if (!known || digest != NID_sha384 || key != wanted) {
+  const int wanted = profile.pss_issuers ? NID_rsassaPss : NID_X9_62_id_ecPublicKey;
+  const bool sha256 = profile.hash == crypto::Hash::kSha256;
+  if (!known || digest != (sha256 ? NID_sha256 : NID_sha384) || key != wanted) {
     return Bad(codes, index, certificate,
-               std::string("is not signed by ") + (pss ? "RSASSA-PSS" : "ECDSA") + " with SHA-384");
+               std::string("is not signed by ") + (profile.pss_issuers ? "RSASSA-PSS" : "ECDSA") +
+                   (sha256 ? " with SHA-256" : " with SHA-384"));
   }
   return Ok();
 }
@@ -81,7 +84,7 @@ Status CheckLinks(const std::vector<crypto::Certificate>& chain, const ChainProf
     if (!key.valid() || key.type() != wanted)
       return Bad(codes, i, certificate, std::string("does not hold a ") + KeyName(wanted) + " key");
     RETURN_IF_ERROR(CheckExtensions(certificate, i, codes));
-    RETURN_IF_ERROR(CheckAlgorithm(certificate, i, profile.pss_issuers, codes));
+    RETURN_IF_ERROR(CheckAlgorithm(certificate, i, profile, codes));
     if (i > 0) {
       if (!certificate.IsCa()) return Bad(codes, i, certificate, "issued another one but is not a CA");
       if (!certificate.MayKeyCertSign() && (certificate.HasKeyUsage() || profile.require_key_cert_sign))

@@ -45,6 +45,7 @@ struct ChainProfile {
   crypto::KeyType leaf_key = crypto::KeyType::kP384, issuer_key = crypto::KeyType::kP384;
   bool pss_issuers = false;           // issuers sign with RSASSA-PSS SHA-384 instead of ECDSA SHA-384
   bool require_key_cert_sign = true;  // a keyUsage without keyCertSign is refused in any case
+  crypto::Hash hash = crypto::Hash::kSha384;
 };
 
 // `chain`: leaf first, pinned root last. Signatures, names, CA flags, path lengths, key usages, algorithms, extensions

@@ -40,5 +40,7 @@ inline Bytes CutOrFill(ByteView digest, size_t size) {
 // One for each alternative of evidence::CpuEvidence. Evidence, options and shared must outlive it.
 std::unique_ptr<CpuCase> MakeCpuCase(const evidence::SnpEvidence& evidence, const CompositeOptions& options,
                                      SharedContext& shared);
+std::unique_ptr<CpuCase> MakeCpuCase(const evidence::TdxEvidence& evidence, const CompositeOptions& options,
+                                     SharedContext& shared);
 
 }  // namespace ccgpu::verify

@@ -200,10 +200,11 @@ TEST(VerifyRealGpu, ExampleThatNvidiasVerifierAccepted) {
   w.options = {};
   w.options.nonce = Bytes(32, 0xab);
   w.options.require_revocation = false;
-  w.anchors = {{Certificate::FromPem(test::VectorText(dir + "device_root.pem")).value()},
-               {Certificate::FromPem(test::VectorText(dir + "rim_root.pem")).value()},
-               {},
-               true};
+  w.anchors = {.device_roots = {Certificate::FromPem(test::VectorText(dir + "device_root.pem")).value()},
+               .rim_roots = {Certificate::FromPem(test::VectorText(dir + "rim_root.pem")).value()},
+               .amd_roots = {},
+               .intel_roots = {},
+               .insecure_accept_emulated = true};
   w.collateral = {};
   for (const char* id : {"NV_GPU_DRIVER_GH100_550.90.07", "NV_GPU_VBIOS_1010_0200_882_96009F0001"})
     w.collateral.rims[id] = test::VectorText(dir + id + ".xml");

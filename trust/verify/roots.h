@@ -3,7 +3,7 @@
 
 namespace ccgpu::verify {
 
-extern const char kNvidiaDeviceRoot[], kNvidiaRimRoot[];
+extern const char kNvidiaDeviceRoot[], kNvidiaRimRoot[], kIntelSgxRoot[];
 extern const char kArkMilan[], kArkGenoa[], kArkTurin[];
 extern const char kAskMilan[], kAskGenoa[], kAskTurin[], kAsvkMilan[];
 

@@ -17,6 +17,7 @@
 #include "trust/evidence/unverified.h"
 #include "trust/verify/cache.h"
 #include "trust/verify/snp_options.h"
+#include "trust/verify/tdx_options.h"
 #include "trust/verify/verdict.h"
 
 namespace ccgpu::verify {
@@ -26,10 +27,10 @@ using evidence::Collateral;
 // Roots that evidence may end in. A root is *hardware* when its key is one of BuiltinAnchors(), *emulated* when its
 // name says so ("EMULATED, NOT NVIDIA"); evidence under any other root is refused (environment.unknown-root).
 struct Anchors {
-  std::vector<crypto::Certificate> device_roots, rim_roots, amd_roots;
+  std::vector<crypto::Certificate> device_roots, rim_roots, amd_roots, intel_roots;
   bool insecure_accept_emulated = false;
 };
-// NVIDIA's device and RIM roots, AMD's ARK of Milan, Genoa and Turin.
+// NVIDIA's device and RIM roots, AMD's ARK of Milan, Genoa and Turin, Intel's SGX root (it signs TDX as well).
 const Anchors& BuiltinAnchors();
 // The intermediate AMD certificates (ASK, ASVK) of the same products, so that a report needs to bring its VCEK only.
 const std::vector<crypto::Certificate>& BuiltinAmdIntermediates();
@@ -64,6 +65,10 @@ Verdict VerifySwitch(const evidence::Unverified<evidence::GpuEvidence>& nvswitch
 Verdict VerifySnp(const evidence::Unverified<evidence::SnpEvidence>& snp, const Collateral& collateral,
                   const Anchors& anchors, const SnpOptions& options, TimePoint now);
 
+// TdxOptions: tdx_options.h. The collateral's TCB info, QE identity and both CRLs are needed.
+Verdict VerifyTdx(const evidence::Unverified<evidence::TdxEvidence>& tdx, const Collateral& collateral,
+                  const Anchors& anchors, const TdxOptions& options, TimePoint now, Cache* cache = nullptr);
+
 // One pod. report_data and gpu.nonce are what the caller computed from challenge, key and additional evidence
 // (trust/kbs): they tie GPUs, CPU, nonce and key together.
 struct CompositeOptions {
@@ -72,6 +77,7 @@ struct CompositeOptions {
   std::optional<Bytes> init_data_digest;  // of the initdata document, under the document's own algorithm
   GpuOptions gpu;
   SnpOptions snp;
+  TdxOptions tdx;
   std::optional<size_t> gpu_count;         // exactly so many GPUs; unset: any number
   std::vector<std::string> allowed_ueids;  // device inventory; empty: any device
 };
