@@ -190,7 +190,9 @@ TEST_F(ServicesTest, MirrorHandsOnWhatFitsItsName) {
   put("NV_GPU_DRIVER_GH100_4.0", Json::array());
   put("NV_GPU_DRIVER_GH100_5.0", {{"id", 5}});
   put("NV_GPU_DRIVER_GH100_550.90.07", answer("NV_GPU_DRIVER_GH100_550.90.07"));  // which we have ourselves
-  auto http = HttpService::Listen("127.0.0.1:0", *endorsements_, clock_, {nullptr, nullptr, folder}).value();
+  HttpService::Hooks hooks;
+  hooks.rim_mirror = folder;
+  auto http = HttpService::Listen("127.0.0.1:0", *endorsements_, clock_, std::move(hooks)).value();
   httplib::Client client("127.0.0.1", http->port());
   auto got = client.Get("/v1/rim/NV_GPU_DRIVER_GH100_1.0");
   ASSERT_TRUE(got);
