@@ -98,7 +98,7 @@ void YamlErrors::Add(Reason code, const YAML::Node& at, std::string_view path, s
 Status YamlErrors::status() const { return errors_.empty() ? Ok() : Status(errors_.front()); }
 
 YamlMap::YamlMap(YAML::Node node, std::string path, YamlErrors& errors)
-    : node_(std::move(node)), path_(std::move(path)), errors_(&errors) {
+    : node_(node), path_(std::move(path)), errors_(&errors) {
   if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) {
     errors_->Add("input.bad-yaml", node_, path_, "must be a mapping (key: value)");
     node_ = YAML::Node();

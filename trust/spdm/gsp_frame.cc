@@ -49,8 +49,9 @@ Result<Packet> DecodeGspFrame(ByteView frame) {
 }
 
 Result<Bytes> HandleGspFrame(Responder& responder, ByteView frame, TimePoint now) {
-  ASSIGN_OR_RETURN(const Packet request, DecodeGspFrame(frame));
-  return EncodeGspFrame(responder.Handle(request, now));
+  const Result<Packet> request = DecodeGspFrame(frame);
+  if (!request.ok()) return request.error();
+  return EncodeGspFrame(responder.Handle(*request, now));
 }
 
 }  // namespace ccgpu::spdm

@@ -9,7 +9,7 @@ namespace {
 
 std::string Hex(uint32_t value) {
   char text[16];
-  std::snprintf(text, sizeof text, "0x%X", value);
+  (void)std::snprintf(text, sizeof text, "0x%X", value);
   return text;
 }
 
@@ -33,7 +33,7 @@ std::optional<Error> HandlerError(const ErrorMessage& error) {
 }  // namespace
 
 Requester::Requester(RequesterConfig config)
-    : config_(std::move(config)),
+    : config_(config),
       peer_max_size_(config_.max_message_size),
       own_chain_(config_.identity ? EncodeChain(config_.identity->chain_der) : Bytes()) {}
 

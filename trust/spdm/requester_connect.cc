@@ -11,7 +11,7 @@ namespace {
 
 std::string Hex(uint32_t value) {
   char text[16];
-  std::snprintf(text, sizeof text, "0x%X", value);
+  (void)std::snprintf(text, sizeof text, "0x%X", value);
   return text;
 }
 

@@ -115,7 +115,8 @@ TEST_P(InSession, WrongVerifyDataEndsTheHandshake_9_7) {
 TEST_P(InSession, FinishOfAnotherExchangeIsRefused) {
   ToNegotiated();
   ToHandshake();
-  std::unique_ptr<Session> first = std::move(session_);
+  std::unique_ptr<Session> first;
+  std::swap(first, session_);
   ToHandshake();  // replaces the first
   std::swap(first, session_);
   const Bytes record = *session_->Seal(GoodFinish());

@@ -23,10 +23,12 @@ RecordCipher MakeCipher(uint8_t version, ByteView secret) {
 }  // namespace
 
 Session::Session(Role role, uint8_t version, uint32_t id, ByteView dhe_secret, ByteView th1_hash)
-    : role_(role), version_(version), id_(id), handshake_(DeriveHandshakeSecrets(version, dhe_secret, th1_hash)) {
-  SetRequestCipher(handshake_.request);
-  SetResponseCipher(handshake_.response);
-}
+    : role_(role),
+      version_(version),
+      id_(id),
+      handshake_(DeriveHandshakeSecrets(version, dhe_secret, th1_hash)),
+      outgoing_(MakeCipher(version, role == Role::kRequester ? handshake_.request : handshake_.response)),
+      incoming_(MakeCipher(version, role == Role::kRequester ? handshake_.response : handshake_.request)) {}
 
 Session::~Session() {
   for (Bytes* secret : {&handshake_.handshake, &handshake_.request, &handshake_.response, &data_.master, &data_.request,
@@ -36,11 +38,11 @@ Session::~Session() {
 }
 
 void Session::SetRequestCipher(ByteView secret) {
-  (role_ == Role::kRequester ? outgoing_ : incoming_).emplace(MakeCipher(version_, secret));
+  (role_ == Role::kRequester ? outgoing_ : incoming_) = MakeCipher(version_, secret);
 }
 
 void Session::SetResponseCipher(ByteView secret) {
-  (role_ == Role::kRequester ? incoming_ : outgoing_).emplace(MakeCipher(version_, secret));
+  (role_ == Role::kRequester ? incoming_ : outgoing_) = MakeCipher(version_, secret);
 }
 
 Bytes Session::ResponderVerifyData(ByteView covered) const {

@@ -5,8 +5,6 @@
 //   destroyed
 #pragma once
 
-#include <optional>
-
 #include "trust/spdm/secured.h"
 #include "trust/spdm/transcript.h"
 
@@ -33,8 +31,8 @@ class Session {
   void Establish(ByteView th2_hash);
 
   // Under the keys of the moment. Once Open fails the session must be dropped.
-  Result<Bytes> Seal(ByteView message) { return outgoing_->Seal(id_, message); }
-  Result<Bytes> Open(ByteView record) { return incoming_->Open(id_, record); }
+  Result<Bytes> Seal(ByteView message) { return outgoing_.Seal(id_, message); }
+  Result<Bytes> Open(ByteView record) { return incoming_.Open(id_, record); }
 
   // KEY_UPDATE: the direction's next secret; its counter starts at 0. The old key is gone at once (stricter than
   // DSP0274, which lets the old request key live until VerifyNewKey for transports that lose messages; DOE loses none).
@@ -60,7 +58,7 @@ class Session {
   HandshakeSecrets handshake_;
   DataSecrets data_;
   Bytes export_master_;
-  std::optional<RecordCipher> outgoing_, incoming_;
+  RecordCipher outgoing_, incoming_;
   MeasurementTranscript measurements_;
 };
 
