@@ -10,7 +10,7 @@
 //   release                 end all that
 //   fault NAME | mode NAME  as `ccgpu gpu fault`, `ccgpu gpu mode`
 //   judge FILE NONCE        our verdict on an evidence_list file; NONCE in hex
-//   bench FILE NONCE N      N cold verifications: {"seconds": for one}
+//   bench FILE NONCE N      N verifications each: {"cold": seconds of one, "warm": with a cache that saw the documents}
 #include <algorithm>
 #include <chrono>
 #include <iostream>
@@ -114,7 +114,11 @@ class GpuWorld {
     return in;
   }
   verify::Anchors Anchors() const {
-    return {{pki_.root.authority.certificate}, {pki_.rim_root.authority.certificate}, {}, true};
+    verify::Anchors anchors;
+    anchors.device_roots = {pki_.root.authority.certificate};
+    anchors.rim_roots = {pki_.rim_root.authority.certificate};
+    anchors.insecure_accept_emulated = true;
+    return anchors;
   }
 
   Result<verify::Verdict> Judge(const std::string& file, const std::string& nonce) {
@@ -122,17 +126,23 @@ class GpuWorld {
     return verify::VerifyGpu(evidence::Unverified(in.gpus[0]), in.collateral, Anchors(), in.options, clock_.Now());
   }
 
-  // Everything that one call needs is parsed within it, the anchors' keys included.
+  // Cold: everything is parsed and checked within each call. The two take turns: what else the machine does hits both.
   Result<Json> Bench(const std::string& file, const std::string& nonce, size_t count) {
     ASSIGN_OR_RETURN(Inputs in, Read(file, nonce));
-    const auto start = std::chrono::steady_clock::now();
-    for (size_t i = 0; i < count; ++i) {
+    const verify::Anchors anchors = Anchors();
+    const evidence::Unverified gpu(in.gpus[0]);
+    verify::Cache cache;
+    RETURN_IF_ERROR(verify::VerifyGpu(gpu, in.collateral, anchors, in.options, clock_.Now(), &cache).ToStatus());
+    std::chrono::duration<double> cold{0}, warm{0};
+    for (size_t i = 0; i < 2 * count; ++i) {
+      const auto start = std::chrono::steady_clock::now();
       const auto verdict =
-          verify::VerifyGpu(evidence::Unverified(in.gpus[0]), in.collateral, Anchors(), in.options, clock_.Now());
+          verify::VerifyGpu(gpu, in.collateral, anchors, in.options, clock_.Now(), i % 2 == 0 ? nullptr : &cache);
+      (i % 2 == 0 ? cold : warm) += std::chrono::steady_clock::now() - start;
       RETURN_IF_ERROR(verdict.ToStatus());
     }
-    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-    return Json{{"seconds", taken.count() / static_cast<double>(count)}};
+    const auto runs = static_cast<double>(count);
+    return Json{{"cold", cold.count() / runs}, {"warm", warm.count() / runs}};
   }
 
   std::string dir_;
