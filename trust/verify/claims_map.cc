@@ -120,6 +120,11 @@ bool Passed(const Verdict& verdict, std::string_view name) {
                      [&](const Check& c) { return c.name == name && c.outcome == Check::Outcome::kPassed; });
 }
 
+bool MeasurementCompared(const Verdict& verdict) {
+  return Passed(verdict, "snp.measurement") || Passed(verdict, "snp.references") || Passed(verdict, "tdx.mrtd") ||
+         Passed(verdict, "tdx.references");
+}
+
 int Rank(std::string_view word) { return word == "no" ? 2 : word == "yes" ? 0 : 1; }
 void Worsen(std::string& to, std::string_view word) {
   if (Rank(word) > Rank(to)) to = Rank(word) == 2 ? "no" : "unproven";
@@ -134,7 +139,7 @@ Protection CpuProtection(const Verdict& verdict, const OrderedJson& cpu) {
   if (debug && debug->is_boolean() && debug->get<bool>()) return {"no", "no", "no"};
   if (!verdict.accepted) return out;
   out.data_confidentiality = out.data_integrity = "yes";
-  if (Passed(verdict, "snp.measurement") || Passed(verdict, "tdx.mrtd")) out.code_integrity = "yes";
+  if (MeasurementCompared(verdict)) out.code_integrity = "yes";
   return out;
 }
 
@@ -210,7 +215,7 @@ kbs::TrustVector TrustVectorOf(const Verdict& verdict, const std::string& part) 
                           {"configuration", 2},
                           {"executables", cpu && ProtectionOf(verdict).code_integrity != "yes" ? 33 : 3},
                           {"instance-identity", cpu ? 0 : 2}};
-  if (cpu && (Passed(verdict, "snp.measurement") || Passed(verdict, "tdx.mrtd"))) out["executables"] = 3;
+  if (cpu && MeasurementCompared(verdict)) out["executables"] = 3;
   if (verdict.accepted) return out;
   // A refused set affirms nothing; each part carries what its own checks found, or that of the set.
   const Check* failure = nullptr;

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,7 @@ struct Measured {
   std::string vendor, model;  // "NVIDIA", "GH100"
   crypto::Hash hash = crypto::Hash::kSha384;
   std::map<std::string, Bytes> values;  // key -> digest
+  std::set<std::string> exempt = {};    // keys that mean nothing on this device, whatever was measured
 };
 struct ReferenceMismatch {
   std::string key;

@@ -31,7 +31,10 @@ bool RunGpuChecks(GpuContext& context, std::vector<Check>& checks) {
   const std::string prefix = context.name + ".";
   const bool is_switch = context.kind == DeviceKind::kSwitch;
   const bool report = RunChecks(is_switch ? SwitchReportChecks() : GpuReportChecks(), context, prefix, checks);
-  const bool rims = RunChecks(is_switch ? SwitchRimChecks() : GpuRimChecks(), context, prefix, checks);
+  const auto rim_checks = context.options.references_replace_rims ? ReferenceChecks()
+                          : is_switch                             ? SwitchRimChecks()
+                                                                  : GpuRimChecks();
+  const bool rims = RunChecks(rim_checks, context, prefix, checks);
   context.good = report && rims;
   return context.good;
 }

@@ -97,6 +97,8 @@ std::span<const NamedCheck<GpuContext>> GpuReportChecks();
 std::span<const NamedCheck<GpuContext>> SwitchReportChecks();
 std::span<const NamedCheck<GpuContext>> GpuRimChecks();
 std::span<const NamedCheck<GpuContext>> SwitchRimChecks();
+// Instead of the last two, with references_replace_rims.
+std::span<const NamedCheck<GpuContext>> ReferenceChecks();
 
 // Runs the lists of the device's kind; true when nothing stands against acceptance.
 bool RunGpuChecks(GpuContext& context, std::vector<Check>& checks);

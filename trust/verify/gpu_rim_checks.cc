@@ -4,6 +4,7 @@
 
 #include "base/encoding.h"
 #include "trust/verify/gpu_rims.h"
+#include "trust/verify/reference_checks.h"
 
 namespace ccgpu::verify {
 namespace {
@@ -86,7 +87,8 @@ Finding Mode(GpuContext& c) {
   const auto measured = c.report->measurements.find(evidence::kIndexCcMode);
   // A device whose RIMs do not speak of this index (someone else's emulation) does not measure its mode there.
   const RimMeasurement* golden = c.vbios.rim ? c.vbios.rim->Find(evidence::kIndexCcMode) : nullptr;
-  if (measured == c.report->measurements.end() || !golden || !golden->active)
+  const bool spoken_of = (golden && golden->active) || c.options.references_replace_rims;
+  if (measured == c.report->measurements.end() || !spoken_of)
     return Finding::Skip("no RIM says what the mode measurement must be");
   // The best that the architecture has. What an A100's mode is worth, the policy decides (claim "mode").
   const std::string wanted = c.evidence.arch == "AMPERE" ? "apm" : "hopper-cc";
@@ -182,6 +184,20 @@ Finding SwitchMeasurements(GpuContext& c) {
 }
 
 constexpr RimRole kD = RimRole::kDriver, kV = RimRole::kVbios, kS = RimRole::kSwitchBios;
+// Measurements under the certified chip's name, compared with signed CoRIMs.
+Finding FitsReferences(GpuContext& c) {
+  if (!c.report || c.chain.size() < 2) return Finding::Skip("there is no report of a device whose root is pinned");
+  const std::string chip = c.chain[1].SubjectCommonName();
+  Measured measured{"NVIDIA", chip.substr(0, chip.find(' ')), crypto::Hash::kSha384, {}};
+  std::erase(measured.model, '_');  // "LS_10" is sold as LS10
+  for (const auto& [index, value] : c.report->measurements) measured.values[std::to_string(index)] = value;
+  if (c.report->opaque.Nvdec0() == evidence::kNvdecDisabled)
+    measured.exempt.insert(std::to_string(evidence::kIndexNvdec));
+  Finding finding = CheckReferences(c.options.references.get(), measured, c.shared.environment, c.ReportDocument());
+  if (c.options.references_replace_rims) c.measurements_match = finding.outcome == Check::Outcome::kPassed;
+  return finding;
+}
+
 constexpr NamedCheck<GpuContext> kGpuChecks[] = {
     {"driver-rim.found", RimFound<kD>},
     {"driver-rim.root", RimRoot<kD>},
@@ -200,18 +216,25 @@ constexpr NamedCheck<GpuContext> kGpuChecks[] = {
     {"debug-fuse", DebugFuse, true},
     {"nvdec", NvdecStatus, true},
     {"measurements", Measurements},
+    {"references", FitsReferences, true},
 };
 
 constexpr NamedCheck<GpuContext> kSwitchChecks[] = {
     {"bios-rim.found", RimFound<kS>},     {"bios-rim.root", RimRoot<kS>},
     {"bios-rim.chain", RimChain<kS>},     {"bios-rim.signature", RimSignature<kS>},
     {"bios-rim.version", RimVersion<kS>}, {"version.floor", VersionFloor, true},
-    {"measurements", SwitchMeasurements},
+    {"measurements", SwitchMeasurements}, {"references", FitsReferences, true},
+};
+
+constexpr NamedCheck<GpuContext> kReferenceChecks[] = {
+    {"version.floor", VersionFloor, true}, {"svn.floor", SvnFloor, true},  {"mode", Mode, true},
+    {"debug-fuse", DebugFuse, true},       {"references", FitsReferences},
 };
 
 }  // namespace
 
 std::span<const NamedCheck<GpuContext>> GpuRimChecks() { return kGpuChecks; }
 std::span<const NamedCheck<GpuContext>> SwitchRimChecks() { return kSwitchChecks; }
+std::span<const NamedCheck<GpuContext>> ReferenceChecks() { return kReferenceChecks; }
 
 }  // namespace ccgpu::verify

@@ -22,6 +22,7 @@ ReferenceComparison CompareWithReferences(const References& references, const Me
       for (const evidence::ReferenceTriple& triple : tag.triples) {
         if (!Fits(triple.environment, measured)) continue;
         for (const evidence::ReferenceMeasurement& m : triple.measurements) {
+          if (measured.exempt.contains(m.key)) continue;
           ReferenceMismatch& entry = wanted[m.key];
           entry.key = m.key;
           if (entry.source.empty()) entry.source = set->id + "/" + tag.id;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/encoding.h"
+#include "trust/verify/reference_checks.h"
 #include "trust/verify/snp_context.h"
 
 namespace ccgpu::verify {
@@ -162,6 +163,12 @@ Finding Vmpl(SnpContext& c) {
       .At(kSnpReport, at::kVmpl, 4);
 }
 
+Finding FitsReferences(SnpContext& c) {
+  if (!c.report) return Finding::Skip("there is no report that could be parsed");
+  const Measured measured{"AMD", "SEV-SNP", crypto::Hash::kSha384, {{"measurement", c.report->measurement}}};
+  return CheckReferences(c.options.references.get(), measured, c.shared.environment, kSnpReport);
+}
+
 constexpr NamedCheck<SnpContext> kReportChecks[] = {
     {"report-data.given", ReportDataGiven},
     {"report.parsed", ReportParsed},
@@ -170,6 +177,7 @@ constexpr NamedCheck<SnpContext> kGuestChecks[] = {
     {"report.data", ReportData},
     {"host-data", HostData, true},
     {"measurement", Measurement, true},
+    {"references", FitsReferences, true},
     {"policy", Policy},
     {"migration-agent", MigrationAgent},
     {"vmpl", Vmpl},

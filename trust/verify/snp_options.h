@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "trust/evidence/snp_report.h"
 
 namespace ccgpu::verify {
+
+struct References;  // corim.h
 
 struct SnpOptions {
   Bytes report_data;                 // 64 bytes, required (snp.report-data-missing)
@@ -44,6 +47,9 @@ struct SnpOptions {
   std::vector<Bytes> id_keys, author_keys;  // SHA-384 digests
   std::optional<Bytes> family_id, image_id;
   uint32_t minimum_guest_svn = 0;
+
+  // Signed CoRIM reference values (corim.h) that the launch measurement must fit as well; nullptr: none.
+  std::shared_ptr<const References> references = nullptr;
 
   bool require_revocation =
       false;  // a CRL of the ARK in the collateral is always honoured; this makes a fresh one a must

@@ -1,6 +1,7 @@
 // The checks of what a TDX quote says about the guest: what it is bound to, how it may run, what was measured.
 #include "base/encoding.h"
 #include "trust/evidence/tcg_log.h"
+#include "trust/verify/reference_checks.h"
 #include "trust/verify/tdx_context.h"
 
 namespace ccgpu::verify {
@@ -156,11 +157,26 @@ Finding EventLog(TdxContext& c) {
   return Finding::Pass();
 }
 
+Finding FitsReferences(TdxContext& c) {
+  if (!c.quote) return Finding::Skip("there is no quote that could be parsed");
+  const evidence::TdReport& body = c.quote->body;
+  Measured measured{"Intel", "TDX", crypto::Hash::kSha384, {{"mr_td", body.mr_td}, {"mr_seam", body.mr_seam}}};
+  for (size_t i = 0; i < 4; ++i) measured.values["rtmr_" + std::to_string(i)] = body.rtmrs[i];
+  return CheckReferences(c.options.references.get(), measured, c.shared.environment, kTdxQuoteDocument);
+}
+
 constexpr NamedCheck<TdxContext> kChecks[] = {
-    {"report.data", ReportData},   {"attributes", Attributes}, {"xfam", Xfam},
-    {"init-data", InitData, true}, {"mrtd", MrTd, true},       {"mrseam", MrSeam, true},
-    {"owner", Owner, true},        {"rtmrs", Rtmrs, true},     {"service-td", ServiceTd, true},
+    {"report.data", ReportData},
+    {"attributes", Attributes},
+    {"xfam", Xfam},
+    {"init-data", InitData, true},
+    {"mrtd", MrTd, true},
+    {"mrseam", MrSeam, true},
+    {"owner", Owner, true},
+    {"rtmrs", Rtmrs, true},
+    {"service-td", ServiceTd, true},
     {"event-log", EventLog, true},
+    {"references", FitsReferences, true},
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 
@@ -11,6 +12,8 @@
 #include "trust/evidence/intel_documents.h"
 
 namespace ccgpu::verify {
+
+struct References;  // corim.h
 
 struct TdxOptions {
   Bytes report_data;                               // 64 bytes, required (tdx.report-data-missing)
@@ -27,7 +30,9 @@ struct TdxOptions {
   uint32_t minimum_evaluation_number = 0;    // of TCB info and QE identity: collateral is not rolled back
   std::optional<Bytes> minimum_tee_tcb_svn;  // 16 bytes, part by part
   std::optional<Bytes> platform_instance;    // 16 bytes: pin one machine
-  bool require_revocation = true;            // both CRLs, fresh, in the collateral
+  // Signed CoRIM reference values (corim.h) that the measurements must fit as well; nullptr: none.
+  std::shared_ptr<const References> references = nullptr;
+  bool require_revocation = true;                                          // both CRLs, fresh, in the collateral
   std::chrono::seconds revocation_max_age = std::chrono::hours(24 * 366);  // the root's list is issued yearly
 };
 

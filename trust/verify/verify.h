@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -23,6 +24,7 @@
 namespace ccgpu::verify {
 
 using evidence::Collateral;
+struct References;  // corim.h
 
 // Roots that evidence may end in. A root is *hardware* when its key is one of BuiltinAnchors(), *emulated* when its
 // name says so ("EMULATED, NOT NVIDIA"); evidence under any other root is refused (environment.unknown-root).
@@ -51,6 +53,10 @@ struct GpuOptions {
   std::string driver_floor, vbios_floor, switch_bios_floor;
   // Opaque field -> lowest security version number (new opaque form; evidence::opaque_type::kFspUcodeSvn).
   std::map<uint16_t, uint64_t> minimum_svn;
+  // Signed CoRIM reference values (corim.h) that the measurements must fit as well; nullptr: none.
+  std::shared_ptr<const References> references = nullptr;
+  // `references` instead of RIMs, which then need not be there; without references everything is refused.
+  bool references_replace_rims = false;
 };
 
 // `cache`: what was learned about the same documents before, see cache.h; it never changes a verdict. May be nullptr.
