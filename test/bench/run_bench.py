@@ -14,7 +14,7 @@ import traceback
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "test"))
 
-from bench import pods, rows, throughput  # noqa: E402
+from bench import nvidia, pods, rows, throughput  # noqa: E402
 from e2e import harness  # noqa: E402
 
 # Group: the function, whether it needs a node, the rows it makes.
@@ -24,6 +24,7 @@ GROUPS = {
     "key": (pods.key, True, ["key.in-hand"]),
     "copy": (throughput.copy, True, ["copy.h2d", "copy.d2h"]),
     "broker": (throughput.broker, False, ["broker.rcar"]),
+    "nvidia": (nvidia.nvidia, False, ["verify.cold-nvidia", "verify.warm-nvidia"]),
 }
 
 
@@ -67,6 +68,8 @@ def main():
                 if needs_node and node is None:
                     node = harness.Node(gpus=1)
                 found += measure(node)
+            except harness.Skip as reason:
+                print(f"{group}: SKIPPED: {reason}", flush=True)
             except rows.Missing as missing:
                 failed.append(group)
                 print(f"{group}: {missing}", flush=True)
