@@ -95,6 +95,29 @@ TEST(Key, ScalarOneIsTheBasePoint) {
             "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296");
 }
 
+TEST(Key, ScalarsOutsideTheGroupAreNone) {
+  Bytes order = Hex("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");  // of P-256
+  EXPECT_FALSE(PrivateKey::FromScalar(KeyType::kP256, order).ok());
+  EXPECT_FALSE(PrivateKey::FromScalar(KeyType::kP256, Bytes(32)).ok());
+  EXPECT_FALSE(PrivateKey::FromScalar(KeyType::kP256, Bytes(32, 0xFF)).ok());
+  --order.back();
+  EXPECT_TRUE(PrivateKey::FromScalar(KeyType::kP256, order).ok());
+}
+
+TEST(Key, PointsOffTheCurveAreNone) {
+  for (const KeyType type : {KeyType::kP256, KeyType::kP384, KeyType::kP521}) {
+    const Bytes good = PrivateKey::Generate(type).public_key().Point();
+    EXPECT_TRUE(PublicKey::FromPoint(type, good).ok());
+    for (const size_t byte : {size_t{0}, good.size() / 2 - 1, good.size() / 2, good.size() - 1}) {
+      Bytes bad = good;
+      bad[byte] ^= 1;
+      EXPECT_FALSE(PublicKey::FromPoint(type, bad).ok()) << byte;
+    }
+    EXPECT_FALSE(PublicKey::FromPoint(type, Bytes(good.size())).ok());
+    EXPECT_FALSE(PublicKey::FromPoint(type, Bytes(good.size(), 0xFF)).ok());
+  }
+}
+
 TEST(Key, AgreementIsTheSameOnBothSides) {
   const PrivateKey a = PrivateKey::Generate(KeyType::kP384), b = PrivateKey::Generate(KeyType::kP384);
   EXPECT_EQ(*a.Agree(b.public_key()), *b.Agree(a.public_key()));

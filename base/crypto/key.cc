@@ -128,7 +128,9 @@ Result<KeyPtr> KeyFromParams(KeyType curve, ByteView public_point, ByteView scal
   KeyPtr owned = Own(key);
   std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> check(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr),
                                                                     EVP_PKEY_CTX_free);
-  if (EVP_PKEY_public_check(check.get()) != 1) return Err("crypto.bad-key", "key", "the point is not on the curve");
+  // The quick check is the whole one here: the curves that we name have cofactor 1, so every point on them will do.
+  if (EVP_PKEY_public_check_quick(check.get()) != 1)
+    return Err("crypto.bad-key", "key", "the point is not on the curve");
   return owned;
 }
 
@@ -240,6 +242,8 @@ Result<PrivateKey> PrivateKey::FromScalar(KeyType curve, ByteView scalar) {
   std::unique_ptr<BIGNUM, decltype(&BN_free)> number(BN_bin2bn(scalar.data(), static_cast<int>(scalar.size()), nullptr),
                                                      BN_free);
   std::unique_ptr<EC_POINT, decltype(&EC_POINT_free)> point(EC_POINT_new(group.get()), EC_POINT_free);
+  if (BN_is_zero(number.get()) || BN_cmp(number.get(), EC_GROUP_get0_order(group.get())) >= 0)
+    return Err("crypto.bad-key", "private key", "is not in 1 to the curve's order less 1");
   if (EC_POINT_mul(group.get(), point.get(), number.get(), nullptr, nullptr, nullptr) != 1)
     return Err("crypto.bad-key", "private key", "is not a scalar of the curve");
   Bytes encoded(2 * CurveWidth(curve) + 1);
@@ -255,7 +259,12 @@ std::string PrivateKey::Pem() const {
 }
 
 PublicKey PrivateKey::public_key() const {
-  // A copy without the private half, so that handing out the public key can never leak it.
+  // A copy without the private half, so that handing out the public key can never leak it. From its point where it has
+  // one: reading DER costs as much as a signature.
+  const KeyType type = TypeOf(key_.get());
+  if (CurveWidth(type) != 0) {
+    if (auto copy = PublicKey::FromPoint(type, PublicKey(key_).Point()); copy.ok()) return *std::move(copy);
+  }
   auto key = PublicKey::FromDer(PublicKey(key_).Der());
   return std::move(key).value();
 }

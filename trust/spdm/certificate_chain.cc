@@ -63,8 +63,8 @@ Result<std::vector<crypto::Certificate>> DecodeChain(ByteView structure) {
       return Bad("certificate " + std::to_string(chain.size() + 1) + " does not parse: " + certificate.error().text);
     }
     // A chain may leave its root out and only name it; when it begins with one, the hash must be that root's.
-    const bool self_issued = certificate->SubjectName() == certificate->IssuerName();
-    if (chain.empty() && self_issued && !EqualConstantTime(crypto::Sha384(der), root_hash)) {
+    if (chain.empty() && certificate->SubjectName() == certificate->IssuerName() &&
+        !EqualConstantTime(crypto::Sha384(der), root_hash)) {
       return Bad("its root hash is not the hash of its root");
     }
     chain.push_back(*std::move(certificate));
