@@ -7,6 +7,12 @@ std::string_view Tee(const SnpEvidence&) { return "snp"; }
 std::string ToJson(const SnpEvidence& evidence) { return SnpEvidenceToJson(evidence); }
 std::string_view Tee(const TdxEvidence&) { return "tdx"; }
 std::string ToJson(const TdxEvidence& evidence) { return TdxEvidenceToJson(evidence); }
+std::string_view Tee(const TpmEvidence&) { return "tpm"; }
+std::string ToJson(const TpmEvidence& evidence) { return TpmEvidenceToJson(evidence); }
+std::string_view Tee(const AzureEvidence& evidence) { return evidence.tee; }
+std::string ToJson(const AzureEvidence& evidence) { return AzureEvidenceToJson(evidence); }
+Result<AzureEvidence> AzureSnpFromJson(std::string_view json) { return AzureEvidenceFromJson("az-snp-vtpm", json); }
+Result<AzureEvidence> AzureTdxFromJson(std::string_view json) { return AzureEvidenceFromJson("az-tdx-vtpm", json); }
 
 template <class T, Result<T> (*Parse)(std::string_view)>
 Result<CpuEvidence> As(std::string_view json) {
@@ -19,8 +25,9 @@ struct Kind {
   Result<CpuEvidence> (*parse)(std::string_view json);
 };
 constexpr Kind kKinds[] = {
-    {"snp", As<SnpEvidence, SnpEvidenceFromJson>},
-    {"tdx", As<TdxEvidence, TdxEvidenceFromJson>},
+    {"snp", As<SnpEvidence, SnpEvidenceFromJson>},        {"tdx", As<TdxEvidence, TdxEvidenceFromJson>},
+    {"tpm", As<TpmEvidence, TpmEvidenceFromJson>},        {"az-snp-vtpm", As<AzureEvidence, AzureSnpFromJson>},
+    {"az-tdx-vtpm", As<AzureEvidence, AzureTdxFromJson>},
 };
 
 const Kind* Find(std::string_view tee) {

@@ -9,12 +9,14 @@
 #include <string_view>
 #include <variant>
 
+#include "trust/evidence/azure_evidence.h"
 #include "trust/evidence/snp_certs.h"
 #include "trust/evidence/tdx_evidence.h"
+#include "trust/evidence/tpm_evidence.h"
 
 namespace ccgpu::evidence {
 
-using CpuEvidence = std::variant<SnpEvidence, TdxEvidence>;
+using CpuEvidence = std::variant<SnpEvidence, TdxEvidence, TpmEvidence, AzureEvidence>;
 
 std::string_view TeeOf(const CpuEvidence& evidence);  // "snp"
 bool IsKnownTee(std::string_view tee);

@@ -42,5 +42,9 @@ std::unique_ptr<CpuCase> MakeCpuCase(const evidence::SnpEvidence& evidence, cons
                                      SharedContext& shared);
 std::unique_ptr<CpuCase> MakeCpuCase(const evidence::TdxEvidence& evidence, const CompositeOptions& options,
                                      SharedContext& shared);
+std::unique_ptr<CpuCase> MakeCpuCase(const evidence::TpmEvidence& evidence, const CompositeOptions& options,
+                                     SharedContext& shared);
+std::unique_ptr<CpuCase> MakeCpuCase(const evidence::AzureEvidence& evidence, const CompositeOptions& options,
+                                     SharedContext& shared);
 
 }  // namespace ccgpu::verify

@@ -119,7 +119,7 @@ TpmWorld::TpmWorld(const SpecEdits& edits, KeyType key) : ak(PrivateKey::Generat
                 MakeEvent(7, event::kSeparator, Bytes(4)),
                 MakeEvent(4, event::kEfiAction, AsBytes("Calling EFI Application from Boot Option")),
                 MakeEvent(4, event::kSeparator, Bytes(4))};
-  options.roots = {chain[2].certificate};
+  anchors.tpm_roots = {chain[2].certificate};
   anchors.insecure_accept_emulated = true;
   Measure();
   Quote();

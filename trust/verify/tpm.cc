@@ -1,6 +1,7 @@
 #include "trust/verify/tpm.h"
 
 #include "base/encoding.h"
+#include "trust/verify/cpu_case.h"
 #include "trust/verify/tpm_context.h"
 
 namespace ccgpu::verify {
@@ -10,7 +11,55 @@ constexpr uint32_t kInitDataRegister = 8;  // CoCo extends the initdata document
 
 std::string PcrName(uint32_t index) { return (index < 10 ? "pcr0" : "pcr") + std::to_string(index); }
 
+// The pod's image is measured into this one, by the emulator and by UEFI.
+constexpr uint32_t kImageRegister = 4;
+
+CpuFacts FactsOf(const TpmContext& c) {
+  CpuFacts out;
+  out.tee = "tpm";
+  if (!c.registers_hold) return out;
+  const auto hex = [&](uint32_t index) {
+    const auto value = c.evidence.pcrs.find(index);
+    return value == c.evidence.pcrs.end() ? "" : HexEncode(value->second);
+  };
+  out.measurement = hex(kImageRegister);
+  out.init_data = hex(kInitDataRegister);
+  return out;
+}
+
+class TpmCase final : public CpuCase {
+ public:
+  TpmCase(const evidence::TpmEvidence& evidence, const CompositeOptions& options, SharedContext& shared)
+      : options_(options.tpm), context_{evidence, options_, shared} {
+    options_.nonce = options.report_data;
+    if (options.init_data_digest) options_.expected_pcrs[kInitDataRegister] = InitDataForm(*options.init_data_digest);
+  }
+  bool Run(std::vector<Check>& checks) override { return RunTpmChecks(context_, "tpm.", checks); }
+  nlohmann::ordered_json Claims() const override { return TpmClaims(context_); }
+  CpuFacts Facts() const override { return FactsOf(context_); }
+  std::optional<InitDataField> InitData() const override {
+    const auto value = context_.evidence.pcrs.find(kInitDataRegister);
+    if (!context_.registers_hold || value == context_.evidence.pcrs.end()) return std::nullopt;
+    return InitDataField{value->second, "tpm/pcrs", 0};
+  }
+  Bytes InitDataForm(ByteView digest) const override { return TpmInitDataForm(digest, options_.bank); }
+
+ private:
+  TpmOptions options_;
+  TpmContext context_;
+};
+
 }  // namespace
+
+Bytes TpmInitDataForm(ByteView digest, uint16_t bank) {
+  const size_t size = evidence::TpmHashSize(bank).value_or(0);
+  return size == 0 ? Bytes() : evidence::TpmExtend(bank, Bytes(size), digest);
+}
+
+std::unique_ptr<CpuCase> MakeCpuCase(const evidence::TpmEvidence& evidence, const CompositeOptions& options,
+                                     SharedContext& shared) {
+  return std::make_unique<TpmCase>(evidence, options, shared);
+}
 
 bool RunTpmChecks(TpmContext& context, const std::string& prefix, std::vector<Check>& checks) {
   bool good = RunChecks(TpmKeyChecks(), context, prefix, checks);
@@ -59,10 +108,7 @@ Verdict VerifyTpm(const evidence::Unverified<evidence::TpmEvidence>& tpm, const 
   verdict.environment = shared.environment;
   verdict.claims_json = TpmClaims(context).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (verdict.accepted) {
-    Claims facts;
-    facts.json = verdict.claims_json;
-    facts.environment = verdict.environment;
-    verdict.verified = Seal(std::move(facts));
+    verdict.verified = Seal({verdict.claims_json, verdict.environment, {}, FactsOf(context)});
   }
   return verdict;
 }

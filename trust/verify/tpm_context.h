@@ -38,6 +38,8 @@ std::span<const NamedCheck<TpmContext>> TpmLogChecks();    // what was measured
 
 // The three lists; true when nothing stands against acceptance.
 bool RunTpmChecks(TpmContext& context, const std::string& prefix, std::vector<Check>& checks);
+// What the initdata register holds after this digest was extended into it (CoCo's initdata.md).
+Bytes TpmInitDataForm(ByteView digest, uint16_t bank);
 // CoCo's TPM claims and what we add to them.
 nlohmann::ordered_json TpmClaims(const TpmContext& context);
 

@@ -135,6 +135,7 @@ INSTANTIATE_TEST_SUITE_P(
     CaseName);
 
 // rule 10: tpm
+// rule 13: tpm
 INSTANTIATE_TEST_SUITE_P(
     Quote, TpmRefusals,
     ::testing::Values(
@@ -258,11 +259,11 @@ INSTANTIATE_TEST_SUITE_P(
                                 w.evidence.ak_certificates.clear();
                                 w.options.pinned_keys = {TpmWorld().ak.public_key().Der()};
                               }},
-                      TpmCase{"no_roots", "tpm.untrusted-root", [](W& w) { w.options.roots.clear(); }},
+                      TpmCase{"no_roots", "tpm.untrusted-root", [](W& w) { w.anchors.tpm_roots.clear(); }},
                       TpmCase{"root_brought_along_is_not_believed", "tpm.untrusted-root",
                               [](W& w) {
                                 w.evidence.ak_certificates += w.chain[2].certificate.Pem();
-                                w.options.roots.clear();
+                                w.anchors.tpm_roots.clear();
                               }},
                       TpmCase{"text_between_the_certificates", "tpm.chain-malformed",
                               [](W& w) { w.evidence.ak_certificates = "x" + w.evidence.ak_certificates; }}),
@@ -315,7 +316,7 @@ INSTANTIATE_TEST_SUITE_P(
                 [](W& w) {
                   w.anchors.insecure_accept_emulated = false;
                   w.options.pinned_keys = {w.ak.public_key().Der()};
-                  w.options.roots.clear();
+                  w.anchors.tpm_roots.clear();
                 }}),
     CaseName);
 
