@@ -19,6 +19,7 @@
 #include "trust/verify/cache.h"
 #include "trust/verify/snp_options.h"
 #include "trust/verify/tdx_options.h"
+#include "trust/verify/tpm_options.h"
 #include "trust/verify/verdict.h"
 
 namespace ccgpu::verify {
@@ -31,6 +32,9 @@ struct References;  // corim.h
 struct Anchors {
   std::vector<crypto::Certificate> device_roots, rim_roots, amd_roots, intel_roots;
   bool insecure_accept_emulated = false;
+  // Of TPMs' attestation keys. None is built in: who pins one says that it stands for real TPMs, unless it says
+  // EMULATED.
+  std::vector<crypto::Certificate> tpm_roots = {};
 };
 // NVIDIA's device and RIM roots, AMD's ARK of Milan, Genoa and Turin, Intel's SGX root (it signs TDX as well).
 const Anchors& BuiltinAnchors();
@@ -84,6 +88,7 @@ struct CompositeOptions {
   GpuOptions gpu;
   SnpOptions snp;
   TdxOptions tdx;
+  TpmOptions tpm;                          // of Azure's vTPMs as well
   std::optional<size_t> gpu_count;         // exactly so many GPUs; unset: any number
   std::vector<std::string> allowed_ueids;  // device inventory; empty: any device
 };
