@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "trust/evidence/der.h"
+
 namespace ccgpu::evidence {
 namespace {
 
@@ -97,6 +99,21 @@ Result<Bytes> Finish(OCSP_BASICRESP* basic, const OcspSigner& signer) {
   return Der(response.get(), [](OCSP_RESPONSE* r, uint8_t** to) { return i2d_OCSP_RESPONSE(r, to); });
 }
 
+// The BasicOCSPResponse inside an OCSPResponse (RFC 6960 4.2.1); empty when the outer layers are not DER.
+ByteView BasicPart(ByteView in) {
+  constexpr uint8_t kEnumerated = 0x0a, kExplicit0 = 0xa0;
+  for (const auto& [skip, take] : {std::pair<uint8_t, uint8_t>{0, der::kSequence},
+                                   {kEnumerated, kExplicit0},
+                                   {0, der::kSequence},
+                                   {der::kOid, der::kOctetString}}) {
+    if (skip && !der::Take(in, skip).ok()) return {};
+    const auto inner = der::Take(in, take);
+    if (!inner.ok() || !in.empty()) return {};
+    in = *inner;
+  }
+  return in;
+}
+
 }  // namespace
 
 bool OcspSingle::IsAbout(const crypto::Certificate& subject, const crypto::Certificate& issuer) const {
@@ -144,6 +161,10 @@ Result<OcspResponse> ParseOcspResponse(ByteView der) {
   }
   BasicPtr basic(OCSP_response_get1_basic(response.get()));
   if (!basic) return Bad("holds no basic response");
+  // OpenSSL encodes the signed part again to check its signature, so what is not encoded as it would do it was never
+  // under that signature.
+  const Bytes again = Der(basic.get(), [](OCSP_BASICRESP* b, uint8_t** to) { return i2d_OCSP_BASICRESP(b, to); });
+  if (!Equal(again, BasicPart(der))) return Bad("is not the one DER encoding of what it says");
   OcspResponse out;
   const int count = OCSP_resp_count(basic.get());
   if (count < 1 || static_cast<size_t>(count) > kMaxSingles)
