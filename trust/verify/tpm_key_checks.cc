@@ -91,13 +91,15 @@ Finding Vouched(TpmContext& c) {
         .At(kKeyDocument, 0, 0);
   }
   std::vector<crypto::Certificate> chain = c.claimed_chain;
-  const crypto::Certificate* root = FindAnchor(c.shared.anchors.tpm_roots, chain.back());
+  std::vector<crypto::Certificate> roots = c.shared.anchors.tpm_roots;
+  roots.insert(roots.end(), c.options.roots.begin(), c.options.roots.end());
+  const crypto::Certificate* root = FindAnchor(roots, chain.back());
   if (root && chain.size() > 1) chain.pop_back();  // the pinned one is used, never the one that was brought
-  if (!root) root = FindIssuer(c.shared.anchors.tpm_roots, chain.back());
+  if (!root) root = FindIssuer(roots, chain.back());
   if (!root) {
     return Finding::Fail(Err("tpm.untrusted-root", "",
                              "the chain from \"" + chain.back().IssuerName() + "\" ends in none of the " +
-                                 std::to_string(c.shared.anchors.tpm_roots.size()) + " pinned TPM roots"))
+                                 std::to_string(roots.size()) + " pinned TPM roots"))
         .At(kChainDocument, 0, 0);
   }
   chain.push_back(*root);

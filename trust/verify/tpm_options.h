@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "base/bytes.h"
+#include "base/crypto/x509.h"
 #include "trust/evidence/tpm_algorithms.h"
 
 namespace ccgpu::verify {
@@ -35,6 +35,7 @@ struct TpmOptions {
   // is one of `pinned_keys` (SubjectPublicKeyInfo), or when the hardware report around it says so (Azure). There are no
   // built-in roots: a caller that pins a root or key says that it stands for real TPMs, unless the root's name says
   // EMULATED.
+  std::vector<crypto::Certificate> roots;  // beside Anchors::tpm_roots
   std::vector<Bytes> pinned_keys;
   // A certificate must be for one of these uses: the TCG's attestation keys. Google's carry 2.23.133.8.1 instead.
   std::set<std::string> certificate_uses = {"2.23.133.8.3"};
