@@ -1,5 +1,6 @@
 // How many full RCARs (challenge, evidence of an SNP sandbox with one H100, token, resource) one core serves, beside
-// what the P-384 verifications in it cost by themselves. Prints rows as ./run bench wants them: a JSON list on standard
+// what the P-384 verifications of its evidence cost by themselves to who keeps nothing, and those that are left to a
+// broker that knows the documents. Prints rows as ./run bench wants them: a JSON list on standard
 // output.
 //
 //   ccgpu-bench-broker [ROUNDS]
@@ -158,23 +159,35 @@ int Main(int rounds) {
     setup.Handle(put);
   }
   OneRcar(setup, pod);  // fetches the collateral
+  // A broker that has the collateral and has verified none of it.
+  EvidenceAppraiser knows_nothing(pod.Anchors(), collateral);
+  Broker fresh({**db, keys, knows_nothing, roles, clock, random, crypto::PrivateKey::Generate(crypto::KeyType::kP256)},
+               options);
+  p384_verifications = 0;
+  Stopwatch first(fresh);
+  OneRcar(first, pod);
+  const auto in_evidence = static_cast<double>(p384_verifications);
 
   p384_verifications = 0;
   Stopwatch watch(broker);
   for (int i = 0; i < rounds; ++i) OneRcar(watch, pod);
   const double operations = static_cast<double>(p384_verifications) / rounds;
   const double per_rcar = watch.seconds / rounds;
-  const double limit = operations * SecondsPerVerification();
-  const double ratio = limit / per_rcar;
-  const Json rows = Json::array(
-      {{{"name", "broker.rcar"},
+  const double one = SecondsPerVerification();
+  const auto row = [&](const char* name, double count, const char* which) {
+    const double limit = count * one;
+    return Json{
+        {"name", name},
         {"value", 1 / per_rcar},
         {"unit", "1/s per core"},
-        {"alternative", "its " + std::to_string(static_cast<int>(operations + 0.5)) + " P-384 verifications alone"},
+        {"alternative", "the " + std::to_string(static_cast<int>(count + 0.5)) + " P-384 verifications " + which},
         {"alternative_value", 1 / limit},
-        {"ratio", ratio},
-        {"aim", kAim},
-        {"met", ratio >= kAim}}});
+        {"ratio", limit / per_rcar}};
+  };
+  Json rows = {row("broker.rcar", in_evidence, "of its evidence alone"),
+               row("broker.rcar-kept", operations, "that a warm cache leaves")};
+  rows[0]["aim"] = kAim;
+  rows[0]["met"] = rows[0]["ratio"] >= kAim;
   std::printf("%s\n", rows.dump(2).c_str());
   db->reset();
   std::filesystem::remove_all(folder);

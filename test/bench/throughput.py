@@ -73,5 +73,5 @@ def broker(_node):
         middle = sorted(same, key=lambda one: one["ratio"])[len(same) // 2]
         ratios = [one["ratio"] for one in same]
         rows.append(row(middle["name"], middle["value"], middle["unit"], middle["alternative"], middle["alternative_value"],
-                        f"ratio >= {middle['aim']}", f"ratio: {spread(ratios, 2)}"))
+                        f"ratio >= {middle['aim']}" if "aim" in middle else None, f"ratio: {spread(ratios, 2)}"))
     return rows

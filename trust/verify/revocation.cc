@@ -91,7 +91,7 @@ RevocationState Revocation::Judge(const std::vector<crypto::Certificate>& chain,
                                   const RevocationRules& rules, const ChainCodes& codes) {
   RevocationState out;
   const std::vector<Statement> statements = StatementsAbout(chain, index);
-  const std::string what = Described(chain, index);
+  const auto what = [&] { return Described(chain, index); };
   // A revocation that cannot be lifted counts whatever came later. Else the newest statement; of two from the same
   // second the worse.
   const auto is_final = [](const Statement& s) {
@@ -107,7 +107,7 @@ RevocationState Revocation::Judge(const std::vector<crypto::Certificate>& chain,
   if (!counts) {
     if (rules.required) {
       out.status = Err(codes.revocation_missing, "",
-                       "no authentic OCSP response or CRL about " + what + " is in the collateral (" +
+                       "no authentic OCSP response or CRL about " + what() + " is in the collateral (" +
                            std::to_string(responses_.size()) + " responses, " + std::to_string(crls_.size()) +
                            " lists, " + std::to_string(unreadable_) + " unreadable)");
     }
@@ -116,7 +116,9 @@ RevocationState Revocation::Judge(const std::vector<crypto::Certificate>& chain,
   const std::chrono::seconds max_age =
       counts->is_crl && rules.crl_max_age.count() > 0 ? rules.crl_max_age : rules.max_age;
   const bool stale = (counts->next_update && now_ > *counts->next_update) || now_ - counts->this_update > max_age;
-  const std::string said = std::string(counts->is_crl ? "CRL" : "OCSP") + " of " + FormatTime(counts->this_update);
+  const auto said = [&] {
+    return std::string(counts->is_crl ? "CRL" : "OCSP") + " of " + FormatTime(counts->this_update);
+  };
   out.said = Word(counts->status);
   out.fresh = !stale;
   if (counts->status == evidence::CertStatus::kRevoked) {
@@ -124,19 +126,19 @@ RevocationState Revocation::Judge(const std::vector<crypto::Certificate>& chain,
     const bool hold = counts->reason == kCertificateHold;
     if (!(hold && rules.allow_hold)) {
       out.status = Err(codes.revoked, "",
-                       what + " is revoked (" +
+                       what() + " is revoked (" +
                            (hold ? "on hold" : "reason " + std::to_string(counts->reason) + ", " + out.reason) +
-                           ") says the " + said);
+                           ") says the " + said());
       return out;
     }
   } else if (counts->status == evidence::CertStatus::kUnknown && rules.required) {
-    out.status = Err(codes.revocation_unknown, "", what + " is unknown to the responder, says the " + said);
+    out.status = Err(codes.revocation_unknown, "", what() + " is unknown to the responder, says the " + said());
     return out;
   }
   if (stale && rules.required) {
     out.status =
         Err(codes.revocation_stale, "",
-            "the newest statement about " + what + " is the " + said +
+            "the newest statement about " + what() + " is the " + said() +
                 (counts->next_update ? ", good until " + FormatTime(*counts->next_update) : "") + ", judged at " +
                 FormatTime(now_) + " with a greatest age of " + std::to_string(max_age.count()) + " s");
   }
