@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "base/crypto/rsa.h"
+#include "trust/evidence/test_mutation.h"
 #include "trust/evidence/test_vectors.h"
 #include "trust/verify/test_tokens.h"
 
@@ -171,14 +172,9 @@ TEST(CoseVerify, EveryBitCounts) {
   CoseWorld w;
   w.spec.content_type = "x";
   const Bytes message = evidence::SignCoseSign1(w.spec, w.payload, w.key);
-  ASSERT_EQ(w.Judge(message), "accepted");
-  for (size_t i = 0; i < message.size() * 8; ++i) {
-    Bytes changed = message;
-    changed[i / 8] = static_cast<uint8_t>(changed[i / 8] ^ (1 << (i % 8)));
-    ASSERT_NE(w.Judge(changed), "accepted") << i;
-  }
-  for (size_t size = 0; size < message.size(); ++size)
-    ASSERT_NE(w.Judge(Bytes(message.begin(), message.begin() + static_cast<ptrdiff_t>(size))), "accepted") << size;
+  const auto judge = [&](const Bytes& changed) { return w.Judge(changed) == "accepted"; };
+  EXPECT_TRUE(test::EveryFlipIsRefused("COSE_Sign1", message, judge));
+  EXPECT_TRUE(test::EveryCutIsRefused("COSE_Sign1", message, judge));
   Bytes longer = message;
   longer.push_back(0);
   EXPECT_EQ(w.Judge(longer), "cbor.malformed");

@@ -2,6 +2,7 @@
 // hide the fault.
 #include <gmock/gmock.h>
 
+#include "trust/evidence/test_mutation.h"
 #include "trust/evidence/test_vectors.h"
 #include "trust/verify/test_tokens.h"
 
@@ -247,15 +248,11 @@ TEST(NrasToken, FailuresSayWhere) {
 TEST(NrasToken, EveryBitOfTheBundleCounts) {
   const TokenWorld w;
   const evidence::DetachedEat bundle = w.Bundle();
-  for (size_t part = 0; part < 2; ++part) {
-    const std::string& token = part == 0 ? bundle.overall : bundle.devices[0].second;
-    for (size_t i = 0; i < token.size(); i += part == 0 ? 1 : 7) {
-      evidence::DetachedEat changed = bundle;
-      std::string& text = part == 0 ? changed.overall : changed.devices[0].second;
-      text[i] = static_cast<char>(text[i] ^ (1 << (i % 7)));
-      EXPECT_FALSE(w.Judge(changed).accepted) << part << " " << i;
-    }
-  }
+  const auto overall = [&](const Bytes& text) { return w.Judge({ToText(text), bundle.devices}).accepted; };
+  EXPECT_TRUE(test::EveryFlipIsRefused("overall EAT", ToBytes(AsBytes(bundle.overall)), overall));
+  const auto device = [&](const Bytes& text) { return w.Judge({bundle.overall, {{"GPU-0", ToText(text)}}}).accepted; };
+  EXPECT_TRUE(test::SampledFlipsAreRefused("device EAT", ToBytes(AsBytes(bundle.devices[0].second)), device, 500));
+  EXPECT_TRUE(test::EveryCutIsRefused("device EAT", ToBytes(AsBytes(bundle.devices[0].second)), device, 13));
 }
 
 }  // namespace
