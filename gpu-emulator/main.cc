@@ -27,7 +27,12 @@ int main(int argc, char** argv) {
   app.add_option("--rim-mirror", options.rim_mirror,
                  "folder of <id>.json, answers of another RIM service that ours hands on (docs/formats/rim-service.md)")
       ->check(CLI::ExistingDirectory);
-  app.add_option("--config", config, "YAML file with the keys state, run, gpus, profile, http; flags win")
+  auto* platform = app.add_option("--platform", options.platform, "the CPU that guests run on: snp, tdx or tdx-v5")
+                       ->check(CLI::IsMember({"snp", "tdx", "tdx-v5"}))
+                       ->capture_default_str();
+  app.add_option("--platform-fault", options.platform_fault, "a fault of the TDX platform (docs/formats/tdx-quote.md)")
+      ->capture_default_str();
+  app.add_option("--config", config, "YAML file with the keys state, run, gpus, profile, http, platform; flags win")
       ->check(CLI::ExistingFile);
   app.add_option("--ready-fd", ready_fd, "writes the line \"ready\" there when every socket answers");
   try {
@@ -41,9 +46,10 @@ int main(int argc, char** argv) {
     return code;
   };
   if (!config.empty()) {
-    auto read = ccgpu::emulator::ReadOptionsFile(
-        config, {state->count() > 0, run->count() > 0, gpus->count() > 0, profile->count() > 0, http->count() > 0},
-        options);
+    auto read = ccgpu::emulator::ReadOptionsFile(config,
+                                                 {state->count() > 0, run->count() > 0, gpus->count() > 0,
+                                                  profile->count() > 0, http->count() > 0, platform->count() > 0},
+                                                 options);
     if (!read.ok()) return fail(read.error(), 2);
   }
   if (options.state_dir.empty() || options.run_dir.empty()) {

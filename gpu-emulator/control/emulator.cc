@@ -9,6 +9,9 @@
 #include "base/file.h"
 #include "base/lock_file.h"
 #include "base/yaml.h"
+#include "gpu-emulator/platform/snp_reporter.h"
+#include "gpu-emulator/platform/tdx_reporter.h"
+#include "gpu-emulator/services/pcs_routes.h"
 
 namespace ccgpu::emulator {
 namespace {
@@ -18,6 +21,17 @@ Result<Fd> LockFolder(const std::string& path) {
   if (!lock.valid())
     return Err("emulator.running", path, "another emulator uses this folder; stop it or give another --run");
   return lock;
+}
+
+// The CPU that guests are told they run on.
+Result<std::unique_ptr<CpuPlatform>> PlatformNamed(const std::string& name, const SnpIdentity& chip,
+                                                   const TdxIdentity& tdx, TdxFault fault) {
+  std::unique_ptr<CpuPlatform> out;
+  if (name == "snp") out = std::make_unique<SnpPlatform>(chip);
+  if (name == "tdx") out = std::make_unique<TdxPlatform>(tdx, uint16_t{4}, fault);
+  if (name == "tdx-v5") out = std::make_unique<TdxPlatform>(tdx, uint16_t{5}, fault);
+  if (!out) return Err("platform.unknown", name, "expected snp, tdx or tdx-v5");
+  return out;
 }
 
 }  // namespace
@@ -35,6 +49,7 @@ Status ReadOptionsFile(const std::string& file, const OptionsGiven& given, Emula
   if (gpus < 0 || gpus > Machine::kMaxGpus) map.Fail("config.invalid", "gpus", "expected 0 to 64");
   read.profile = map.String("profile", false, options.profile);
   read.http = map.String("http", false, options.http);
+  read.platform = map.String("platform", false, options.platform);
   map.Done();
   RETURN_IF_ERROR(errors.status());
   if (!given.state) options.state_dir = read.state_dir;
@@ -42,6 +57,7 @@ Status ReadOptionsFile(const std::string& file, const OptionsGiven& given, Emula
   if (!given.gpus) options.gpus = static_cast<uint32_t>(gpus);
   if (!given.profile) options.profile = read.profile;
   if (!given.http) options.http = read.http;
+  if (!given.platform) options.platform = read.platform;
   return Ok();
 }
 
@@ -54,6 +70,9 @@ Result<std::unique_ptr<Emulator>> Emulator::Start(const EmulatorOptions& options
   e->ready_file_ = options.run_dir + "/emulator.ready";
   unlink(e->ready_file_.c_str());
   ASSIGN_OR_RETURN(e->profile_, LoadProfile(options.profile));
+  ASSIGN_OR_RETURN(const TdxFault fault, ParseTdxFault(options.platform_fault));
+  if (fault != TdxFault::kNone && options.platform == "snp")
+    return Err("platform.unknown-fault", options.platform_fault, "is a fault of a TDX platform; this one is snp");
 
   // The first start makes RSA-4096 keys; the rest goes on meanwhile.
   auto chip =
@@ -64,15 +83,20 @@ Result<std::unique_ptr<Emulator>> Emulator::Start(const EmulatorOptions& options
   ASSIGN_OR_RETURN(e->machine_, Machine::Create({options.state_dir + "/boards", options.run_dir, options.gpus},
                                                 e->profile_, e->pki_, *e->endorsements_, clock, random));
   ASSIGN_OR_RETURN(e->chip_, chip.get());
+  ASSIGN_OR_RETURN(e->tdx_, LoadOrMakeTdxIdentity(options.state_dir + "/intel", clock.Now()));
+  e->pcs_ = std::make_unique<PcsDocuments>(e->tdx_, fault, clock);
+  ASSIGN_OR_RETURN(e->cpu_, PlatformNamed(options.platform, e->chip_, e->tdx_, fault));
 
-  HttpService::Hooks hooks{[raw = e.get()] { return raw->Metrics(); }, [] { return true; }};
+  HttpService::Hooks hooks{[raw = e.get()] { return raw->Metrics(); }, [] { return true; },
+                           [pcs = e->pcs_.get()](httplib::Server& server) { AddPcsRoutes(server, *pcs); }};
   hooks.rim_mirror = options.rim_mirror;
   ASSIGN_OR_RETURN(e->http_, HttpService::Listen(options.http, *e->endorsements_, clock, std::move(hooks)));
   e->http_url_ = e->http_->base_url();
-  ASSIGN_OR_RETURN(e->control_, ControlService::Listen({options.run_dir + "/emulator.sock", e->http_url_}, *e->machine_,
-                                                       e->pki_, e->chip_));
+  ASSIGN_OR_RETURN(e->control_, ControlService::Listen(
+                                    {options.run_dir + "/emulator.sock", e->http_url_, e->tdx_.root.certificate.Pem()},
+                                    *e->machine_, e->pki_, e->chip_));
   e->parts_.gpus = e->machine_.get();
-  e->parts_.chip = &e->chip_;
+  e->parts_.cpu = e->cpu_.get();
   e->parts_.random = &random;
   ASSIGN_OR_RETURN(e->platform_, PlatformServer::Listen(options.run_dir + "/platform.sock", e->parts_));
   RETURN_IF_ERROR(WriteFileAtomic(e->ready_file_, e->http_url_ + "\n"));

@@ -9,6 +9,7 @@
 #include "gpu-emulator/control/control_service.h"
 #include "gpu-emulator/platform/platform_server.h"
 #include "gpu-emulator/services/http_service.h"
+#include "gpu-emulator/services/pcs_documents.h"
 
 namespace ccgpu::emulator {
 
@@ -18,13 +19,15 @@ struct EmulatorOptions {
   uint32_t gpus = 1;
   std::string profile = "h100-ncc-v5";  // a name or a file
   std::string http = "127.0.0.1:0";
+  std::string platform = "snp";         // snp, tdx (quotes of version 4), tdx-v5
+  std::string platform_fault = "none";  // TdxFaults; on tdx only
   std::string rim_mirror;  // folder of other RIM services' answers to hand on; empty: none
 };
 
-// Reads the keys of a YAML file (state, run, gpus, profile, http) into `options` where they are not set there already,
-// as `given` says. Errors "config.invalid" with file:line:column.
+// Reads the keys of a YAML file (state, run, gpus, profile, http, platform) into `options` where they are not set there
+// already, as `given` says. Errors "config.invalid" with file:line:column.
 struct OptionsGiven {
-  bool state = false, run = false, gpus = false, profile = false, http = false;
+  bool state = false, run = false, gpus = false, profile = false, http = false, platform = false;
 };
 Status ReadOptionsFile(const std::string& file, const OptionsGiven& given, EmulatorOptions& options);
 
@@ -39,6 +42,7 @@ class Emulator {
   const std::string& http_url() const { return http_url_; }
   const DevicePki& pki() const { return pki_; }
   const SnpIdentity& chip() const { return chip_; }
+  const TdxIdentity& tdx() const { return tdx_; }
   Machine& machine() { return *machine_; }
   const Endorsements& endorsements() const { return *endorsements_; }
   std::string Metrics() const;  // Prometheus text
@@ -48,6 +52,9 @@ class Emulator {
   Fd lock_;  // the run folder's, so that two emulators never share one
   DevicePki pki_;
   SnpIdentity chip_;
+  TdxIdentity tdx_;
+  std::unique_ptr<PcsDocuments> pcs_;
+  std::unique_ptr<CpuPlatform> cpu_;
   Profile profile_;
   std::unique_ptr<Endorsements> endorsements_;
   std::unique_ptr<Machine> machine_;

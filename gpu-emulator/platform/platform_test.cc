@@ -7,6 +7,7 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
+#include "gpu-emulator/platform/snp_reporter.h"
 #include "gpu-emulator/platform/test_machine.h"
 #include "trust/verify/verify.h"
 
@@ -21,7 +22,7 @@ class PlatformTest : public ::testing::Test {
   void SetUp() override {
     if (geteuid() != 0) GTEST_SKIP() << "NOT RUN: launching guests needs root (namespaces, mounts)";
     parts_.gpus = &gpus_;
-    parts_.chip = &TestChip();
+    parts_.cpu = &cpu_;
     parts_.random = &random_;
     auto server = PlatformServer::Listen(dir_ / "platform.sock", parts_);
     ASSERT_TRUE(server.ok()) << server.error().ToString();
@@ -41,6 +42,7 @@ class PlatformTest : public ::testing::Test {
   TempDir dir_;
   FakeGpus gpus_;
   crypto::SystemRandom random_;
+  SnpPlatform cpu_{TestChip()};
   PlatformParts parts_;
   std::unique_ptr<PlatformServer> server_;
 };
@@ -125,7 +127,9 @@ TEST_F(PlatformTest, AVerifierAcceptsTheReportForThisSandboxOnly) {
   ASSERT_TRUE(launched->has_launched());
   evidence::SnpEvidence evidence{ReportBytes(shim.Tell("report " + std::string(128, 'a') + " 0")),
                                  evidence::ParseCertTable(TestChip().cert_table).value()};
-  verify::Anchors anchors{{}, {}, {TestChip().ark}, true};
+  verify::Anchors anchors;
+  anchors.amd_roots = {TestChip().ark};
+  anchors.insecure_accept_emulated = true;
   verify::SnpOptions options;
   options.report_data = Bytes(64, 0xaa);
   options.host_data = Bytes(32, 0x11);

@@ -85,8 +85,7 @@ Status Sandbox::Launch(ReceivedFrame received) {
     images_.push_back(std::move(image));
   }
   const Bytes measurement = evidence::MeasureLaunch(measured);
-  reporter_ = std::make_unique<SnpReporter>(
-      *parts_.chip, LaunchFacts{measurement, ToBytes(AsBytes(request.host_data()))}, *parts_.random);
+  reporter_ = parts_.cpu->Launched({measurement, ToBytes(AsBytes(request.host_data()))}, *parts_.random);
   RETURN_IF_ERROR(StartGuest(request, std::move(received.fds)));
 
   Frame answer;
@@ -217,8 +216,8 @@ void Sandbox::Answer(ReceivedFrame request) {
   if (request.frame.has_report()) {
     auto report = reporter_->Report(AsBytes(request.frame.report().report_data()), request.frame.report().vmpl());
     if (report.ok()) {
-      answer.mutable_reported()->set_report(ToText(*report));
-      answer.mutable_reported()->set_cert_table(ToText(reporter_->cert_table()));
+      answer.mutable_reported()->set_report(ToText(report->report));
+      answer.mutable_reported()->set_cert_table(ToText(report->auxiliary));
       sent = guest_channel_->Send(answer);
     } else {
       sent = guest_channel_->SendFailure(report.error());
@@ -227,10 +226,8 @@ void Sandbox::Answer(ReceivedFrame request) {
     Result<std::unique_ptr<TsmFuse>> served =
         tsm_ ? Result<std::unique_ptr<TsmFuse>>(
                    Err("platform.bad-fuse", id_, "the report file system is served already"))
-             : TsmFuse::Serve(std::move(request.fds[0]), [this](ByteView data, uint32_t privlevel) -> Result<TsmBlobs> {
-                 ASSIGN_OR_RETURN(Bytes report, reporter_->Report(data, privlevel));
-                 return TsmBlobs{std::move(report), reporter_->cert_table()};
-               });
+             : TsmFuse::Serve(std::move(request.fds[0]), parts_.cpu->tsm_provider(),
+                              [this](ByteView data, uint32_t privlevel) { return reporter_->Report(data, privlevel); });
     if (served.ok()) {
       tsm_ = std::move(*served);
       answer.mutable_tsm_ready();

@@ -12,7 +12,7 @@
 #include "gpu-emulator/platform/gpu_pool.h"
 #include "gpu-emulator/platform/guest_process.h"
 #include "gpu-emulator/platform/image_store.h"
-#include "gpu-emulator/platform/snp_reporter.h"
+#include "gpu-emulator/platform/reporter.h"
 #include "gpu-emulator/platform/tsm_fuse.h"
 
 namespace ccgpu::emulator {
@@ -20,7 +20,7 @@ namespace ccgpu::emulator {
 // What the secure processor works with; all of it outlives every sandbox.
 struct PlatformParts {
   GpuPool* gpus = nullptr;
-  const SnpIdentity* chip = nullptr;
+  const CpuPlatform* cpu = nullptr;
   crypto::Random* random = nullptr;
   ImageStore images;
   std::atomic<int> running{0};  // for /metrics
@@ -74,7 +74,7 @@ class Sandbox {
   std::string id_;  // empty until it is entered
   std::vector<LockedGpu> gpus_;
   std::vector<std::shared_ptr<const SealedFile>> images_;
-  std::unique_ptr<SnpReporter> reporter_;
+  std::unique_ptr<Reporter> reporter_;
   std::unique_ptr<FrameStream> guest_channel_;
   std::unique_ptr<GuestProcess> guest_;
   std::unique_ptr<TsmFuse> tsm_;

@@ -28,7 +28,7 @@ SnpReporter::SnpReporter(const SnpIdentity& identity, LaunchFacts launch, crypto
   base_.current_version = base_.committed_version = {.build = 1, .minor = 55, .major = 1};
 }
 
-Result<Bytes> SnpReporter::Report(ByteView report_data, uint32_t vmpl) const {
+Result<TsmBlobs> SnpReporter::Report(ByteView report_data, uint32_t vmpl) const {
   if (report_data.size() != 64) {
     return Err("platform.bad-report-request", "REPORT_DATA",
                "expected 64 bytes, found " + std::to_string(report_data.size()));
@@ -37,7 +37,11 @@ Result<Bytes> SnpReporter::Report(ByteView report_data, uint32_t vmpl) const {
   evidence::SnpReport report = base_;
   report.report_data = ToBytes(report_data);
   report.vmpl = vmpl;
-  return evidence::SignSnpReport(report, identity_->vcek_key);
+  return TsmBlobs{evidence::SignSnpReport(report, identity_->vcek_key), identity_->cert_table};
+}
+
+std::unique_ptr<Reporter> SnpPlatform::Launched(LaunchFacts facts, crypto::Random& random) const {
+  return std::make_unique<SnpReporter>(identity_, std::move(facts), random);
 }
 
 }  // namespace ccgpu::emulator

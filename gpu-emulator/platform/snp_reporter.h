@@ -1,27 +1,32 @@
-// SEV-SNP reports about one launched guest. Who holds a reporter speaks for that guest only.
+// SEV-SNP reports about launched guests.
 #pragma once
 
-#include "base/crypto/digest.h"
 #include "gpu-emulator/identity/snp_identity.h"
+#include "gpu-emulator/platform/reporter.h"
 
 namespace ccgpu::emulator {
 
-struct LaunchFacts {
-  Bytes measurement;  // 48 bytes
-  Bytes host_data;    // 32 bytes
-};
-
 // Any thread. `identity` must outlive it.
-class SnpReporter {
+class SnpReporter final : public Reporter {
  public:
   SnpReporter(const SnpIdentity& identity, LaunchFacts launch, crypto::Random& random);
-  // A version 3 report, 1184 bytes. `report_data` 64 bytes, `vmpl` 0..3: "platform.bad-report-request" otherwise.
-  Result<Bytes> Report(ByteView report_data, uint32_t vmpl) const;
-  const Bytes& cert_table() const { return identity_->cert_table; }
+  // A version 3 report, 1184 bytes, and the certificate table. `privlevel` is the VMPL.
+  Result<TsmBlobs> Report(ByteView report_data, uint32_t privlevel) const override;
 
  private:
   const SnpIdentity* identity_;
   evidence::SnpReport base_;  // everything but REPORT_DATA, VMPL and the signature
+};
+
+// `identity` must outlive it.
+class SnpPlatform final : public CpuPlatform {
+ public:
+  explicit SnpPlatform(const SnpIdentity& identity) : identity_(identity) {}
+  std::string tsm_provider() const override { return "sev_guest"; }
+  std::unique_ptr<Reporter> Launched(LaunchFacts facts, crypto::Random& random) const override;
+
+ private:
+  const SnpIdentity& identity_;
 };
 
 }  // namespace ccgpu::emulator

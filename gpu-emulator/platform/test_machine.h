@@ -13,6 +13,7 @@
 #include <mutex>
 
 #include "base/clock.h"
+#include "gpu-emulator/identity/snp_identity.h"
 #include "gpu-emulator/platform/platform_server.h"
 
 namespace ccgpu::emulator::test {

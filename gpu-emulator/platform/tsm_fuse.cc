@@ -43,7 +43,7 @@ struct TsmFuse::State {
     bool dirty = false;
     std::optional<Bytes> content;
   };
-  explicit State(TsmTree::Reporter reporter) : tree(std::move(reporter)) {}
+  State(TsmTree::Reporter reporter, std::string provider) : tree(std::move(reporter), std::move(provider)) {}
   ~State() {
     if (session != nullptr) fuse_session_destroy(session);
   }
@@ -255,7 +255,7 @@ struct TsmOperations {
   }
 };
 
-Result<std::unique_ptr<TsmFuse>> TsmFuse::Serve(Fd fuse, TsmTree::Reporter reporter) {
+Result<std::unique_ptr<TsmFuse>> TsmFuse::Serve(Fd fuse, std::string provider, TsmTree::Reporter reporter) {
   struct stat st;
   if (fstat(fuse.get(), &st) != 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(kFuseMajor, kFuseMinor)) {
     return Err("platform.bad-fuse", "TsmRequest", "the descriptor is not an open /dev/fuse");
@@ -265,7 +265,7 @@ Result<std::unique_ptr<TsmFuse>> TsmFuse::Serve(Fd fuse, TsmTree::Reporter repor
     return ErrnoError("platform.bad-fuse", "cannot set up", "/dev/fuse");
   }
   std::unique_ptr<TsmFuse> served(new TsmFuse);
-  served->state_ = std::make_unique<struct State>(std::move(reporter));
+  served->state_ = std::make_unique<struct State>(std::move(reporter), std::move(provider));
   static const fuse_lowlevel_ops kOperations = TsmOperations::Table();
   char name[] = "ccgpu-tsm";
   char* argv[] = {name, nullptr};

@@ -1,8 +1,8 @@
 // Serves a TsmTree over a /dev/fuse descriptor that a guest has mounted on /sys/kernel/config/tsm, so that in the
 // sandbox
 //   mkdir /sys/kernel/config/tsm/report/x; write 64 bytes to x/inblob; read x/outblob
-// behaves as with Linux's sev-guest driver. The root of the file system is the content of the `tsm` folder: it holds
-// `report`.
+// behaves as with Linux's sev-guest or tdx-guest driver (`provider`). The root of the file system is the content of the
+// `tsm` folder: it holds `report`.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,7 @@ class TsmFuse {
  public:
   // `fuse` must be an open /dev/fuse that is mounted already ("platform.bad-fuse" otherwise). Serves on a thread of its
   // own until destroyed or unmounted. `reporter` is called on that thread.
-  static Result<std::unique_ptr<TsmFuse>> Serve(Fd fuse, TsmTree::Reporter reporter);
+  static Result<std::unique_ptr<TsmFuse>> Serve(Fd fuse, std::string provider, TsmTree::Reporter reporter);
   ~TsmFuse();
   struct State;  // of the implementation
 

@@ -102,7 +102,7 @@ int TsmTree::Read(uint64_t id, Attribute attribute, Bytes& out) {
       if (rc == 0) out = attribute == Attribute::kOutblob ? instance.blobs.report : instance.blobs.auxiliary;
       return rc;
     }
-    case Attribute::kProvider: return text("sev_guest");
+    case Attribute::kProvider: return text(provider_);
     case Attribute::kGeneration: return text(std::to_string(instance.write_generation));
     case Attribute::kPrivlevelFloor: return text("0");
     case Attribute::kInblob:

@@ -14,7 +14,7 @@ namespace ccgpu::emulator {
 
 struct TsmBlobs {
   Bytes report;     // outblob
-  Bytes auxiliary;  // auxblob: certificate table
+  Bytes auxiliary;  // auxblob: certificate table; empty on TDX
 };
 
 // Any number of report instances, each with its own request and its own answer. Not for several threads.
@@ -42,7 +42,9 @@ class TsmTree {
 
   // Makes a report of 64 bytes of report data at a privilege level (VMPL); nothing when the processor refuses.
   using Reporter = std::function<Result<TsmBlobs>(ByteView report_data, uint32_t privlevel)>;
-  explicit TsmTree(Reporter reporter) : reporter_(std::move(reporter)) {}
+  // `provider`: what the attribute of that name says, "sev_guest" or "tdx_guest".
+  explicit TsmTree(Reporter reporter, std::string provider = "sev_guest")
+      : reporter_(std::move(reporter)), provider_(std::move(provider)) {}
 
   // An instance's id, never used twice; or -EEXIST, -ENOSPC, -EINVAL.
   int64_t Make(const std::string& name);
@@ -70,6 +72,7 @@ class TsmTree {
   };
   int Refresh(Instance& instance);
   Reporter reporter_;
+  std::string provider_;
   std::map<uint64_t, Instance> instances_;
   uint64_t next_id_ = 1;
 };

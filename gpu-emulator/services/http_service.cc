@@ -97,6 +97,7 @@ Result<std::unique_ptr<HttpService>> HttpService::Listen(const std::string& addr
     const Bytes answer = endorsements.AnswerOcsp(der.ok() ? ByteView(*der) : ByteView());
     response.set_content(ToText(answer), "application/ocsp-response");
   });
+  if (hooks.more_routes) hooks.more_routes(server);
   server.Get("/metrics", [metrics = hooks.metrics](const httplib::Request&, httplib::Response& response) {
     response.set_content(metrics ? metrics() : "", "text/plain; version=0.0.4");
   });

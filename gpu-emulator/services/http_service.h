@@ -1,4 +1,5 @@
-// The emulator's HTTP port: NVIDIA's RIM and OCSP services in their own shapes, /metrics and /healthz.
+// The emulator's HTTP port: NVIDIA's RIM and OCSP services in their own shapes, Intel's PCS (pcs_routes.h), /metrics
+// and /healthz.
 //
 //   GET  /v1/rim/ids        {"ids":[...]}
 //   GET  /v1/rim/<id>       {"id","rim"(base64 XML),"sha256","request_id","last_updated","rim_format"};
@@ -14,6 +15,10 @@
 #include "gpu-emulator/services/endorsements.h"
 #include "gpu-emulator/services/rim_mirror.h"
 
+namespace httplib {
+class Server;
+}
+
 namespace ccgpu::emulator {
 
 // Serves public, signed data only: no secrets, no state changes, so it needs no authentication.
@@ -22,6 +27,7 @@ class HttpService {
   struct Hooks {
     std::function<std::string()> metrics;  // Prometheus text
     std::function<bool()> healthy;
+    std::function<void(httplib::Server&)> more_routes;  // may be empty
     std::string rim_mirror = {};  // folder of <id>.json for ids that the emulator has no RIM of; empty: none
   };
   // `address` "127.0.0.1:0" (0: any free port). "http.bind" when it cannot be had. Everything given must outlive the

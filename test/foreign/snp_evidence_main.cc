@@ -106,11 +106,11 @@ Status Make(const std::string& dir) {
   ASSIGN_OR_RETURN(const emulator::SnpIdentity chip, emulator::LoadOrMakeSnpIdentity(dir + "/chip", now));
   crypto::SystemRandom random;
   const emulator::SnpReporter reporter(chip, {kMeasurement, kHostData}, random);
-  ASSIGN_OR_RETURN(const Bytes healthy, reporter.Report(kReportData, 0));
+  ASSIGN_OR_RETURN(const emulator::TsmBlobs healthy, reporter.Report(kReportData, 0));
   RETURN_IF_ERROR(WriteFileAtomic(dir + "/roots.pem", chip.ask.Pem() + chip.ark.Pem()));
   Json out = Json::array();
   for (const Case& one : Cases()) {
-    ASSIGN_OR_RETURN(SnpReport report, evidence::ParseSnpReport(healthy));
+    ASSIGN_OR_RETURN(SnpReport report, evidence::ParseSnpReport(healthy.report));
     one.change(report);
     Bytes bytes = evidence::SignSnpReport(report, chip.vcek_key);
     if (one.damage) one.damage(bytes);
