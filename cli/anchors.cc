@@ -1,8 +1,5 @@
 #include "cli/anchors.h"
 
-#include <algorithm>
-#include <filesystem>
-
 #include "base/file.h"
 #include "cli/deployment/deployment.h"
 
@@ -16,27 +13,10 @@ Status AddRoots(const std::string& pem, const std::string& where, verify::Anchor
     const std::string name = certificate.SubjectName();
     const auto says = [&](const char* word) { return name.find(word) != std::string::npos; };
     std::vector<crypto::Certificate>& kind = says("ARK") || says("SEV") ? anchors.amd_roots
+                                             : says("SGX")              ? anchors.intel_roots
                                              : says("RIM")              ? anchors.rim_roots
                                                                         : anchors.device_roots;
     kind.push_back(certificate);
-  }
-  return Ok();
-}
-
-std::vector<std::filesystem::path> FilesOf(const std::string& folder, const std::string& extension) {
-  std::vector<std::filesystem::path> out;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == extension) out.push_back(entry.path());
-  }
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-Status AddDer(const std::string& folder, std::vector<Bytes>& to) {
-  for (const auto& path : FilesOf(folder, ".der")) {
-    ASSIGN_OR_RETURN(const std::string content, ReadFile(path, 4u << 20));
-    to.push_back(ToBytes(AsBytes(content)));
   }
   return Ok();
 }
@@ -65,16 +45,6 @@ Result<verify::Anchors> ChooseAnchors(const deployment::Layout& layout, const st
     }
   }
   return anchors;
-}
-
-Status AddCollateral(const std::string& dir, evidence::Collateral& to) {
-  if (!std::filesystem::is_directory(dir))
-    return Err("file.not-found", dir, "is no folder (expected rim/, ocsp/ and crl/ below it)");
-  for (const auto& path : FilesOf(dir + "/rim", ".xml")) {
-    ASSIGN_OR_RETURN(to.rims[path.stem().string()], ReadFile(path, 4u << 20));
-  }
-  RETURN_IF_ERROR(AddDer(dir + "/ocsp", to.ocsp_responses));
-  return AddDer(dir + "/crl", to.crls);
 }
 
 }  // namespace ccgpu::cli

@@ -12,11 +12,9 @@ namespace ccgpu::cli {
 
 // NVIDIA's and AMD's roots, the certificates of `root_files`, and the deployment's own roots when emulated evidence is
 // accepted: by the option, or because the deployment was brought up so (said in `warnings`). A certificate of a file
-// becomes an anchor of one kind only, by its subject's name: "RIM", "ARK" or "SEV", else a device root.
+// becomes an anchor of one kind only, by its subject's name: "SGX" or "INTEL", "ARK" or "SEV", "RIM", else a device
+// root.
 Result<verify::Anchors> ChooseAnchors(const deployment::Layout& layout, const std::vector<std::string>& root_files,
                                       bool insecure_accept_emulated, std::vector<std::string>* warnings);
-
-// rim/<id>.xml, ocsp/*.der and crl/*.der below `dir`. Folders may be missing; `dir` itself may not.
-Status AddCollateral(const std::string& dir, evidence::Collateral& to);
 
 }  // namespace ccgpu::cli

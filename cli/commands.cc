@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <functional>
 
+#include "cli/commands_parts.h"
 #include "cli/completion.h"
 #include "cli/context.h"
 #include "cli/deployment/deployment.h"
-#include "cli/evidence_commands.h"
 #include "cli/gpu_commands.h"
 #include "cli/node_commands.h"
 #include "cli/policy_commands.h"
@@ -22,17 +22,9 @@ constexpr const char* kFooter =
     "  1  run: a container failed or the time was over; evidence verify: refused; else: it could not be done\n"
     "  2  wrong arguments, or a file that is not what it should be\n"
     "  3  run, exec: refused by a policy or an attestation\n"
-    "  4  the deployment does not run or does not answer\n\n"
+    "  4  the deployment does not run or does not answer\n"
+    " 10..20  evidence verify, explain with --exit-class: the kind of refusal (docs/cli.md)\n\n"
     "Start: ccgpu up --insecure-accept-emulated; ccgpu run POD.yaml. Documentation: docs/cli.md.";
-
-// What the chosen subcommand does; set while parsing.
-using Action = std::function<int(Context&)>;
-
-// "90", "90s", "2m", "1h" in seconds.
-CLI::AsNumberWithUnit Seconds() {
-  return CLI::AsNumberWithUnit(std::map<std::string, int>{{"s", 1}, {"m", 60}, {"h", 3600}},
-                               CLI::AsNumberWithUnit::CASE_SENSITIVE, "TIME");
-}
 
 void AddUpDown(CLI::App& app, Action& action) {
   auto* up = app.add_subcommand("up", "Bring up one node on this machine; returns when pods can run");
@@ -253,41 +245,12 @@ void AddPolicies(CLI::App& app, Action& action) {
   reader("lint", "Warnings about a sealed manifest, PodPolicy or KeyReleasePolicy", LintPolicy);
 }
 
-void AddEvidence(CLI::App& app, Action& action, crypto::Random& random) {
-  auto* evidence = app.add_subcommand("evidence", "Evidence of running pods");
-  evidence->require_subcommand(1);
-  auto collect = std::make_shared<CollectOptions>();
-  auto verify = std::make_shared<VerifyOptions>();
-  auto file = std::make_shared<std::string>();
-  auto* get = evidence->add_subcommand("collect", "Ask a pod's agent for fresh evidence");
-  get->add_option("POD", collect->pod, "[NAMESPACE/]NAME")->required();
-  get->add_option("--output,-o", collect->output, "Where to write; default: standard output");
-  get->add_option("--nonce", collect->nonce_hex, "Hexadecimal; default: 32 random bytes");
-  get->callback([=, &action, &random] {
-    action = [=, &random](Context& context) { return CollectEvidence(context, *collect, random); };
-  });
-  auto* show = evidence->add_subcommand("show", "What evidence says, without judging it");
-  show->add_option("FILE", *file)->required()->check(CLI::ExistingFile);
-  show->callback([=, &action] { action = [=](Context& context) { return ShowEvidence(context, *file); }; });
-  auto* judge = evidence->add_subcommand("verify", "Judge evidence, offline");
-  judge->add_option("FILE", verify->file)->required()->check(CLI::ExistingFile);
-  judge->add_option("--at", verify->at, "Judge as of this time (2026-11-22T06:30:00Z)");
-  judge->add_option("--nonce", verify->nonce_hex, "The nonce that was asked for (hexadecimal)");
-  judge
-      ->add_option("--collateral", verify->collateral_dir,
-                   "Folder with rim/, ocsp/, crl/, besides what the evidence brings")
-      ->check(CLI::ExistingDirectory);
-  judge->add_option("--root", verify->root_files, "PEM of more trust anchors (may be repeated)")
-      ->check(CLI::ExistingFile);
-  judge->add_option("--gpus", verify->gpus, "Exactly so many GPUs; default: what the pod's policy says")
-      ->check(CLI::Range(0, 64));
-  judge->add_option("--host-data", verify->host_data, "sha256:... of the pod that must be running");
-  judge->add_flag("--insecure-accept-emulated", verify->insecure_accept_emulated,
-                  "Accept emulated evidence; for tests only");
-  judge->callback([=, &action] { action = [=](Context& context) { return VerifyEvidence(context, *verify); }; });
-}
-
 }  // namespace
+
+CLI::AsNumberWithUnit Seconds() {
+  return CLI::AsNumberWithUnit(std::map<std::string, int>{{"s", 1}, {"m", 60}, {"h", 3600}},
+                               CLI::AsNumberWithUnit::CASE_SENSITIVE, "TIME");
+}
 
 int Main(int argc, const char* const* argv, const char* version, std::ostream& out, std::ostream& err,
          const Clock& clock, crypto::Random& random) {
@@ -308,6 +271,7 @@ int Main(int argc, const char* const* argv, const char* version, std::ostream& o
   AddSecrets(app, action);
   AddPolicies(app, action);
   AddEvidence(app, action, random);
+  AddCollateral(app, action);
   auto shell = std::make_shared<std::string>();
   auto* completion = app.add_subcommand("completion", "A completion script: source <(ccgpu completion bash)");
   completion->add_option("SHELL", *shell, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));

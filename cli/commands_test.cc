@@ -64,7 +64,7 @@ TEST_F(Commands, HelpAndVersion) {
   EXPECT_EQ(Run({"--version"}), 0);
   EXPECT_EQ(out_.str(), "ccgpu 9.9\n");
   for (const char* command : {"up", "down", "run", "ps", "logs", "describe", "rm", "exec", "image", "gpu", "secret",
-                              "policy", "evidence", "completion"}) {
+                              "policy", "evidence", "collateral", "completion"}) {
     EXPECT_EQ(Run({command, "--help"}), 0) << command;
   }
 }
@@ -83,6 +83,10 @@ TEST_F(Commands, UsageErrorsAre2) {
                                              {"secret", "put", "a/b/c"},
                                              {"policy", "digest", "/absent"},
                                              {"evidence", "verify", "/absent"},
+                                             {"evidence", "diff", "/absent", "/absent"},
+                                             {"collateral", "fetch", "-o", "/tmp/x"},
+                                             {"collateral", "bundle", "/absent"},
+                                             {"collateral", "check", "/absent"},
                                              {"up", "--gpus", "99"},
                                              {"completion", "fish"},
                                              {"ps", "--what"},
@@ -212,7 +216,11 @@ TEST_F(Commands, CompletionIsMadeOfTheCommands) {
   const std::string script =
       "source " + Path("c.bash") +
       "; COMP_WORDS=(ccgpu --json policy gen); COMP_CWORD=3; _ccgpu; test \"${COMPREPLY[0]}\" = generate && "
-      "COMP_WORDS=(ccgpu gpu fault 0 x --s); COMP_CWORD=5; _ccgpu; test \"${COMPREPLY[0]}\" = --state";
+      "COMP_WORDS=(ccgpu gpu fault 0 x --s); COMP_CWORD=5; _ccgpu; test \"${COMPREPLY[0]}\" = --state && "
+      "COMP_WORDS=(ccgpu gpu mode 0 app hop); COMP_CWORD=5; _ccgpu; test \"${COMPREPLY[0]}\" = hopper-cc && "
+      "COMP_WORDS=(ccgpu gpu fault 0 rev); COMP_CWORD=4; _ccgpu; test \"${COMPREPLY[0]}\" = revoke && "
+      "COMP_WORDS=(ccgpu policy generate --gpu-mode a); COMP_CWORD=4; _ccgpu; test \"${COMPREPLY[*]}\" = apm && "
+      "COMP_WORDS=(ccgpu evidence verify --exit); COMP_CWORD=3; _ccgpu; test \"${COMPREPLY[0]}\" = --exit-class";
   EXPECT_EQ(std::system(("bash -c '" + script + "'").c_str()), 0);
 }
 

@@ -4,26 +4,18 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/anchors.h"
+#include "cli/collateral_sources.h"
+#include "cli/evidence/diff.h"
+#include "cli/evidence/explain.h"
+#include "cli/evidence/failure_class.h"
+#include "cli/evidence/format.h"
+#include "cli/evidence/keys.h"
 #include "cli/node_commands.h"
 #include "trust/evidence/composite.h"
-#include "trust/evidence/gpu_report.h"
-#include "trust/evidence/rim.h"
-#include "trust/kbs/binding.h"
-#include "trust/kbs/initdata.h"
-#include "trust/policy/pod_policy.h"
-#include "trust/verify/verify.h"
+#include "trust/verify/token_result.h"
 
 namespace ccgpu::cli {
 namespace {
-
-constexpr size_t kMaxEvidence = 32u << 20;
-
-Result<evidence::CompositeEvidence> ReadEvidence(const std::string& file) {
-  ASSIGN_OR_RETURN(const std::string text, ReadFile(file, kMaxEvidence));
-  auto parsed = evidence::ParseComposite(text);
-  if (!parsed.ok()) return parsed.error().In(file);
-  return parsed;
-}
 
 Result<Bytes> ParseNonce(const std::string& hex) {
   auto bytes = HexDecode(hex);
@@ -32,162 +24,101 @@ Result<Bytes> ParseNonce(const std::string& hex) {
   return *bytes;
 }
 
-// The pod policy inside the measured document says how many GPUs there must be.
-std::optional<size_t> GpusOfPolicy(const std::string& init_data) {
-  auto init = kbs::ParseInitData(init_data);
-  if (!init.ok() || !init->data.contains(std::string(policy::kPodPolicyEntry))) return std::nullopt;
-  auto policy =
-      policy::ParsePodPolicy(init->data[std::string(policy::kPodPolicyEntry)], std::string(policy::kPodPolicyEntry));
-  if (!policy.ok()) return std::nullopt;
-  return policy->gpus.count;
+Result<EvidencePolicy> ReadPolicy(const std::string& file) {
+  if (file.empty()) return EvidencePolicy();
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(file, 1u << 20));
+  return ParseEvidencePolicy(text, file);
 }
 
-// What the evidence must be bound to, computed as the broker does it.
-Result<verify::CompositeOptions> Expectations(const evidence::CompositeEvidence& evidence,
-                                              const VerifyOptions& options) {
-  ASSIGN_OR_RETURN(const kbs::PublicJwk key, kbs::ParseJwk(evidence.tee_pubkey));
-  const std::string nonce = Base64Encode(evidence.nonce);
-  verify::CompositeOptions out;
-  out.gpu.nonce = kbs::GpuNonce(kbs::DeviceReportData(nonce, key));
-  out.report_data = kbs::SnpReportData(kbs::PrimaryReportData(nonce, key, evidence.additional_evidence));
+Result<Expectations> Expect(const Context& context, const JudgeOptions& options, std::vector<std::string>& warnings) {
+  Expectations out;
+  ASSIGN_OR_RETURN(out.policy, ReadPolicy(options.policy_file));
+  out.at = context.clock.Now();
+  if (!options.at.empty()) {
+    ASSIGN_OR_RETURN(out.at, ParseTime(options.at));
+  }
+  if (!options.nonce_hex.empty()) {
+    ASSIGN_OR_RETURN(out.nonce, ParseNonce(options.nonce_hex));
+  }
+  if (!options.report_data_hex.empty()) {
+    auto bytes = HexDecode(options.report_data_hex);
+    if (!bytes.ok() || bytes->empty() || bytes->size() > 64)
+      return Err("input.bad-value", "--report-data", "must be at most 128 hexadecimal digits (64 bytes)");
+    bytes->resize(64);
+    out.report_data = *bytes;
+  }
   if (!options.host_data.empty()) {
     const std::string hex = options.host_data.starts_with("sha256:") ? options.host_data.substr(7) : options.host_data;
     auto wanted = HexDecode(hex);
     if (!wanted.ok() || wanted->size() != 32)
       return Err("input.bad-value", "--host-data",
                  "must be sha256:<64 hex digits>, as `ccgpu policy digest` prints it");
-    out.init_data_digest = *wanted;
+    out.host_data = *wanted;
   }
-  out.gpu_count = options.gpus ? std::optional<size_t>(*options.gpus) : GpusOfPolicy(evidence.init_data);
+  for (const std::string& file : options.root_files) {
+    ASSIGN_OR_RETURN(const std::string pem, ReadFile(file, 1u << 20));
+    ASSIGN_OR_RETURN(const auto roots, crypto::Certificate::ListFromPem(pem));
+    out.named_roots.insert(out.named_roots.end(), roots.begin(), roots.end());
+  }
+  for (const std::string& file : options.key_files) {
+    ASSIGN_OR_RETURN(std::string text, ReadFile(file, 1u << 20));
+    out.keys.push_back(std::move(text));
+  }
+  if (options.gpus) out.gpus = static_cast<size_t>(*options.gpus);
+  if (options.insecure_skip_revocation) {
+    out.policy.gpu.require_revocation = out.policy.snp.require_revocation = out.policy.tdx.require_revocation = false;
+    warnings.push_back("--insecure-skip-revocation: a revoked device may be accepted");
+  }
+  ASSIGN_OR_RETURN(out.anchors,
+                   ChooseAnchors(context.layout, options.root_files, options.insecure_accept_emulated, &warnings));
+  out.anchors.tpm_roots = out.named_roots;
+  ASSIGN_OR_RETURN(const auto references, ReadReferences(options.reference_files, out));
+  out.policy.gpu.references = out.policy.snp.references = out.policy.tdx.references = references;
+  out.policy.gpu.references_replace_rims = options.references_replace_rims;
   return out;
 }
 
-struct Judgement {
-  verify::Verdict verdict;
-  std::vector<std::string> warnings;
+struct Judged {
+  EvidenceCase evidence;
+  Judgement judgement;
 };
 
-Result<Judgement> Judge(const Context& context, const VerifyOptions& options) {
-  Judgement out;
-  ASSIGN_OR_RETURN(const evidence::CompositeEvidence evidence, ReadEvidence(options.file));
-  TimePoint at = context.clock.Now();
-  if (!options.at.empty()) {
-    ASSIGN_OR_RETURN(at, ParseTime(options.at));
+Result<Judged> Judge(const Context& context, const JudgeOptions& options) {
+  Judged out;
+  std::vector<std::string> warnings;
+  ASSIGN_OR_RETURN(const Expectations expect, Expect(context, options, warnings));
+  ASSIGN_OR_RETURN(out.evidence, OpenCase(options.files));
+  for (const std::string& source : options.collateral) {
+    ASSIGN_OR_RETURN(const collateral::Documents documents, ReadCollateral(source, options.bundle_key_file));
+    // What was named last is looked at first.
+    out.evidence.documents.insert(out.evidence.documents.begin(), documents.begin(), documents.end());
+    out.evidence.sources.push_back(source);
   }
-  ASSIGN_OR_RETURN(const verify::CompositeOptions expectations, Expectations(evidence, options));
-  ASSIGN_OR_RETURN(const verify::Anchors anchors,
-                   ChooseAnchors(context.layout, options.root_files, options.insecure_accept_emulated, &out.warnings));
-  evidence::Collateral collateral = evidence.collateral;
-  if (!options.collateral_dir.empty()) RETURN_IF_ERROR(AddCollateral(options.collateral_dir, collateral));
-  verify::Check asked{.name = "nonce.asked",
-                      .outcome = verify::Check::Outcome::kNotApplicable,
-                      .reason = {},
-                      .claim = "nonce",
-                      .expected = {},
-                      .found = HexEncode(evidence.nonce),
-                      .document = "evidence"};
-  bool fresh = true;
-  if (options.nonce_hex.empty()) {
-    asked.reason = Err("verify.no-nonce", "", "no --nonce was given: the evidence may be an old one");
-    out.warnings.push_back("no --nonce: the evidence is judged, its freshness is not");
-  } else {
-    ASSIGN_OR_RETURN(const Bytes nonce, ParseNonce(options.nonce_hex));
-    asked.expected = HexEncode(nonce);
-    fresh = Equal(nonce, evidence.nonce);
-    asked.outcome = fresh ? verify::Check::Outcome::kPassed : verify::Check::Outcome::kFailed;
-    if (!fresh)
-      asked.reason =
-          Err("verify.nonce-mismatch", "", "the evidence answers another nonce: it is old, or somebody else's");
-  }
-  out.verdict = verify::VerifyComposite(evidence::Unverified<evidence::CompositeEvidence>(evidence), collateral,
-                                        anchors, expectations, at);
-  out.verdict.checks.insert(out.verdict.checks.begin(), asked);
-  if (!fresh) {
-    out.verdict.accepted = false;
-    out.verdict.verified.reset();
-  }
+  ASSIGN_OR_RETURN(out.judgement, out.evidence.format->verify(out.evidence, expect));
+  ApplyPolicy(expect.policy, std::string(out.evidence.format->name), out.judgement.verdict);
+  out.judgement.warnings.insert(out.judgement.warnings.begin(), warnings.begin(), warnings.end());
   return out;
 }
 
-void Print(std::ostream& out, const verify::Verdict& verdict) {
-  for (const verify::Check& check : verdict.checks) {
-    switch (check.outcome) {
-      case verify::Check::Outcome::kPassed: out << "  ok    " << check.name << "\n"; break;
-      case verify::Check::Outcome::kNotApplicable:
-        out << "  -     " << check.name << "  (" << check.reason.text << ")\n";
-        break;
-      case verify::Check::Outcome::kFailed:
-        out << "  FAIL  " << check.name << "  " << check.reason.text << " [" << check.reason.code << "]\n";
-        if (!check.expected.empty())
-          out << "          expected " << check.expected << "\n          found    " << check.found << "\n";
-        if (!check.document.empty())
-          out << "          in       " << check.document
-              << (check.length ? " at byte " + std::to_string(check.offset) : "") << "\n";
-        break;
-    }
-  }
-  out << (verdict.accepted ? "accepted" : "refused")
-      << (verdict.environment.empty() ? "" : " (" + verdict.environment + ")") << "\n";
+int ExitCodeFor(const JudgeOptions& options, const verify::Verdict& verdict) {
+  if (verdict.accepted) return kOk;
+  const FailureClass* failure = ClassOf(verdict);
+  return options.exit_class && failure ? failure->exit_code : kFailed;
 }
 
-Result<evidence::SnpReport> SnpReportOf(const evidence::CompositeEvidence& evidence) {
-  const auto* snp = std::get_if<evidence::SnpEvidence>(&evidence.cpu);
-  if (!snp) return Err("evidence.unknown-tee", "", "is no SNP evidence");
-  return evidence::ParseSnpReport(snp->report);
-}
-
-Json Summary(const evidence::CompositeEvidence& evidence) {
-  Json out = {{"format", "ccgpu.evidence/v1"},
-              {"nonce", HexEncode(evidence.nonce)},
-              {"tee", evidence::TeeOf(evidence.cpu)},
-              {"gpus", Json::array()},
-              {"collateral",
-               {{"rims", Json::array()},
-                {"ocsp_responses", evidence.collateral.ocsp_responses.size()},
-                {"crls", evidence.collateral.crls.size()}}}};
-  for (const auto& [id, xml] : evidence.collateral.rims) out["collateral"]["rims"].push_back(id);
-  for (const evidence::GpuEvidence& gpu : evidence.gpus) {
-    Json one = {{"arch", gpu.arch}, {"uuid", gpu.uuid}, {"report_bytes", gpu.report.size()}};
-    if (auto report = evidence::ParseGpuReport(gpu.report); report.ok()) {
-      one["nonce"] = HexEncode(report->nonce);
-      one["driver_version"] = report->opaque.DriverVersion();
-      one["vbios_version"] = report->opaque.VbiosVersion();
-      one["measurements"] = report->measurements.size();
-      one["rims"] = {evidence::DriverRimId(report->opaque), evidence::VbiosRimId(report->opaque)};
-    } else {
-      one["unreadable"] = report.error().ToString();
-    }
-    Json chain = Json::array();
-    if (auto certificates = crypto::Certificate::ListFromPem(gpu.certificate_chain); certificates.ok()) {
-      for (const auto& certificate : *certificates) chain.push_back(certificate.SubjectName());
-    }
-    one["certificate_chain"] = chain;
-    out["gpus"].push_back(one);
-  }
-  if (auto snp = SnpReportOf(evidence); snp.ok()) {
-    const evidence::TcbParts tcb = evidence::SplitTcb(snp->reported_tcb, snp->IsTurin());
-    out["snp"] = {{"version", snp->version},
-                  {"measurement", HexEncode(snp->measurement)},
-                  {"host_data", HexEncode(snp->host_data)},
-                  {"report_data", HexEncode(snp->report_data)},
-                  {"vmpl", snp->vmpl},
-                  {"debug", (snp->policy & evidence::snp_policy::kDebug) != 0},
-                  {"reported_tcb", tcb.ToString()},
-                  {"chip_id", HexEncode(snp->chip_id)}};
-  }
-  if (!evidence.init_data.empty()) {
-    if (auto init = kbs::ParseInitData(evidence.init_data); init.ok()) {
-      Json names = Json::array();
-      for (const auto& [name, content] : init->data) names.push_back(name);
-      out["init_data"] = {{"digest", "sha256:" + HexEncode(crypto::Sha256(AsBytes(evidence.init_data)))},
-                          {"entries", names}};
-    }
-  }
-  return out;
+// The verdict for others to rely on; a refused one makes a token too, which says so.
+Result<std::string> TokenOf(const Context& context, const JudgeOptions& options, const verify::Verdict& verdict) {
+  ASSIGN_OR_RETURN(const std::string pem, ReadFile(options.token_key_file, 1u << 20));
+  ASSIGN_OR_RETURN(const crypto::PrivateKey key, crypto::PrivateKey::FromPem(pem));
+  verify::ResultToken spec;
+  spec.issued = context.clock.Now();
+  spec.id = options.token_id;
+  spec.nonce = options.nonce_hex;
+  return options.token == "ear" ? verify::MakeEarToken(verdict, spec, key) : verify::MakeEatBundle(verdict, spec, key);
 }
 
 // An indented outline of the JSON.
-void Outline(std::ostream& out, const Json& value, const std::string& indent) {
+void Outline(std::ostream& out, const OrderedJson& value, const std::string& indent) {
   for (const auto& [key, item] : value.items()) {
     if (item.is_structured() && !item.empty()) {
       out << indent << key << ":\n";
@@ -196,6 +127,13 @@ void Outline(std::ostream& out, const Json& value, const std::string& indent) {
       out << indent << key << ": " << (item.is_string() ? item.get<std::string>() : item.dump()) << "\n";
     }
   }
+}
+
+std::string Dump(const OrderedJson& json) { return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace); }
+
+Result<OrderedJson> Shown(const std::vector<std::string>& files) {
+  ASSIGN_OR_RETURN(const EvidenceCase evidence, OpenCase(files));
+  return evidence.format->show(evidence);
 }
 
 }  // namespace
@@ -227,22 +165,61 @@ int CollectEvidence(Context& context, const CollectOptions& options, crypto::Ran
   return kOk;
 }
 
-int ShowEvidence(Context& context, const std::string& file) {
-  auto evidence = ReadEvidence(file);
-  if (!evidence.ok()) return Report(context, evidence.error(), kUsage);
-  const Json summary = Summary(*evidence);
-  if (context.json) context.out << summary.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
-  else Outline(context.out, summary, "");
+int ShowEvidence(Context& context, const std::vector<std::string>& files) {
+  auto shown = Shown(files);
+  if (!shown.ok()) return Report(context, shown.error(), kUsage);
+  if (context.json) context.out << Dump(*shown) << "\n";
+  else Outline(context.out, *shown, "");
   return kOk;
 }
 
-int VerifyEvidence(Context& context, const VerifyOptions& options) {
+int VerifyEvidence(Context& context, const JudgeOptions& options) {
   auto judged = Judge(context, options);
   if (!judged.ok()) return Report(context, judged.error(), kUsage);
-  for (const std::string& warning : judged->warnings) context.err << "ccgpu: warning: " << warning << "\n";
-  if (context.json) context.out << judged->verdict.ToJson() << "\n";
-  else Print(context.out, judged->verdict);
-  return judged->verdict.accepted ? kOk : kFailed;
+  const Judgement& judgement = judged->judgement;
+  for (const std::string& warning : judgement.warnings) context.err << "ccgpu: warning: " << warning << "\n";
+  if (!options.token.empty()) {
+    auto token = TokenOf(context, options, judgement.verdict);
+    if (!token.ok()) return Report(context, token.error(), kUsage);
+    context.out << *token << "\n";
+    return ExitCodeFor(options, judgement.verdict);
+  }
+  if (context.json) context.out << VerdictJson(judgement, *judged->evidence.format) << "\n";
+  else PrintVerdict(context.out, judgement);
+  return ExitCodeFor(options, judgement.verdict);
+}
+
+int ExplainEvidence(Context& context, const JudgeOptions& options) {
+  auto judged = Judge(context, options);
+  if (!judged.ok()) return Report(context, judged.error(), kUsage);
+  const Judgement& judgement = judged->judgement;
+  for (const std::string& warning : judgement.warnings) context.err << "ccgpu: warning: " << warning << "\n";
+  if (context.json) context.out << Dump(ExplanationsJson(judged->evidence, judgement)) << "\n";
+  else PrintExplanations(context.out, judged->evidence, judgement);
+  return ExitCodeFor(options, judgement.verdict);
+}
+
+int DiffEvidence(Context& context, const std::string& before, const std::string& after) {
+  auto first = Shown({before}), second = Shown({after});
+  if (!first.ok()) return Report(context, first.error(), kUsage);
+  if (!second.ok()) return Report(context, second.error(), kUsage);
+  const std::vector<Change> changes = Diff(*first, *second);
+  bool notable = false;
+  OrderedJson list = OrderedJson::array();
+  for (const Change& change : changes) {
+    const bool expected = change.weight == Change::Weight::kExpected;
+    notable = notable || !expected;
+    list.push_back({{"path", change.path},
+                    {"subject", change.subject},
+                    {"before", change.before},
+                    {"after", change.after},
+                    {"notable", !expected},
+                    {"text", change.Sentence()}});
+    if (!context.json) context.out << (expected ? "  (expected) " : "  ") << change.Sentence() << "\n";
+  }
+  if (context.json) context.out << Dump({{"changes", list}, {"notable", notable}}) << "\n";
+  else if (changes.empty()) context.out << "nothing changed\n";
+  return notable ? kFailed : kOk;
 }
 
 }  // namespace ccgpu::cli

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/seal.h"
+#include "collateral/bundle.h"
 #include "trust/kbs/binding.h"
 #include "trust/verify/test_world.h"
 
@@ -191,6 +192,80 @@ TEST_F(EvidenceCommands, CollateralFromAFolder) {
         WriteFileAtomic(dir_ + "/c/ocsp/" + std::to_string(i) + ".der", AsText(collateral.ocsp_responses[i])).ok());
   }
   EXPECT_EQ(Verify({"--collateral", dir_ + "/c"}), 0) << out_.str();
+}
+
+TEST_F(EvidenceCommands, EachClassOfFailureHasItsExitCode) {
+  EXPECT_EQ(Verify({"--nonce", HexEncode(Bytes(32, 8)), "--exit-class"}), 11);
+  EXPECT_EQ(Json::parse(out_.str())["failure"]["class"], "freshness");
+  EXPECT_EQ(Verify({"--at", "2099-01-01", "--exit-class"}), 10);
+  EXPECT_EQ(Verify({"--host-data", std::string(64, '0'), "--exit-class"}), 17);
+  EXPECT_EQ(Run({"evidence", "verify", dir_ + "/ev.json", "--root", dir_ + "/roots.pem", "--exit-class"}), 18);
+  ASSERT_TRUE(
+      WriteFileAtomic(dir_ + "/p.yaml",
+                      "apiVersion: ccgpu.dev/v1alpha1\nkind: EvidencePolicy\nspec:\n  gpus: {models: [GH200]}\n")
+          .ok());
+  EXPECT_EQ(Verify({"--policy", dir_ + "/p.yaml", "--exit-class"}), 19) << out_.str();
+  EXPECT_THAT(Failed(), ::testing::ElementsAre("policy.not-accepted"));
+  evidence_.collateral = {};
+  Write();
+  EXPECT_EQ(Verify({"--exit-class"}), 16) << out_.str();
+  EXPECT_EQ(Verify(), 1);
+}
+
+TEST_F(EvidenceCommands, ExplainSaysWhatDiffersAndWhere) {
+  world_.gpu.report.measurements[evidence::kIndexGspRm] = evidence::FirmwareMeasurement(evidence::kIndexGspRm, "bad");
+  evidence_ = world_.Evidence();
+  Write();
+  EXPECT_EQ(
+      Run({"evidence", "explain", dir_ + "/ev.json", "--root", dir_ + "/roots.pem", "--insecure-accept-emulated"}), 1);
+  for (const char* words :
+       {"refused (emulated): measurement", "gpu0.measurements [gpu.measurement-mismatch", "(index 7)",
+        "RIM NV_GPU_DRIVER_GH100_", "expected  ", "found     ", "gpu0/report, bytes 437", "000001b0 ", "to do     "}) {
+    EXPECT_THAT(out_.str(), HasSubstr(words));
+  }
+  EXPECT_EQ(Run({"--json", "evidence", "explain", dir_ + "/ev.json", "--root", dir_ + "/roots.pem",
+                 "--insecure-accept-emulated"}),
+            1);
+  const Json explained = Json::parse(out_.str());
+  EXPECT_EQ(explained["explanations"][0]["class"], "measurement");
+  EXPECT_EQ(explained["explanations"][0]["offset"], 437);
+}
+
+TEST_F(EvidenceCommands, DiffInWords) {
+  ASSERT_TRUE(WriteFileAtomic(dir_ + "/old.json", evidence::EncodeComposite(evidence_)).ok());
+  EXPECT_EQ(Run({"evidence", "diff", dir_ + "/old.json", dir_ + "/ev.json"}), 0);
+  EXPECT_EQ(out_.str(), "nothing changed\n");
+  world_.nonce = Bytes(32, 9);
+  world_.snp.report.policy |= evidence::snp_policy::kDebug;
+  evidence_ = world_.Evidence();
+  Write();
+  EXPECT_EQ(Run({"evidence", "diff", dir_ + "/old.json", dir_ + "/ev.json"}), 1);
+  EXPECT_THAT(out_.str(), HasSubstr("(expected) nonce changed from 0707"));
+  EXPECT_THAT(out_.str(), HasSubstr("CPU: debugging allowed changed from false to true"));
+}
+
+TEST_F(EvidenceCommands, CollateralInABundle) {
+  collateral::Bundle bundle{verify::kTestNow, "", collateral::FromCollateral(evidence_.collateral)};
+  evidence_.collateral = {};
+  Write();
+  const auto key = crypto::PrivateKey::Generate(crypto::KeyType::kP384);
+  ASSERT_TRUE(WriteFileAtomic(dir_ + "/b", *collateral::WriteBundle(bundle, key)).ok());
+  ASSERT_TRUE(WriteFileAtomic(dir_ + "/pub", key.public_key().Pem()).ok());
+  ASSERT_TRUE(
+      WriteFileAtomic(dir_ + "/other", crypto::PrivateKey::Generate(crypto::KeyType::kP384).public_key().Pem()).ok());
+  EXPECT_EQ(Verify({"--collateral", dir_ + "/b", "--bundle-key", dir_ + "/pub"}), 0) << out_.str();
+  EXPECT_EQ(Verify({"--collateral", dir_ + "/b"}), 2);
+  EXPECT_EQ(Verify({"--collateral", dir_ + "/b", "--bundle-key", dir_ + "/other"}), 2);
+  EXPECT_THAT(out_.str(), HasSubstr("collateral.bundle-signature"));
+  EXPECT_EQ(
+      Run({"--json", "collateral", "check", dir_ + "/b", "--bundle-key", dir_ + "/pub", "--for", dir_ + "/ev.json"}), 0)
+      << out_.str();
+  EXPECT_EQ(Json::parse(out_.str())["missing"].size(), 0u);
+  EXPECT_EQ(Run({"collateral", "check", dir_ + "/b", "--bundle-key", dir_ + "/other"}), 1);
+  EXPECT_EQ(Run({"collateral", "check", dir_ + "/b", "--bundle-key", dir_ + "/pub", "--at", "2099-01-01"}), 1);
+  std::filesystem::create_directories(dir_ + "/empty");
+  EXPECT_EQ(Run({"collateral", "check", dir_ + "/empty", "--for", dir_ + "/ev.json"}), 1);
+  EXPECT_THAT(out_.str(), HasSubstr("not found: looked in the evidence, " + dir_ + "/empty; there is no RIM at all"));
 }
 
 TEST_F(EvidenceCommands, ARootIsOfOneKindOnly) {

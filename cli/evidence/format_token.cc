@@ -4,11 +4,10 @@
 
 #include "base/encoding.h"
 #include "cli/evidence/formats.h"
+#include "cli/evidence/keys.h"
 #include "trust/evidence/corim.h"
 #include "trust/evidence/cose.h"
 #include "trust/evidence/nras.h"
-#include "trust/verify/corim.h"
-#include "trust/verify/token.h"
 
 namespace ccgpu::cli {
 namespace {
@@ -22,21 +21,6 @@ std::string_view Trimmed(std::string_view text) {
 Result<const InputFile*> One(const EvidenceCase& files) {
   if (files.evidence.size() == 1) return &files.evidence[0];
   return Err("input.two-formats", files.evidence[1].path, "is a second token or message: one at a time");
-}
-
-Result<std::vector<verify::TokenKey>> TokenKeys(const Expectations& expect) {
-  std::vector<verify::TokenKey> out;
-  for (const std::string& text : expect.keys) {
-    if (Trimmed(text).starts_with("-----BEGIN")) {
-      ASSIGN_OR_RETURN(const crypto::PublicKey key, crypto::PublicKey::FromPem(text));
-      ASSIGN_OR_RETURN(verify::TokenKey pinned, verify::PinnedKey(key));
-      out.push_back(std::move(pinned));
-    } else {
-      ASSIGN_OR_RETURN(const auto keys, verify::PinnedKeys(text, true));
-      out.insert(out.end(), keys.begin(), keys.end());
-    }
-  }
-  return out;
 }
 
 Result<verify::TokenRules> Rules(const Expectations& expect, std::string_view issuer) {
@@ -75,17 +59,6 @@ bool IsCbor(const InputFile& file) {
 bool SaysCorim(const InputFile& file) {
   return file.bytes.starts_with("\xd9\x01\xf5") || file.bytes.starts_with("\xd9\x01\xf6") ||
          file.bytes.find("application/rim+cbor") != std::string::npos;
-}
-
-Result<verify::CoseRules> CoseRulesOf(const Expectations& expect) {
-  verify::CoseRules out;
-  out.insecure_accept_emulated = expect.anchors.insecure_accept_emulated;
-  ASSIGN_OR_RETURN(const auto keys, TokenKeys(expect));
-  for (const verify::TokenKey& key : keys) {
-    ASSIGN_OR_RETURN(verify::CoseKey pinned, verify::PinnedCoseKey(key.key));
-    out.keys.push_back(std::move(pinned));
-  }
-  return out;
 }
 
 }  // namespace
