@@ -39,6 +39,7 @@ struct RequesterConfig {
   // The device must say exactly this, as NVIDIA's driver demands of an H100.
   uint32_t responder_flags = kH100ResponderFlags;
   uint8_t responder_ct_exponent = kH100CtExponent;
+  uint8_t ct_exponent = kH100CtExponent;  // what NVIDIA's driver says of itself: it waits for ever
   // Not owned. Null: MUT_AUTH is not offered, and a device that asks for it all the same is refused.
   const RequesterIdentity* identity = nullptr;
   // The largest message taken and sent; as in ResponderConfig.

@@ -60,6 +60,7 @@ Status Requester::NegotiateCapabilities() {
   Capabilities request;
   request.version = version_;
   request.code = kGetCapabilities;
+  request.ct_exponent = config_.ct_exponent;
   request.flags = kRequesterFlags | (config_.identity ? kCapMutAuth : 0);
   request.data_transfer_size = request.max_message_size = static_cast<uint32_t>(config_.max_message_size);
   const Bytes bytes = Encode(request);

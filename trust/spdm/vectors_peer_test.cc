@@ -95,7 +95,7 @@ TEST(Vectors, RequesterConnectsToDmtfsResponder) {
     const Log log = test::ReadLog(*folder / (std::string(name) + ".req.log"));
     Replay replay(log);
     test::CountingRandom random;
-    Requester requester({.transport = &replay, .random = &random, .responder_ct_exponent = 0});
+    Requester requester({.transport = &replay, .random = &random, .responder_ct_exponent = 0, .ct_exponent = 0});
     const Status connected = requester.Connect();
     ASSERT_TRUE(connected.ok()) << connected.error().ToString();
     ASSERT_EQ(requester.chain().size(), 3u);
