@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every benchmark of the project: run_bench.py BUILD_DIR [NAME] [--json FILE]. docs/benchmarks.md says what each number means.
 
-NAME: only the group of that name (life, key, memory, copy, broker, gpu, snp) or the groups with such a row. FILE gets the rows as a JSON list.
+NAME: only the group of that name (life, key, memory, copy, broker, gpu, snp, spdm) or the groups with such a row. FILE gets the rows as a JSON list.
 An aim that is missed is printed and changes nothing of the exit code: 0 measured, 1 a measurement failed, 2 wrong arguments.
 """
 import argparse
@@ -14,7 +14,7 @@ import traceback
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "test"))
 
-from bench import gpu, nvidia, pods, rows, throughput, verifiers  # noqa: E402
+from bench import gpu, nvidia, pods, rows, spdm, throughput, verifiers  # noqa: E402
 from e2e import harness  # noqa: E402
 
 # Group: the function, whether it needs a node, the rows it makes.
@@ -25,6 +25,7 @@ GROUPS = {
     "copy": (throughput.copy, True, ["copy.h2d", "copy.d2h"]),
     "broker": (throughput.broker, False, ["broker.rcar", "broker.rcar-kept"]),
     "gpu": (gpu.gpu, False, ["verify.gpu-cold", "verify.gpu-warm", "verify.fabric"]),
+    "spdm": (spdm.spdm, False, ["spdm.handshake", "spdm.handshake-mutual"]),
     "snp": (verifiers.snp, False, ["verify.snp"]),
     "nvidia": (nvidia.nvidia, False, ["verify.cold-nvidia", "verify.warm-nvidia"]),
 }
