@@ -188,7 +188,7 @@ CompositeEvidence SampleComposite() {
   e.nonce = Bytes(32, 1);
   e.tee_pubkey = R"({"alg":"x","crv":"P-256","kty":"EC","x":"a","y":"b"})";
   SnpReport report = Sample(3, 0x19);
-  e.cpu = {EncodeSnpReport(report), {{"VCEK", Bytes(10, 3)}}};
+  e.cpu = SnpEvidence{EncodeSnpReport(report), {{"VCEK", Bytes(10, 3)}}};
   e.gpus = {{"HOPPER", "GPU-1", Bytes(100, 4), "PEM"}};
   e.init_data = "version = \"0.1.0\"\n";
   e.collateral.rims["A"] = "<x/>";
@@ -201,8 +201,9 @@ TEST(Composite, RoundTrip) {
   const auto parsed = ParseComposite(EncodeComposite(e));
   ASSERT_TRUE(parsed.ok()) << parsed.error().ToString();
   EXPECT_EQ(parsed->nonce, e.nonce);
-  EXPECT_EQ(parsed->cpu.report, e.cpu.report);
-  EXPECT_EQ(parsed->cpu.certificates[0].der, e.cpu.certificates[0].der);
+  const auto& cpu = std::get<SnpEvidence>(parsed->cpu);
+  EXPECT_EQ(cpu.report, std::get<SnpEvidence>(e.cpu).report);
+  EXPECT_EQ(cpu.certificates[0].der, std::get<SnpEvidence>(e.cpu).certificates[0].der);
   EXPECT_EQ(parsed->gpus[0].report, e.gpus[0].report);
   EXPECT_EQ(parsed->gpus[0].certificate_chain, "PEM");
   EXPECT_EQ(parsed->additional_evidence, AdditionalEvidence(e.gpus));
