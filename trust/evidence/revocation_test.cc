@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "trust/evidence/crl.h"
 #include "trust/evidence/ocsp.h"
 
@@ -112,6 +114,25 @@ TEST(Ocsp, BadInput) {
     EXPECT_TRUE(!response->IsSignedBy(pki.ocsp.key()) || same) << at;
   }
   EXPECT_GT(parsed, 0u);
+}
+
+// OpenSSL reads a SEQUENCE OF whose tag lacks the constructed bit and encodes it with that bit to check the signature:
+// bytes that nobody signed were taken for signed ones.
+TEST(Ocsp, OnlyTheOneEncodingIsRead) {
+  const Pki pki;
+  const Bytes der = MakeOcspResponse(pki.leaf, pki.ca, {}, pki.Signer()).value();
+  ASSERT_TRUE(ParseOcspResponse(der).value().IsSignedBy(pki.ocsp.key()));
+  // The responder's certificate has a signature of its own; everything before it is this answer's.
+  const Bytes certificate = pki.ocsp.Der();
+  const auto before = std::search(der.begin(), der.end(), certificate.begin(), certificate.end());
+  ASSERT_NE(before, der.end());
+  for (size_t at = 0; at < static_cast<size_t>(before - der.begin()); ++at) {
+    if (der[at] != 0x30 && der[at] != 0x31) continue;
+    Bytes bad = der;
+    bad[at] ^= 0x20;
+    const auto response = ParseOcspResponse(bad);
+    EXPECT_FALSE(response.ok() && response->IsSignedBy(pki.ocsp.key())) << at;
+  }
 }
 
 TEST(Crl, RoundTrip) {

@@ -161,6 +161,7 @@ TEST(EfiSignatureLists, KnownKinds) {
 }
 
 // A list's header, which nothing checks, must never be read as signatures. advisory: GHSA-9r4w-jg96-92mv
+// advisory: GHSA-9r4w-jg96-92mv
 TEST(EfiSignatureLists, AHeaderIsNoSignature) {
   const Bytes trusted(32, 1), planted(48, 0x66);
   const Bytes list = SignatureList(kSha256Guid, planted, {trusted});

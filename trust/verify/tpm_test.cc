@@ -253,6 +253,7 @@ INSTANTIATE_TEST_SUITE_P(
                       TpmCase{"area_cut_off", "tpm.ak-malformed", [](W& w) { w.evidence.ak_area.pop_back(); }},
                       TpmCase{"bytes_after_the_key", "tpm.ak-malformed",
                               [](W& w) { w.evidence.ak_public.push_back(0); }},
+                      // advisory: CVE-2026-1709, CVE-2022-1053, CVE-2023-38201
                       TpmCase{"nobody_vouches", "tpm.ak-unknown", [](W& w) { w.evidence.ak_certificates.clear(); }},
                       TpmCase{"another_key_is_pinned", "tpm.ak-unknown",
                               [](W& w) {
