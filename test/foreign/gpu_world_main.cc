@@ -9,10 +9,12 @@
 //   connect                 lock the GPU, open its session, serve DIR/driver.sock as the agent's socket
 //   release                 end all that
 //   fault NAME | mode NAME  as `ccgpu gpu fault`, `ccgpu gpu mode`
-//   judge FILE NONCE        our verdict on an evidence_list file; NONCE in hex
+//   judge FILE NONCE [RIMS] our verdict on an evidence_list file; NONCE in hex; RIMS: a JSON file {id: XML} instead of
+//                           the emulator's own
 //   bench FILE NONCE N      N verifications each: {"cold": seconds of one, "warm": with a cache that saw the documents}
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <iostream>
 #include <sstream>
 
@@ -54,9 +56,8 @@ class GpuWorld {
 
   Result<Json> Do(const std::string& line) {
     std::istringstream in(line);
-    std::string command, first, second;
-    size_t count = 0;
-    in >> command >> first >> second >> count;
+    std::string command, first, second, third;
+    in >> command >> first >> second >> third;
     if (command == "connect") return Connect();
     if (command == "release") {
       server_.reset(), driver_.reset();
@@ -68,10 +69,10 @@ class GpuWorld {
       return Json{{"fault", status.fault}, {"mode", status.mode}};
     }
     if (command == "judge") {
-      ASSIGN_OR_RETURN(verify::Verdict verdict, Judge(first, second));
+      ASSIGN_OR_RETURN(verify::Verdict verdict, Judge(first, second, third));
       return Json::parse(verdict.ToJson());
     }
-    if (command == "bench") return Bench(first, second, std::max<size_t>(count, 1));
+    if (command == "bench") return Bench(first, second, std::max(std::atoi(third.c_str()), 1));
     return Err("input.bad-value", command, "is no command");
   }
 
@@ -121,28 +122,33 @@ class GpuWorld {
     return anchors;
   }
 
-  Result<verify::Verdict> Judge(const std::string& file, const std::string& nonce) {
+  Result<verify::Verdict> Judge(const std::string& file, const std::string& nonce, const std::string& rims) {
     ASSIGN_OR_RETURN(Inputs in, Read(file, nonce));
+    if (!rims.empty()) {
+      ASSIGN_OR_RETURN(std::string text, ReadFile(rims, 4u << 20));
+      ASSIGN_OR_RETURN(Json documents, ParseJson(text, rims));
+      in.collateral.rims.clear();
+      for (const auto& [id, xml] : documents.items()) in.collateral.rims[id] = xml.get<std::string>();
+    }
     return verify::VerifyGpu(evidence::Unverified(in.gpus[0]), in.collateral, Anchors(), in.options, clock_.Now());
   }
 
   // Cold: everything is parsed and checked within each call. The two take turns: what else the machine does hits both.
-  Result<Json> Bench(const std::string& file, const std::string& nonce, size_t count) {
+  Result<Json> Bench(const std::string& file, const std::string& nonce, int count) {
     ASSIGN_OR_RETURN(Inputs in, Read(file, nonce));
     const verify::Anchors anchors = Anchors();
     const evidence::Unverified gpu(in.gpus[0]);
     verify::Cache cache;
     RETURN_IF_ERROR(verify::VerifyGpu(gpu, in.collateral, anchors, in.options, clock_.Now(), &cache).ToStatus());
     std::chrono::duration<double> cold{0}, warm{0};
-    for (size_t i = 0; i < 2 * count; ++i) {
+    for (int i = 0; i < 2 * count; ++i) {
       const auto start = std::chrono::steady_clock::now();
       const auto verdict =
           verify::VerifyGpu(gpu, in.collateral, anchors, in.options, clock_.Now(), i % 2 == 0 ? nullptr : &cache);
       (i % 2 == 0 ? cold : warm) += std::chrono::steady_clock::now() - start;
       RETURN_IF_ERROR(verdict.ToStatus());
     }
-    const auto runs = static_cast<double>(count);
-    return Json{{"cold", cold.count() / runs}, {"warm", warm.count() / runs}};
+    return Json{{"cold", cold.count() / count}, {"warm", warm.count() / count}};
   }
 
   std::string dir_;

@@ -50,6 +50,12 @@ try:
 except Exception as error:
     say(result=False, error=causes(error))
 
+if "flip" in case or "cut" in case:
+    report = bytearray(evidence[0].AttestationReport)
+    if "flip" in case:
+        report[case["flip"]] ^= 1
+    evidence[0].AttestationReport = bytes(report[:len(report) - case.get("cut", 0)])
+
 certificate = pynvml.nvmlDeviceGetConfComputeGpuCertificate(NvmlHandler.Handles[0])
 chain = bytes(certificate.attestationCertChain[:certificate.attestationCertChainSize])
 with open(case["evidence"], "w") as file:

@@ -5,7 +5,9 @@
 on loopback, and `World.attest` runs the verifier on it through our libnvidia-ml.so.1. Without the environment both raise harness.Skip
 with the reason that fetching left behind. Nothing of it becomes part of the project.
 """
+import base64
 import hashlib
+import http.server
 import json
 import os
 import pathlib
@@ -14,6 +16,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "nvidia_requirements.txt"
@@ -61,6 +65,34 @@ def fetch():
         print(f"  nv-local-gpu-verifier: NOT INSTALLED, its tests will be skipped: {error}", flush=True)
 
 
+class RimServer:
+    """A RIM service of its own for {id: XML}, with the vendor's answers; what is not there is 404."""
+
+    def __init__(self, rims):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                xml = rims.get(self.path.rpartition("/")[2])
+                body = {"message": "RIM_NOT_FOUND"} if xml is None else {"id": self.path.rpartition("/")[2], "rim": base64.b64encode(xml.encode()).decode()}
+                self.send_response(404 if xml is None else 200)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(json.dumps(body).encode())
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1/rim/"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class World:
     """One emulated GPU (test/foreign/gpu_world_main.cc) in a folder of its own."""
 
@@ -80,6 +112,13 @@ class World:
         self.process.stdin.write(" ".join(map(str, words)) + "\n")
         self.process.stdin.flush()
         return self.answer()
+
+    def rims(self):
+        """{id: XML} as the emulator's service hands them out."""
+        def get(path):
+            with urllib.request.urlopen(self.places["rim_url"] + path, timeout=20) as answer:
+                return json.load(answer)
+        return {name: base64.b64decode(get(name)["rim"]).decode() for name in get("ids")["ids"]}
 
     def attest(self, nonce, asked=None, **more):
         """What NVIDIA's verifier says: {"result", "claims", "ready", "log", "evidence": file} or {"error"}.
