@@ -18,10 +18,11 @@ def gpu(_node):
         runs.append(json.loads(done.stdout))
     rows = []
     for same in zip(*runs):
+        name = "verify." + same[0]["name"]
         middle = sorted(same, key=lambda one: one["value"] / one["alternative_value"])[1]
         ratios = [one["value"] / one["alternative_value"] for one in same]
         note = f"ratio: {spread(ratios, 2)}; allocations: {middle['allocations']} against {middle['alternative_allocations']}"
         if "cores" in middle:
             note += f"; {middle['cores']} cores"
-        rows.append(row(middle["name"], middle["value"], middle["unit"], middle["alternative"], middle["alternative_value"], AIMS[middle["name"]], note))
+        rows.append(row(name, middle["value"], middle["unit"], middle["alternative"], middle["alternative_value"], AIMS[name], note))
     return rows

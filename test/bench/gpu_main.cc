@@ -156,11 +156,11 @@ void Run(int rounds) {
     all_cores.Take([&] { return set.Run().accepted; });
   }
   const Json rows = {
-      Row("verify.gpu-cold", cold_cost,
+      Row("gpu-cold", cold_cost,
           Signatures(kColdSignatures) + " with reading its " + std::to_string(bare.certificates()) + " certificates",
           cold_floor),
-      Row("verify.gpu-warm", warm_cost, Signatures(kWarmSignatures), warm_floor),
-      Row("verify.fabric", all_cores, "the same set on one thread", one_thread)};
+      Row("gpu-warm", warm_cost, Signatures(kWarmSignatures), warm_floor),
+      Row("fabric", all_cores, "the same set on one thread", one_thread)};
   Json out = rows;
   out[2]["cores"] = cores;
   std::printf("%s\n", out.dump(2).c_str());
