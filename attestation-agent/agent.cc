@@ -7,9 +7,9 @@
 #include <thread>
 
 #include "attestation-agent/api_server.h"
-#include "attestation-agent/collateral.h"
 #include "attestation-agent/trust_config.h"
 #include "base/file.h"
+#include "collateral/folder.h"
 
 namespace ccgpu::agent {
 namespace {
@@ -45,7 +45,9 @@ Status RunAgent(const AgentOptions& options) {
 
   auto start = [&]() -> Status {
     ASSIGN_OR_RETURN(const TrustConfig trust, LoadTrustConfig(options.init_data));
-    ASSIGN_OR_RETURN(const evidence::Collateral collateral, LoadCollateral(options.collateral));
+    // Whoever put it there need not be trusted: all of it is signed.
+    ASSIGN_OR_RETURN(const collateral::Folder folder, collateral::ReadFolder(options.collateral));
+    const evidence::Collateral collateral = collateral::ToCollateral(folder.documents);
     ASSIGN_OR_RETURN(std::unique_ptr<Nvml> nvml, OpenGpus(options.nvml));
     Collector collector(std::move(nvml), options.tsm);
     GpuGate gate(collector, collateral, trust.anchors, random, clock, events);

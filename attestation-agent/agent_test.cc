@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "attestation-agent/api_server.h"
-#include "attestation-agent/collateral.h"
 #include "attestation-agent/test_fakes.h"
 #include "attestation-agent/trust_config.h"
 #include "attestation-agent/tsm.h"
@@ -74,19 +73,6 @@ TEST(TrustConfig, RefusesWhatItDoesNotUnderstand) {
     EXPECT_THAT(loaded.error().subject, HasSubstr(where));
   }
   EXPECT_FALSE(Load("not toml").ok());
-}
-
-TEST(Collateral, IsReadByItsFolders) {
-  Folder folder;
-  ASSERT_TRUE(MakeDirs(folder / "rim").ok() && MakeDirs(folder / "ocsp").ok());
-  ASSERT_TRUE(WriteFileAtomic(folder / "rim/NV_GPU_X.xml", "<xml/>").ok() &&
-              WriteFileAtomic(folder / "ocsp/1.der", "\x30").ok() && WriteFileAtomic(folder / "ocsp/readme", "x").ok());
-  auto collateral = LoadCollateral(folder / "");
-  ASSERT_TRUE(collateral.ok());
-  EXPECT_EQ(collateral->rims.at("NV_GPU_X"), "<xml/>");
-  EXPECT_EQ(collateral->ocsp_responses.size(), 1u);
-  EXPECT_TRUE(collateral->crls.empty());
-  EXPECT_TRUE(LoadCollateral(folder / "none")->rims.empty());
 }
 
 TEST(Tsm, SaysWhenThereIsNoTee) {

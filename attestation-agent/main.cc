@@ -8,7 +8,7 @@ int main(int argc, char** argv) {
   ccgpu::agent::AgentOptions options;
   CLI::App app(
       "ccgpu-agent: attests this sandbox and its GPUs, and hands released keys to the pod's containers on 127.0.0.1");
-  app.set_version_flag("--version", CCGPU_VERSION);
+  app.set_version_flag("--version", "ccgpu-agent " CCGPU_VERSION);
   app.add_option("--initdata", options.init_data,
                  "the measured initdata document (TOML); everything trusted comes from it")
       ->capture_default_str();

@@ -1,23 +1,12 @@
 // ccgpu-broker: see key-broker/server/program.h for what it does, broker.example.yaml for what it can be told.
-#include "base/log.h"
+#include "base/program.h"
 #include "key-broker/server/program.h"
-
-namespace {
-
-ccgpu::log::Level LevelNamed(const std::string& name) {
-  if (name == "debug") return ccgpu::log::Level::kDebug;
-  if (name == "warning") return ccgpu::log::Level::kWarning;
-  if (name == "error") return ccgpu::log::Level::kError;
-  return ccgpu::log::Level::kInfo;
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   int exit_code = 0;
   const auto config = ccgpu::broker::ReadCommandLine(argc, argv, CCGPU_VERSION, &exit_code);
   if (!config) return exit_code;
-  ccgpu::log::Init("ccgpu-broker", LevelNamed(config->log_level));
+  ccgpu::log::Init("ccgpu-broker", ccgpu::LogLevelNamed(config->log_level));
   const ccgpu::Status status = ccgpu::broker::RunBroker(*config, CCGPU_VERSION);
   if (status.ok()) return 0;
   const ccgpu::Error& error = status.error();

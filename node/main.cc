@@ -3,9 +3,8 @@
 #include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
-#include <cstring>
 
-#include "base/log.h"
+#include "base/program.h"
 #include "node/service/config.h"
 
 using namespace ccgpu;
@@ -20,15 +19,11 @@ int main(int argc, char** argv) {
   umask(0022);
 
   node::Config config;
-  std::string state = std::getenv("CCGPU_STATE") ? std::getenv("CCGPU_STATE") : "/var/lib/ccgpu";
-  std::string config_file;
-  CLI::App app("ccgpu-node: the kubelet's part for one machine without Kubernetes");
-  app.set_version_flag("--version", CCGPU_VERSION);
+  std::string state = DefaultStateFolder();
   // The file is the ground, flags go over it: so it is read before the flags are parsed.
-  for (int i = 1; i < argc; ++i) {
-    if (std::strcmp(argv[i], "--config") == 0 && i + 1 < argc) config_file = argv[i + 1];
-    if (std::strncmp(argv[i], "--config=", 9) == 0) config_file = argv[i] + 9;
-  }
+  std::string config_file = ConfigArgument(argc, argv);
+  CLI::App app("ccgpu-node: the kubelet's part for one machine without Kubernetes");
+  app.set_version_flag("--version", "ccgpu-node " CCGPU_VERSION);
   if (!config_file.empty()) {
     if (auto loaded = node::LoadConfig(config_file, config); !loaded.ok()) {
       std::fprintf(stderr, "%s\n", loaded.error().ToString().c_str());
@@ -51,11 +46,7 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   config.FillFrom(state);
-  const auto level = config.log_level == "debug"     ? log::Level::kDebug
-                     : config.log_level == "warning" ? log::Level::kWarning
-                     : config.log_level == "error"   ? log::Level::kError
-                                                     : log::Level::kInfo;
-  log::Init("ccgpu-node", level);
+  log::Init("ccgpu-node", LogLevelNamed(config.log_level));
   if (auto served = node::Serve(config); !served.ok()) {
     log::Error("cannot run", {{"why", served.error().ToString()}});
     return served.error().code == "node.bad-config" ? 2 : 1;

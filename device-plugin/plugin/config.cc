@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "base/yaml.h"
 #include "device-plugin/plugin/emulator_watch.h"
 #include "device-plugin/plugin/http.h"
@@ -13,15 +14,12 @@
 namespace ccgpu::deviceplugin {
 
 void Config::FillFrom(const std::string& state) {
-  auto fill = [](std::string& field, const std::string& value) {
-    if (field.empty()) field = value;
-  };
-  fill(emulator_socket, state + "/run/emulator.sock");
-  fill(kubelet_dir, state + "/run/device-plugins");
-  fill(plugin_watcher_dir, state + "/run/plugins_registry");
-  fill(pod_resources_socket, state + "/run/pod-resources/kubelet.sock");
-  fill(resolver_socket, state + "/run/resolver.sock");
-  fill(cdi_dir, state + "/cdi");
+  FillDefault(emulator_socket, state + "/run/emulator.sock");
+  FillDefault(kubelet_dir, state + "/run/device-plugins");
+  FillDefault(plugin_watcher_dir, state + "/run/plugins_registry");
+  FillDefault(pod_resources_socket, state + "/run/pod-resources/kubelet.sock");
+  FillDefault(resolver_socket, state + "/run/resolver.sock");
+  FillDefault(cdi_dir, state + "/cdi");
 }
 
 Status LoadConfig(const std::string& path, Config& config) {

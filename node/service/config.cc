@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/lock_file.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "base/yaml.h"
 #include "node/devices/kubelet_server.h"
 #include "node/service/node_service.h"
@@ -16,18 +17,15 @@
 namespace ccgpu::node {
 
 void Config::FillFrom(const std::string& state) {
-  auto fill = [](std::string& field, const std::string& value) {
-    if (field.empty()) field = value;
-  };
-  fill(containerd_address, state + "/run/containerd.sock");
-  fill(device_plugin_dir, state + "/run/device-plugins");
-  fill(pod_resources_dir, state + "/run/pod-resources");
-  fill(node_socket, state + "/run/node.sock");
-  fill(work_dir, state + "/node");
-  fill(logs_dir, state + "/logs/pods");
-  fill(events_dir, state + "/pods");
+  FillDefault(containerd_address, state + "/run/containerd.sock");
+  FillDefault(device_plugin_dir, state + "/run/device-plugins");
+  FillDefault(pod_resources_dir, state + "/run/pod-resources");
+  FillDefault(node_socket, state + "/run/node.sock");
+  FillDefault(work_dir, state + "/node");
+  FillDefault(logs_dir, state + "/logs/pods");
+  FillDefault(events_dir, state + "/pods");
   // Not in device-plugins as the kubelet has it: that folder is in run/ here and does not survive `ccgpu down`.
-  fill(checkpoint, work_dir + "/kubelet_internal_checkpoint");
+  FillDefault(checkpoint, work_dir + "/kubelet_internal_checkpoint");
 }
 
 Status LoadConfig(const std::string& path, Config& config) {
