@@ -3,10 +3,12 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
 #include "base/json.h"
+#include "trust/verify/test_tdx_world.h"
 #include "trust/verify/test_world.h"
 
 namespace ccgpu::verify {
@@ -56,6 +58,12 @@ TEST(ClaimsMap, OurNamesAreOurs) {
   const Json claims = Json::parse(SnpWorld().Run().claims_json);
   for (const ClaimName& name : SnpClaimNames())
     EXPECT_TRUE(claims.contains(std::string(name.ours.substr(4)))) << name.ours;
+  Json tdx = {{"tdx", Json::parse(TdxWorld().Run().claims_json)}};
+  for (const ClaimName& name : TdxClaimNames()) {
+    std::string pointer = "/" + std::string(name.ours);
+    std::replace(pointer.begin(), pointer.end(), '.', '/');
+    EXPECT_TRUE(tdx.contains(Json::json_pointer(pointer))) << name.ours;
+  }
 }
 
 TEST(ClaimsMap, SnpInMicrosoftsAndCocosWords) {

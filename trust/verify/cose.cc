@@ -54,7 +54,9 @@ Finding Key(CoseContext& c) {
   if (!c.rules.x5chain_roots.empty() && !c.message->x5chain.empty()) {
     auto key = KeyOfChain(c.message->x5chain, c.rules.x5chain_roots, c.rules.insecure_accept_emulated, c.now);
     if (!key.ok()) return Finding::Fail(key.error()).At(c.document, 0, 0);
-    c.keys.push_back({std::move(*key), evidence::cose_alg::kEs384, {}});
+    auto pinned = PinnedCoseKey(*key);
+    if (!pinned.ok()) return Finding::Fail(pinned.error()).At(c.document, 0, 0);
+    c.keys.push_back(std::move(*pinned));
     return Finding::Pass();
   }
   return Finding::Fail(Err("cose.unknown-key", "",

@@ -24,7 +24,7 @@ Result<CoseKey> PinnedCoseKey(const crypto::PublicKey& key, Bytes key_id = {});
 
 struct CoseRules {
   std::vector<CoseKey> keys;
-  std::vector<crypto::Certificate> x5chain_roots;  // for messages with an x5chain; all P-384, ECDSA with SHA-384
+  std::vector<crypto::Certificate> x5chain_roots;  // for messages with an x5chain; see TokenRules::x5c_roots
   bool insecure_accept_emulated = false;           // a root in x5chain_roots whose name says that it is an emulator's
   bool allow_untagged = false;                     // a message without the tag 18
   Bytes external_aad;

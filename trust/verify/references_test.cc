@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "trust/verify/corim.h"
+#include "trust/verify/test_tdx_world.h"
 #include "trust/verify/test_tokens.h"
 
 namespace ccgpu::verify {
@@ -91,6 +92,25 @@ TEST(ReferencesForSnp, LaunchMeasurement) {
   EXPECT_EQ(Outcome(w.Run()), "corim.no-values");
   w.options.references = std::make_shared<const References>();
   EXPECT_EQ(Outcome(w.Run()), "corim.no-values") << "none is not any";
+}
+
+// rule 13: tdx
+TEST(ReferencesForTdx, BuildAndRegisters) {
+  TdxWorld w;
+  const std::map<std::string, Bytes> values = {{"mr_td", w.quote.body.mr_td},
+                                               {"mr_seam", w.quote.body.mr_seam},
+                                               {"rtmr_0", w.quote.body.rtmrs[0]},
+                                               {"rtmr_3", w.quote.body.rtmrs[3]}};
+  w.options.references = Made("Intel", "TDX", values);
+  EXPECT_EQ(Outcome(w.Run()), "accepted") << w.Run().ToJson();
+  for (const auto& [name, value] : values) {
+    auto changed = values;
+    changed[name][47] ^= 1;
+    w.options.references = Made("Intel", "TDX", changed);
+    EXPECT_EQ(Outcome(w.Run()), "corim.measurement-mismatch") << name;
+  }
+  w.options.references = Made("Intel", "TDX", {{"rtmr_4", Bytes(48)}});
+  EXPECT_EQ(Outcome(w.Run()), "corim.measurement-mismatch") << "a register that there is not";
 }
 
 }  // namespace

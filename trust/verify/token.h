@@ -33,8 +33,8 @@ Result<std::vector<TokenKey>> PinnedKeys(std::string_view jwks, bool allow_rs256
 
 struct TokenRules {
   std::vector<TokenKey> keys;
-  // For tokens that bring their certificates (x5c): the chain must end in one of these. All keys P-384, all
-  // signatures ECDSA with SHA-384.
+  // For tokens that bring their certificates (x5c): the chain must end in one of these, and be all P-384 with SHA-384
+  // or all P-256 with SHA-256, as the root is.
   std::vector<crypto::Certificate> x5c_roots;
   std::string issuer;          // exactly this "iss"; empty: everything is refused (token.issuer-missing)
   std::string audience;        // in "aud"; empty: a token with "aud" is refused, since it is meant for somebody

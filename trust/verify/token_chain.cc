@@ -38,9 +38,15 @@ Result<crypto::PublicKey> KeyOfChain(const std::vector<Bytes>& chain, const std:
                "the root \"" + list.back().SubjectName() +
                    "\" is an emulator's; start the verifier with --insecure-accept-emulated to accept it");
   }
+  // The root decides: all P-384 with SHA-384, or all P-256 with SHA-256 (Confidential Containers' services).
+  ChainProfile profile;
+  if (list.back().key().type() == crypto::KeyType::kP256) {
+    profile.leaf_key = profile.issuer_key = crypto::KeyType::kP256;
+    profile.hash = crypto::Hash::kSha256;
+  }
   Cache cache;
   LinkCache links(cache.tables());
-  RETURN_IF_ERROR(CheckLinks(list, {}, kCodes, links));
+  RETURN_IF_ERROR(CheckLinks(list, profile, kCodes, links));
   RETURN_IF_ERROR(CheckValidity(list, now, kCodes));
   if (list[0].HasKeyUsage() && !list[0].MayDigitalSign())
     return Err(kCodes.invalid, "", "the leaf's key usage does not allow signatures");

@@ -8,7 +8,8 @@
 namespace ccgpu::verify {
 
 // The leaf's key when the chain (DER, leaf first, with or without its root) ends in one of `roots`, holds at `now`, and
-// the leaf may sign. All keys P-384, all signatures ECDSA with SHA-384. Revocation is not asked about: who pins a root
+// the leaf may sign. All keys P-384 and all signatures ECDSA with SHA-384, or all P-256 and SHA-256, as the root is.
+// Revocation is not asked about: who pins a root
 // for tokens takes the root away. Errors: token.chain-malformed, token.untrusted-root, token.chain-invalid,
 // token.chain-expired; environment.emulated for a root whose name says so, unless accepted.
 Result<crypto::PublicKey> KeyOfChain(const std::vector<Bytes>& chain, const std::vector<crypto::Certificate>& roots,

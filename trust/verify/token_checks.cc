@@ -29,7 +29,9 @@ Finding Key(TokenContext& c) {
   if (!c.rules.x5c_roots.empty() && !c.jwt->x5c.empty()) {
     auto key = KeyOfChain(c.jwt->x5c, c.rules.x5c_roots, c.rules.insecure_accept_emulated, c.now);
     if (!key.ok()) return Finding::Fail(key.error()).At(c.document, 0, c.jwt->claims_offset - 1);
-    c.keys.push_back({std::move(*key), evidence::JwsAlgorithm::kEs384, ""});
+    auto pinned = PinnedKey(*key);
+    if (!pinned.ok()) return Finding::Fail(pinned.error()).At(c.document, 0, c.jwt->claims_offset - 1);
+    c.keys.push_back(std::move(*pinned));
     return Finding::Pass();
   }
   std::string known;

@@ -189,14 +189,16 @@ TEST(Token, OnlyPinnedKeysCount) {
   EXPECT_EQ(two.Run(), "accepted");
 }
 
-// A chain for tokens: leaf, intermediate, root; all P-384.
+// A chain for tokens: leaf, intermediate, root; all of one curve.
 struct ChainWorld {
   std::vector<Party> parties;
   Issuer issuer;
 
-  explicit ChainWorld(const SpecEdits& edits = {}) {
+  crypto::KeyType curve;
+
+  explicit ChainWorld(const SpecEdits& edits = {}, KeyType type = KeyType::kP384) : curve(type) {
     for (int level = 2; level >= 0; --level) {
-      Party party{PrivateKey::Generate(KeyType::kP384), {}};
+      Party party{PrivateKey::Generate(type), {}};
       crypto::CertificateSpec spec;
       spec.subject = {{"CN", "token " + std::to_string(level)}};
       spec.key = party.key.public_key();
@@ -214,9 +216,11 @@ struct ChainWorld {
     issuer.options.token.x5c_roots = {parties[2].certificate};
   }
   std::string Run(size_t certificates = 3) const {
-    Json header = {{"alg", "ES384"}, {"x5c", Json::array()}};
+    const bool p384 = curve == KeyType::kP384;
+    Json header = {{"alg", p384 ? "ES384" : "ES256"}, {"x5c", Json::array()}};
     for (size_t i = 0; i < certificates; ++i) header["x5c"].push_back(Base64Encode(parties[i].certificate.Der()));
-    return issuer.Judge(evidence::MakeJwt(JwsAlgorithm::kEs384, parties[0].key, header, issuer.claims.dump()));
+    return issuer.Judge(evidence::MakeJwt(p384 ? JwsAlgorithm::kEs384 : JwsAlgorithm::kEs256, parties[0].key, header,
+                                          issuer.claims.dump()));
   }
 };
 
@@ -228,6 +232,19 @@ TEST(Token, CertificatesInTheHeaderEndInAPinnedRoot) {
   EXPECT_EQ(ChainWorld().Run(), "accepted");
   EXPECT_EQ(ChainWorld().Run(2), "accepted") << "without the root";
   EXPECT_EQ(ChainWorld().Run(1), "token.untrusted-root") << "without the intermediate";
+  EXPECT_EQ(ChainWorld({}, KeyType::kP256).Run(), "accepted");
+  ChainWorld weaker;  // a P-256 leaf below P-384 issuers
+  weaker.parties[0].key = PrivateKey::Generate(KeyType::kP256);
+  weaker.curve = KeyType::kP256;
+  crypto::CertificateSpec leaf;
+  leaf.subject = {{"CN", "token 0"}};
+  leaf.key = weaker.parties[0].key.public_key();
+  leaf.not_before = kTestNow - std::chrono::hours(1);
+  leaf.not_after = kTestNow + std::chrono::hours(1);
+  leaf.digital_signature = true;
+  weaker.parties[0].certificate =
+      crypto::MakeCertificate(leaf, weaker.parties[1].key, &weaker.parties[1].certificate).value();
+  EXPECT_EQ(weaker.Run(), "token.chain-invalid");
   ChainWorld other;
   other.issuer.options.token.x5c_roots = {ChainWorld().parties[2].certificate};
   EXPECT_EQ(other.Run(), "token.untrusted-root") << "a root of the same name, with another key";
