@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Emulates confidential GPUs and the secure processor of one machine. It emulates: it protects nothing from its "
       "host.");
-  app.set_version_flag("--version", CCGPU_VERSION);
+  app.set_version_flag("--version", "ccgpu-emulator " CCGPU_VERSION);
   auto* state = app.add_option("--state", options.state_dir, "folder for identities and keys, made at the first start");
   auto* run = app.add_option("--run", options.run_dir, "folder for sockets and link memories");
   auto* gpus =
