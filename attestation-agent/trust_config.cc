@@ -26,7 +26,8 @@ Result<verify::Anchors> ParseEvidenceTrust(const std::string& yaml, const std::s
   root.OneOf("kind", {"EvidenceTrust"}, true);
   YamlMap spec = root.Map("spec", true);
   const auto device_roots = spec.Strings("deviceRoots"), rim_roots = spec.Strings("rimRoots"),
-             amd_roots = spec.Strings("amdRoots");
+             amd_roots = spec.Strings("amdRoots"), intel_roots = spec.Strings("intelRoots"),
+             tpm_roots = spec.Strings("tpmRoots");
   verify::Anchors anchors = verify::BuiltinAnchors();
   anchors.insecure_accept_emulated = spec.Bool("insecureAcceptEmulated");
   spec.Done();
@@ -35,6 +36,8 @@ Result<verify::Anchors> ParseEvidenceTrust(const std::string& yaml, const std::s
   RETURN_IF_ERROR(AddRoots(device_roots, name + ": spec.deviceRoots", anchors.device_roots));
   RETURN_IF_ERROR(AddRoots(rim_roots, name + ": spec.rimRoots", anchors.rim_roots));
   RETURN_IF_ERROR(AddRoots(amd_roots, name + ": spec.amdRoots", anchors.amd_roots));
+  RETURN_IF_ERROR(AddRoots(intel_roots, name + ": spec.intelRoots", anchors.intel_roots));
+  RETURN_IF_ERROR(AddRoots(tpm_roots, name + ": spec.tpmRoots", anchors.tpm_roots));
   return anchors;
 }
 

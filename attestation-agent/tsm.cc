@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <atomic>
 
@@ -10,6 +11,10 @@
 
 namespace ccgpu::agent {
 namespace {
+
+constexpr char kCcelLog[] = "/sys/firmware/acpi/tables/data/CCEL";
+constexpr long kConfigfsMagic = 0x62656570;
+constexpr size_t kMaxCcelLog = 1u << 20;
 
 // configfs takes the blob in one write(2); a temporary file and rename would not do.
 Status WriteAttribute(const std::string& path, ByteView bytes) {
@@ -31,6 +36,16 @@ class Entry {
   std::string path_;
 };
 
+// The measurement log that firmware and kernel of a TDX guest wrote; a guest without one has measured nothing. Beside
+// anything but the kernel's own configfs it would be another machine's: that of the host of an emulated sandbox.
+std::optional<Bytes> EventLogBeside(const std::string& folder) {
+  struct statfs where;
+  if (::statfs(folder.c_str(), &where) != 0 || where.f_type != kConfigfsMagic) return std::nullopt;
+  auto log = ReadFile(kCcelLog, kMaxCcelLog);
+  if (!log.ok() || log->empty()) return std::nullopt;
+  return ToBytes(AsBytes(*log));
+}
+
 Result<evidence::CpuEvidence> SnpOf(Bytes report, const std::string& table) {
   evidence::SnpEvidence out;
   out.report = std::move(report);
@@ -40,6 +55,16 @@ Result<evidence::CpuEvidence> SnpOf(Bytes report, const std::string& table) {
   return evidence::CpuEvidence(std::move(out));
 }
 
+Result<evidence::CpuEvidence> TdxOf(Bytes quote, const std::string&) {
+  return evidence::CpuEvidence(evidence::TdxEvidence{std::move(quote), std::nullopt});
+}
+
+// Linux has no provider for TPMs; the emulator's says the whole evidence (docs/formats/tpm.md).
+Result<evidence::CpuEvidence> TpmOf(Bytes json, const std::string&) {
+  ASSIGN_OR_RETURN(evidence::TpmEvidence tpm, evidence::TpmEvidenceFromJson(AsText(json)));
+  return evidence::CpuEvidence(std::move(tpm));
+}
+
 // What Linux calls its providers (drivers/virt/coco), and what their blobs are.
 struct Provider {
   std::string_view name, tee;
@@ -47,6 +72,8 @@ struct Provider {
 };
 constexpr Provider kProviders[] = {
     {"sev_guest", "snp", SnpOf},
+    {"tdx_guest", "tdx", TdxOf},
+    {"ccgpu_vtpm", "tpm", TpmOf},
 };
 
 Result<const Provider*> ProviderOf(const Entry& entry) {
@@ -65,7 +92,11 @@ Result<evidence::CpuEvidence> Read(const Entry& entry, ByteView report_data) {
   ASSIGN_OR_RETURN(std::string before, ReadFile(entry.File("generation")));
   ASSIGN_OR_RETURN(const Provider* provider, ProviderOf(entry));
   ASSIGN_OR_RETURN(std::string report, ReadFile(entry.File("outblob")));
-  ASSIGN_OR_RETURN(std::string aux, ReadFile(entry.File("auxblob")));
+  // Only providers that have one show it (TDX has none).
+  std::string aux;
+  if (Exists(entry.File("auxblob"))) {
+    ASSIGN_OR_RETURN(aux, ReadFile(entry.File("auxblob")));
+  }
   ASSIGN_OR_RETURN(std::string after, ReadFile(entry.File("generation")));
   if (before != after) return Err("tsm.raced", entry.File("generation"), "changed while the report was read");
   return provider->evidence(ToBytes(AsBytes(report)), aux);
@@ -83,7 +114,9 @@ Result<std::string> NewEntry(const std::string& folder) {
 
 Result<evidence::CpuEvidence> CollectCpu(const std::string& folder, ByteView report_data) {
   ASSIGN_OR_RETURN(std::string path, NewEntry(folder));
-  return Read(Entry(std::move(path)), report_data);
+  ASSIGN_OR_RETURN(evidence::CpuEvidence evidence, Read(Entry(std::move(path)), report_data));
+  if (auto* tdx = std::get_if<evidence::TdxEvidence>(&evidence)) tdx->event_log = EventLogBeside(folder);
+  return evidence;
 }
 
 Result<std::string> TeeOfProvider(const std::string& folder) {

@@ -104,7 +104,8 @@ Status StartEmulator(Deployment& up) {
   Command command{"ccgpu-emulator",
                   {BinFolder() + "/ccgpu-emulator", "--state", up.layout().state + "/emulator", "--run",
                    up.layout().state + "/run", "--gpus", std::to_string(up.options.gpus), "--profile",
-                   up.options.profile, "--http", "127.0.0.1:" + std::to_string(up.addresses.emulator_port)},
+                   up.options.profile, "--platform", up.options.platform, "--platform-fault", up.options.platform_fault,
+                   "--http", "127.0.0.1:" + std::to_string(up.addresses.emulator_port)},
                   {}};
   auto control = emulator::v1::Control::NewStub(UnixChannel(up.layout().EmulatorSocket()));
   return Launch(up, command, {}, [&] {
@@ -119,6 +120,7 @@ Status StartBroker(Deployment& up) {
   RETURN_IF_ERROR(WriteFileAtomic(folder + "/device-root.pem", up.roots.device_root_pem()));
   RETURN_IF_ERROR(WriteFileAtomic(folder + "/rim-root.pem", up.roots.rim_root_pem()));
   RETURN_IF_ERROR(WriteFileAtomic(folder + "/amd-root.pem", up.roots.amd_root_pem()));
+  RETURN_IF_ERROR(WriteFileAtomic(folder + "/intel-root.pem", up.roots.intel_root_pem()));
   const std::string port = std::to_string(up.addresses.broker_port);
   Command command{"ccgpu-broker",
                   {BinFolder() + "/ccgpu-broker",
@@ -136,10 +138,16 @@ Status StartBroker(Deployment& up) {
                    folder + "/rim-root.pem",
                    "--amd-root",
                    folder + "/amd-root.pem",
+                   "--intel-root",
+                   folder + "/intel-root.pem",
                    "--rim-url",
                    up.roots.rim_url(),
                    "--ocsp-url",
                    up.roots.ocsp_url(),
+                   "--pcs-url",
+                   up.roots.pcs_url(),
+                   "--intel-root-crl-url",
+                   up.roots.pcs_url() + "/IntelSGXRootCA.der",
                    "--explain-denials"},
                   {}};
   if (up.options.insecure_accept_emulated) command.argv.push_back("--insecure-accept-emulated");
@@ -193,6 +201,8 @@ Status WriteConfig(const Deployment& up) {
   const Json config = {
       {"gpus", up.options.gpus},
       {"profile", up.options.profile},
+      {"platform", up.options.platform},
+      {"platform_fault", up.options.platform_fault},
       {"insecure_accept_emulated", up.options.insecure_accept_emulated},
       {"broker_url", "https://" + up.addresses.gateway + ":" + std::to_string(up.addresses.broker_port)},
       {"broker_admin_url", "https://127.0.0.1:" + std::to_string(up.addresses.broker_port)},
@@ -200,8 +210,10 @@ Status WriteConfig(const Deployment& up) {
       {"device_root_pem", up.roots.device_root_pem()},
       {"rim_root_pem", up.roots.rim_root_pem()},
       {"amd_root_pem", up.roots.amd_root_pem()},
+      {"intel_root_pem", up.roots.intel_root_pem()},
       {"rim_url", up.roots.rim_url()},
       {"ocsp_url", up.roots.ocsp_url()},
+      {"pcs_url", up.roots.pcs_url()},
       {"admin_token_file", up.layout().AdminTokenFile()}};
   return WriteFileAtomic(up.layout().ConfigFile(), config.dump(2) + "\n");
 }
@@ -220,11 +232,12 @@ Status Steps(Deployment& up) {
 // A deployment that runs with other options is not silently changed.
 Status CheckSameOptions(const UpOptions& options) {
   ASSIGN_OR_RETURN(DeploymentConfig config, LoadConfig(options.layout));
-  if (config.gpus == options.gpus && config.profile == options.profile &&
+  if (config.gpus == options.gpus && config.profile == options.profile && config.platform == options.platform &&
       config.insecure_accept_emulated == options.insecure_accept_emulated)
     return Ok();
   return Err("deployment.other-options", options.layout.state,
              "is already up with --gpus " + std::to_string(config.gpus) + " --profile " + config.profile +
+                 " --platform " + config.platform +
                  (config.insecure_accept_emulated ? " --insecure-accept-emulated" : "") +
                  ": run `ccgpu down` first, or use these options");
 }
@@ -324,6 +337,9 @@ Result<DeploymentConfig> LoadConfig(const Layout& layout) {
                         {"device_root_pem", &out.device_root_pem},
                         {"rim_root_pem", &out.rim_root_pem},
                         {"amd_root_pem", &out.amd_root_pem},
+                        {"platform", &out.platform},
+                        {"intel_root_pem", &out.intel_root_pem},
+                        {"pcs_url", &out.pcs_url},
                         {"rim_url", &out.rim_url},
                         {"ocsp_url", &out.ocsp_url},
                         {"admin_token_file", &out.admin_token_file}};

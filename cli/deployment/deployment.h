@@ -14,6 +14,8 @@ struct UpOptions {
   Layout layout;
   int gpus = 1;
   std::string profile = "h100-ncc-v5";
+  std::string platform = "snp";         // the CPU that pods run on: snp, tdx, tdx-v5
+  std::string platform_fault = "none";  // of a tdx platform, for tests (docs/formats/tdx-quote.md)
   // The broker and the pods' agents accept this emulator's roots. Never for anything that must stay secret from this
   // host.
   bool insecure_accept_emulated = false;
@@ -36,12 +38,12 @@ Status Down(const Layout& layout, const Progress& progress);
 // accepted).
 struct DeploymentConfig {
   int gpus = 0;
-  std::string profile;
+  std::string profile, platform = "snp";
   bool insecure_accept_emulated = false;
   std::string broker_url, broker_ca_pem;
   std::string broker_admin_url;  // the same broker as this machine reaches it before any pod made the bridge
-  std::string device_root_pem, rim_root_pem, amd_root_pem;
-  std::string rim_url, ocsp_url;
+  std::string device_root_pem, rim_root_pem, amd_root_pem, intel_root_pem;
+  std::string rim_url, ocsp_url, pcs_url;
   std::string admin_token_file;
 };
 Result<DeploymentConfig> LoadConfig(const Layout& layout);  // "deployment.not-up" when there is none

@@ -81,7 +81,8 @@ std::vector<kbs::EarSubmod> Submods(const kbs::AttestRequest& request, const ver
 
 bool NeedsDocument(const verify::Check& check) {
   const std::string& code = check.reason.code;
-  return code == "rim.not-found" || code.ends_with(".revocation-missing") || code.ends_with(".revocation-stale");
+  return code == "rim.not-found" || code.ends_with(".revocation-missing") || code.ends_with(".revocation-stale") ||
+         code == "tdx.tcb-info-missing" || code == "tdx.qe-identity-missing" || code == "tdx.collateral-stale";
 }
 
 // The first failure that no document could mend; nullptr when there is none.
@@ -99,11 +100,13 @@ Appraisal EvidenceAppraiser::Appraise(const std::string& tee, const kbs::AttestR
   if (!prepared.ok()) return Refused(prepared.error());
   const evidence::Unverified<evidence::CompositeEvidence> composite(prepared->composite);
   FoundCollateral collateral = collateral_.For(prepared->composite.gpus, false, now);
+  collateral_.AddForCpu(prepared->composite.cpu, false, now, collateral);
   verify::Verdict verdict = verify::VerifyComposite(composite, collateral.documents, anchors_, prepared->options, now, &cache_);
   // Documents are fetched only for evidence that they can still save: so nobody makes the broker send requests with
   // evidence that is worth nothing anyway.
   if (!verdict.accepted && !FatalFailure(verdict)) {
     collateral = collateral_.For(prepared->composite.gpus, true, now);
+    collateral_.AddForCpu(prepared->composite.cpu, true, now, collateral);
     verdict = verify::VerifyComposite(composite, collateral.documents, anchors_, prepared->options, now, &cache_);
   }
   Appraisal out;

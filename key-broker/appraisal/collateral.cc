@@ -5,6 +5,7 @@
 
 #include "base/encoding.h"
 #include "base/json.h"
+#include "key-broker/appraisal/pcs.h"
 #include "trust/evidence/gpu_report.h"
 #include "trust/evidence/ocsp.h"
 #include "trust/evidence/rim.h"
@@ -66,8 +67,10 @@ void HttpCollateral::AddRim(const std::string& id, bool may_fetch, TimePoint now
     }
     auto parsed =
         evidence::ParseRim(*xml);  // one that is no RIM is handed on: the verification says what is wrong with it
-    rim = Kept{std::move(*xml), now + urls_.rim_lifetime,
-               parsed.ok() ? std::move(parsed->chain) : std::vector<crypto::Certificate>()};
+    rim = Kept{std::move(*xml),
+               now + urls_.rim_lifetime,
+               parsed.ok() ? std::move(parsed->chain) : std::vector<crypto::Certificate>(),
+               {}};
     Keep(rims_, id, *rim, now);
   }
   out.documents.rims[id] = std::move(rim->document);
@@ -86,7 +89,7 @@ void HttpCollateral::AddOcsp(const crypto::Certificate& subject, const crypto::C
       out.problems.push_back(Err("collateral.ocsp-unavailable", subject.SubjectName(), answer.error().text));
       return;
     }
-    response = Kept{std::move(*answer), now + urls_.ocsp_lifetime, {}};
+    response = Kept{std::move(*answer), now + urls_.ocsp_lifetime, {}, {}};
     Keep(ocsp_, key, *response, now);
   }
   out.documents.ocsp_responses.push_back(ToBytes(AsBytes(response->document)));
@@ -115,6 +118,33 @@ FoundCollateral HttpCollateral::For(const std::vector<evidence::GpuEvidence>& gp
       std::unique(out.documents.ocsp_responses.begin(), out.documents.ocsp_responses.end()),
       out.documents.ocsp_responses.end());
   return out;
+}
+
+void HttpCollateral::AddForCpu(const evidence::CpuEvidence& cpu, bool may_fetch, TimePoint now, FoundCollateral& out) {
+  const auto* tdx = std::get_if<evidence::TdxEvidence>(&cpu);
+  if (!tdx) return;
+  for (const PcsRequest& request : PcsRequestsFor(*tdx, urls_.pcs, urls_.intel_root_crl)) {
+    std::optional<Kept> document = Find(intel_, request.url, now);
+    if (!document) {
+      if (!may_fetch) continue;
+      auto answer = fetcher_.Get(request.url, request.chain_header);
+      if (!answer.ok()) {
+        out.problems.push_back(Err("collateral.pcs-unavailable", request.url, answer.error().text));
+        continue;
+      }
+      document = Kept{std::move(answer->body), now + urls_.rim_lifetime, {}, UrlDecode(answer->header)};
+      Keep(intel_, request.url, *document, now);
+    }
+    switch (request.kind) {
+      case PcsRequest::Kind::kTcbInfo:
+        out.documents.tcb_infos.push_back({document->document, document->issuer_chain});
+        break;
+      case PcsRequest::Kind::kQeIdentity:
+        out.documents.qe_identities.push_back({document->document, document->issuer_chain});
+        break;
+      case PcsRequest::Kind::kCrl: out.documents.crls.push_back(ToBytes(AsBytes(document->document))); break;
+    }
+  }
 }
 
 }  // namespace ccgpu::broker

@@ -27,6 +27,8 @@ class CollateralSource {
   virtual ~CollateralSource() = default;
   // For these GPUs. `may_fetch` false: only what is at hand. Any thread.
   virtual FoundCollateral For(const std::vector<evidence::GpuEvidence>& gpus, bool may_fetch, TimePoint now) = 0;
+  // Adds what this CPU evidence needs. Any thread.
+  virtual void AddForCpu(const evidence::CpuEvidence& cpu, bool may_fetch, TimePoint now, FoundCollateral& out) = 0;
 };
 
 // One HTTP exchange. A body goes as POST with its content type, else GET.
@@ -35,6 +37,11 @@ class Fetcher {
   virtual ~Fetcher() = default;
   virtual Result<std::string> Fetch(const std::string& url, const std::string& body,
                                     const std::string& content_type) = 0;
+  // A GET whose answer counts together with one of its headers; `header` empty: none is asked for.
+  struct Answer {
+    std::string body, header;
+  };
+  virtual Result<Answer> Get(const std::string& url, const std::string& header) = 0;
 };
 // http:// and https:// (with the system's certificate authorities), 3 s to connect, 10 s to answer, at most 4 MiB.
 std::unique_ptr<Fetcher> MakeHttpFetcher();
@@ -42,7 +49,9 @@ std::unique_ptr<Fetcher> MakeHttpFetcher();
 struct CollateralUrls {
   std::string rim = "https://rim.attestation.nvidia.com/v1/rim/";  // the RIM's id is appended
   std::string ocsp = "https://ocsp.ndis.nvidia.com/";
-  std::chrono::seconds rim_lifetime = std::chrono::hours(1);      // how long a fetched document is used again
+  std::string pcs = "https://api.trustedservices.intel.com";
+  std::string intel_root_crl = "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der";
+  std::chrono::seconds rim_lifetime = std::chrono::hours(1);  // how long a fetched document (and Intel's) is used again
   std::chrono::seconds ocsp_lifetime = std::chrono::seconds(10);  // = how late a revocation may be noticed
 };
 
@@ -51,12 +60,14 @@ class HttpCollateral final : public CollateralSource {
  public:
   HttpCollateral(CollateralUrls urls, Fetcher& fetcher) : urls_(std::move(urls)), fetcher_(fetcher) {}
   FoundCollateral For(const std::vector<evidence::GpuEvidence>& gpus, bool may_fetch, TimePoint now) override;
+  void AddForCpu(const evidence::CpuEvidence& cpu, bool may_fetch, TimePoint now, FoundCollateral& out) override;
 
  private:
   struct Kept {
     std::string document;
     TimePoint until{};
     std::vector<crypto::Certificate> chain;  // of a RIM: its signers, parsed once
+    std::string issuer_chain;                // of a document of Intel's
   };
   using Cache = std::map<std::string, Kept>;
   std::optional<Kept> Find(const Cache& cache, const std::string& key, TimePoint now);
@@ -70,7 +81,7 @@ class HttpCollateral final : public CollateralSource {
   CollateralUrls urls_;
   Fetcher& fetcher_;
   std::mutex mutex_;
-  Cache rims_, ocsp_;
+  Cache rims_, ocsp_, intel_;
 };
 
 }  // namespace ccgpu::broker

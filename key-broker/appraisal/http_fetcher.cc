@@ -10,6 +10,16 @@ constexpr size_t kMaxAnswer = 4u << 20;
 class HttpFetcher final : public Fetcher {
  public:
   Result<std::string> Fetch(const std::string& url, const std::string& body, const std::string& content_type) override {
+    ASSIGN_OR_RETURN(Answer answer, Exchange(url, body, content_type, ""));
+    return std::move(answer.body);
+  }
+  Result<Answer> Get(const std::string& url, const std::string& header) override {
+    return Exchange(url, "", "", header);
+  }
+
+ private:
+  Result<Answer> Exchange(const std::string& url, const std::string& body, const std::string& content_type,
+                          const std::string& header) {
     const size_t scheme = url.find("://");
     const size_t slash = scheme == std::string::npos ? scheme : url.find('/', scheme + 3);
     if (scheme == std::string::npos) return Err("collateral.bad-url", url, "must begin with http:// or https://");
@@ -25,7 +35,7 @@ class HttpFetcher final : public Fetcher {
     if (result->status != 200)
       return Err("collateral.unreachable", url, "answers with status " + std::to_string(result->status));
     if (result->body.size() > kMaxAnswer) return Err("collateral.unreachable", url, "answers with more than 4 MiB");
-    return result->body;
+    return Answer{result->body, header.empty() ? "" : result->get_header_value(header)};
   }
 };
 

@@ -11,8 +11,8 @@ constexpr int kUsage = 2;
 
 struct Flags {
   std::string config;
-  std::vector<std::string> listen, tls_names, device_roots, rim_roots, amd_roots;
-  std::string state, master_key, tls_cert, tls_key, rim_url, ocsp_url, log_level;
+  std::vector<std::string> listen, tls_names, device_roots, rim_roots, amd_roots, intel_roots, tpm_roots;
+  std::string state, master_key, tls_cert, tls_key, rim_url, ocsp_url, pcs_url, intel_root_crl_url, log_level;
   bool strict_status = false, explain_denials = false, insecure_accept_emulated = false;
   int ready_fd = -1;
 };
@@ -37,9 +37,15 @@ void Describe(CLI::App& app, Flags& flags, const std::string& version) {
   app.add_option("--device-root", flags.device_roots, "one more root for GPU certificates (PEM)")->type_name("FILE");
   app.add_option("--rim-root", flags.rim_roots, "one more root for reference manifests (PEM)")->type_name("FILE");
   app.add_option("--amd-root", flags.amd_roots, "one more root for SNP reports (PEM)")->type_name("FILE");
+  app.add_option("--intel-root", flags.intel_roots, "one more root for TDX quotes (PEM)")->type_name("FILE");
+  app.add_option("--tpm-root", flags.tpm_roots, "a root of TPMs' attestation keys (PEM); none is built in")->type_name("FILE");
   app.add_option("--rim-url", flags.rim_url, "reference manifest service; the id is appended (default NVIDIA's)")
       ->type_name("URL");
   app.add_option("--ocsp-url", flags.ocsp_url, "revocation service (default NVIDIA's)")->type_name("URL");
+  app.add_option("--pcs-url", flags.pcs_url, "TCB info, QE identity and PCK lists (default Intel's)")->type_name("URL");
+  app.add_option("--intel-root-crl-url", flags.intel_root_crl_url,
+                 "the Intel root's revocation list in DER (default Intel's)")
+      ->type_name("URL");
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
   app.add_option("--ready-fd", flags.ready_fd, "write \"ready ADDR...\" and a line end there when serving")
@@ -65,10 +71,15 @@ Result<BrokerConfig> Merge(const Flags& flags) {
     out.listen.push_back(std::move(address));
   }
   if (out.listen.empty()) out.listen.push_back({"127.0.0.1", 8080});
-  const std::pair<const std::string*, std::string*> texts[] = {
-      {&flags.state, &out.state},        {&flags.master_key, &out.master_key}, {&flags.tls_cert, &out.tls_cert},
-      {&flags.tls_key, &out.tls_key},    {&flags.rim_url, &out.rim_url},       {&flags.ocsp_url, &out.ocsp_url},
-      {&flags.log_level, &out.log_level}};
+  const std::pair<const std::string*, std::string*> texts[] = {{&flags.state, &out.state},
+                                                               {&flags.master_key, &out.master_key},
+                                                               {&flags.tls_cert, &out.tls_cert},
+                                                               {&flags.tls_key, &out.tls_key},
+                                                               {&flags.rim_url, &out.rim_url},
+                                                               {&flags.ocsp_url, &out.ocsp_url},
+                                                               {&flags.log_level, &out.log_level},
+                                                               {&flags.pcs_url, &out.pcs_url},
+                                                               {&flags.intel_root_crl_url, &out.intel_root_crl_url}};
   for (const auto& [from, to] : texts) {
     if (!from->empty()) *to = *from;
   }
@@ -76,6 +87,8 @@ Result<BrokerConfig> Merge(const Flags& flags) {
       {&flags.device_roots, &out.device_roots},
       {&flags.rim_roots, &out.rim_roots},
       {&flags.amd_roots, &out.amd_roots},
+      {&flags.intel_roots, &out.intel_roots},
+      {&flags.tpm_roots, &out.tpm_roots},
       {&flags.tls_names, &out.tls_names}};
   for (const auto& [from, to] : lists) {
     if (!from->empty()) *to = *from;

@@ -64,10 +64,14 @@ Result<BrokerConfig> ParseBrokerConfig(const std::string& yaml, const std::strin
   out.device_roots = roots.Strings("device");
   out.rim_roots = roots.Strings("rim");
   out.amd_roots = roots.Strings("amd");
+  out.intel_roots = roots.Strings("intel");
+  out.tpm_roots = roots.Strings("tpm");
   roots.Done();
   YamlMap collateral = map.Map("collateral");
   out.rim_url = collateral.String("rimUrl");
   out.ocsp_url = collateral.String("ocspUrl");
+  out.pcs_url = collateral.String("pcsUrl");
+  out.intel_root_crl_url = collateral.String("intelRootCrlUrl");
   ReadSeconds(collateral, "rimLifetime", 0, 7 * 86400, out.rim_lifetime);
   ReadSeconds(collateral, "ocspLifetime", 0, 86400, out.ocsp_lifetime);
   collateral.Done();

@@ -25,8 +25,10 @@ struct BrokerConfig {
   std::string master_key;              // file; empty: STATE/master.key
   std::string tls_cert, tls_key;       // files; empty: made by the broker under its own CA in STATE/tls
   std::vector<std::string> tls_names;  // more names and addresses for the made certificate
-  std::vector<std::string> device_roots, rim_roots, amd_roots;  // PEM files, added to the builtin hardware roots
-  std::string rim_url, ocsp_url;                                // empty: NVIDIA's
+  std::vector<std::string> device_roots, rim_roots, amd_roots,
+      intel_roots, tpm_roots;                          // PEM files, added to the builtin hardware roots
+  std::string rim_url, ocsp_url;            // empty: NVIDIA's
+  std::string pcs_url, intel_root_crl_url;  // empty: Intel's
   std::chrono::seconds rim_lifetime{3600}, ocsp_lifetime{10};
   std::chrono::seconds session_lifetime{300}, token_lifetime{300};
   int threads = 32;

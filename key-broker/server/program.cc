@@ -44,6 +44,8 @@ Result<verify::Anchors> AnchorsOf(const BrokerConfig& config) {
   RETURN_IF_ERROR(AddRoots(config.device_roots, anchors.device_roots));
   RETURN_IF_ERROR(AddRoots(config.rim_roots, anchors.rim_roots));
   RETURN_IF_ERROR(AddRoots(config.amd_roots, anchors.amd_roots));
+  RETURN_IF_ERROR(AddRoots(config.intel_roots, anchors.intel_roots));
+  RETURN_IF_ERROR(AddRoots(config.tpm_roots, anchors.tpm_roots));
   anchors.insecure_accept_emulated = config.insecure_accept_emulated;
   if (config.insecure_accept_emulated) {
     log::Warning(
@@ -65,6 +67,8 @@ CollateralUrls UrlsOf(const BrokerConfig& config) {
   CollateralUrls urls;
   if (!config.rim_url.empty()) urls.rim = config.rim_url;
   if (!config.ocsp_url.empty()) urls.ocsp = config.ocsp_url;
+  if (!config.pcs_url.empty()) urls.pcs = config.pcs_url;
+  if (!config.intel_root_crl_url.empty()) urls.intel_root_crl = config.intel_root_crl_url;
   urls.rim_lifetime = config.rim_lifetime;
   urls.ocsp_lifetime = config.ocsp_lifetime;
   return urls;

@@ -91,4 +91,9 @@ Result<std::string> TestVendor::Fetch(const std::string& url, const std::string&
   return Err("collateral.unreachable", url, "knows no such certificate");
 }
 
+Result<Fetcher::Answer> TestVendor::Get(const std::string& url, const std::string&) {
+  ++fetches;
+  return Err("collateral.unreachable", url, "this vendor makes GPUs only");
+}
+
 }  // namespace ccgpu::broker

@@ -32,6 +32,7 @@ class TestVendor final : public Fetcher {
  public:
   explicit TestVendor(const TestPod& pod) : pod_(pod) {}
   Result<std::string> Fetch(const std::string& url, const std::string& body, const std::string& content_type) override;
+  Result<Answer> Get(const std::string& url, const std::string& header) override;
 
   std::atomic<bool> down{false};
   std::atomic<int> fetches{0};

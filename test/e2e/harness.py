@@ -36,9 +36,10 @@ class Result:
 class Node:
     """A deployment. `accept`: --insecure-accept-emulated."""
 
-    def __init__(self, gpus=2, accept=True, profile="h100-ncc-v5"):
+    def __init__(self, gpus=2, accept=True, profile="h100-ncc-v5", platform="snp", platform_fault="none"):
+        self.tee = platform.split("-")[0]
         self.state = pathlib.Path(tempfile.mkdtemp(prefix="ccgpu-", dir="/tmp"))
-        self.options = ["--gpus", str(gpus), "--profile", profile] + (["--insecure-accept-emulated"] if accept else [])
+        self.options = ["--gpus", str(gpus), "--profile", profile, "--platform", platform, "--platform-fault", platform_fault] + (["--insecure-accept-emulated"] if accept else [])
         _open.append(self)
         self.up()
 
@@ -74,7 +75,7 @@ class Node:
 
     def put_secret(self, path, value, sealed=None, **spec):
         release = {"apiVersion": "ccgpu.dev/v1alpha1", "kind": "KeyReleasePolicy", "metadata": {"name": "test"},
-                   "spec": {"environment": ["emulated"], "sandbox": {"tee": "snp", **({"hostData": [self.digest(sealed)]} if sealed else {"anyPod": True})}, **spec}}
+                   "spec": {"environment": ["emulated"], "sandbox": {"tee": self.tee, **({"hostData": [self.digest(sealed)]} if sealed else {"anyPod": True})}, **spec}}
         result = self.ccgpu("secret", "put", path, self.file("secret.bin", value), "--release", self.file("release.yaml", release))
         assert result.code == 0, result
 

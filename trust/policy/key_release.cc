@@ -53,7 +53,7 @@ bool IsVersion(std::string_view text) {
 }
 
 void ParseSandbox(YamlMap map, KeyReleasePolicy::Sandbox& sandbox) {
-  sandbox.tee = map.OneOf("tee", {"snp"}, false, "snp");
+  sandbox.tee = map.OneOf("tee", {"snp", "tdx"}, false, "snp");
   sandbox.host_data = Digests(map, "hostData", 64, ", as `ccgpu policy digest` prints it");
   sandbox.any_pod = map.Bool("anyPod");
   sandbox.measurements = Digests(map, "measurements", 96, " (SHA-384 launch digest)");
@@ -66,6 +66,21 @@ void ParseSandbox(YamlMap map, KeyReleasePolicy::Sandbox& sandbox) {
     sandbox.min_tcb[part] = static_cast<uint32_t>(value);
   }
   tcb.Done();
+  YamlMap rtmrs = map.Map("rtmrs");
+  for (uint32_t i = 0; i < 4; ++i) {
+    const std::string key = std::to_string(i);
+    auto values = Digests(rtmrs, key, 96, " (SHA-384)");
+    if (rtmrs.Has(key)) sandbox.rtmrs[i] = std::move(values);
+  }
+  rtmrs.Done();
+  sandbox.tcb_statuses = Words(map, "tcbStatus",
+                               {"UpToDate", "SWHardeningNeeded", "ConfigurationNeeded",
+                                "ConfigurationAndSWHardeningNeeded", "OutOfDate", "OutOfDateConfigurationNeeded"});
+  // A field that the TEE does not have would never be checked: whoever wrote it must hear that.
+  if (sandbox.tee != "snp" && !sandbox.min_tcb.empty()) map.Fail("input.bad-value", "minTcb", "is for tee: snp only");
+  if (sandbox.tee != "tdx" && !sandbox.rtmrs.empty()) map.Fail("input.bad-value", "rtmrs", "is for tee: tdx only");
+  if (sandbox.tee != "tdx" && !sandbox.tcb_statuses.empty())
+    map.Fail("input.bad-value", "tcbStatus", "is for tee: tdx only");
   if (sandbox.any_pod == !sandbox.host_data.empty()) {
     map.Fail("input.bad-value", sandbox.any_pod ? "anyPod" : "hostData",
              sandbox.any_pod ? "and hostData exclude each other"

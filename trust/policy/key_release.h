@@ -23,9 +23,13 @@ struct KeyReleasePolicy {
     std::string tee = "snp";
     std::vector<std::string> host_data;     // 64 hex each, lower case; one of them must fit
     bool any_pod = false;                   // instead of host_data: whatever pod, whatever policy it runs under
-    std::vector<std::string> measurements;  // launch digests, 96 hex each; empty: any
+    std::vector<std::string> measurements;  // launch digests (tdx: MRTD), 96 hex each; empty: any
     bool allow_debug = false;
-    std::map<std::string, uint32_t> min_tcb;  // bootloader, tee, snp, microcode, fmc
+    std::map<std::string, uint32_t> min_tcb;  // snp: bootloader, tee, snp, microcode, fmc
+    // tdx only: register number (0 to 3) -> values that RTMR may have, 96 hex each; statuses that the TCB may have
+    // (the verifier's own list bounds it, UpToDate by default).
+    std::map<uint32_t, std::vector<std::string>> rtmrs;
+    std::vector<std::string> tcb_statuses;
   } sandbox;
   struct Gpus {
     bool required = false;  // the policy has a `gpus` section

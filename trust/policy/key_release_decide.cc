@@ -53,25 +53,51 @@ class Checks {
   Decision& decision_;
 };
 
+// How a TEE's claims call what every policy asks for (docs/formats/claims.md).
+struct TeeNames {
+  const char *tee, *measurement, *debug;
+  size_t init_data_digits;  // of the field that holds the initdata's digest; a shorter digest is filled with zeros
+};
+constexpr TeeNames kTees[] = {
+    {"snp", "/measurement", "/policy_debug_allowed", 64},
+    {"tdx", "/mr_td", "/td_attributes/debug", 96},
+};
+
+Json At(const Json& claims, const char* pointer) {
+  const Json::json_pointer at(pointer);
+  return claims.is_object() && claims.contains(at) ? claims.at(at) : Json();
+}
+
 void CheckSandbox(const KeyReleasePolicy::Sandbox& policy, const Json& claims, Checks& checks) {
-  const Json snp = claims.contains(policy.tee) ? claims[policy.tee] : Json();
-  checks.Add("sandbox.tee", snp.is_object(), "evidence of " + policy.tee, snp.is_object() ? policy.tee : kMissing);
-  if (policy.any_pod) checks.Add("sandbox.anyPod", true, "any", TextOf(snp, "init_data"));
-  else checks.OneOf("sandbox.hostData", policy.host_data, TextOf(snp, "init_data"));
+  const auto* names =
+      std::find_if(std::begin(kTees), std::end(kTees), [&](const TeeNames& t) { return policy.tee == t.tee; });
+  const bool known_tee = names != std::end(kTees);
+  const Json cpu = known_tee && claims.contains(policy.tee) ? claims[policy.tee] : Json();
+  checks.Add("sandbox.tee", cpu.is_object(), "evidence of " + policy.tee, cpu.is_object() ? policy.tee : kMissing);
+  if (!known_tee) return;
+  std::vector<std::string> host_data = policy.host_data;
+  for (std::string& digest : host_data) digest.resize(std::max(digest.size(), names->init_data_digits), '0');
+  if (policy.any_pod) checks.Add("sandbox.anyPod", true, "any", TextOf(cpu, "init_data"));
+  else checks.OneOf("sandbox.hostData", host_data, TextOf(cpu, "init_data"));
   if (!policy.measurements.empty())
-    checks.OneOf("sandbox.measurements", policy.measurements, TextOf(snp, "measurement"));
-  constexpr const char* kDebug = "policy_debug_allowed";
-  const bool known = snp.is_object() && snp.contains(kDebug) && snp[kDebug].is_boolean();
-  const bool debug = !known || snp[kDebug].get<bool>();
+    checks.OneOf("sandbox.measurements", policy.measurements, TextOf(cpu, names->measurement + 1));
+  const Json flag = At(cpu, names->debug);
+  const bool known = flag.is_boolean();
+  const bool debug = !known || flag.get<bool>();
   checks.Add("sandbox.allowDebug", policy.allow_debug || !debug, policy.allow_debug ? "any" : "debug off",
              known ? (debug ? "debug on" : "debug off") : kMissing);
   for (const auto& [part, floor] : policy.min_tcb) {
-    const std::string claim = "reported_tcb_" + part;
-    const bool there = snp.is_object() && snp.contains(claim) && snp[claim].is_number_unsigned();
-    const uint64_t found = there ? snp[claim].get<uint64_t>() : 0;
+    const Json value = At(cpu, ("/reported_tcb_" + part).c_str());
+    const bool there = value.is_number_unsigned();
+    const uint64_t found = there ? value.get<uint64_t>() : 0;
     checks.Add("sandbox.minTcb." + part, there && found >= floor, "at least " + std::to_string(floor),
                there ? std::to_string(found) : kMissing);
   }
+  for (const auto& [index, values] : policy.rtmrs) {
+    const std::string number = std::to_string(index);
+    checks.OneOf("sandbox.rtmrs." + number, values, TextOf(cpu, ("rtmr_" + number).c_str()));
+  }
+  if (!policy.tcb_statuses.empty()) checks.OneOf("sandbox.tcbStatus", policy.tcb_statuses, TextOf(cpu, "tcb_status"));
 }
 
 void CheckGpus(const KeyReleasePolicy::Gpus& policy, const Json& claims, Checks& checks) {
@@ -110,6 +136,8 @@ Error Refusal(const std::string& check, std::string text) {
   if (check == "sandbox.hostData") return Err("release.host-data", check, std::move(text));
   if (check == "sandbox.measurements") return Err("release.measurement", check, std::move(text));
   if (check == "sandbox.allowDebug") return Err("release.debug", check, std::move(text));
+  if (check.starts_with("sandbox.rtmrs")) return Err("release.rtmr", check, std::move(text));
+  if (check == "sandbox.tcbStatus") return Err("release.tcb", check, std::move(text));
   if (check.starts_with("sandbox.minTcb")) return Err("release.tcb", check, std::move(text));
   if (check.starts_with("sandbox.")) return Err("release.tee", check, std::move(text));
   if (check == "gpus.min" || check == "gpus.max") return Err("release.gpu-count", check, std::move(text));

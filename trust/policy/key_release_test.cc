@@ -148,6 +148,48 @@ TEST(Decide, AnyPodIsSaidAloud) {
   EXPECT_TRUE(Decide(policy, Claims().dump()).allow);
 }
 
+KeyReleasePolicy TdxPolicy() {
+  return Parsed(Document("  environment: [emulated]\n  sandbox:\n    tee: tdx\n    hostData: ['sha256:" + kHost +
+                         "']\n    measurements: [" + kMeasurement + "]\n    rtmrs: {1: [" + kMeasurement +
+                         "]}\n    tcbStatus: [UpToDate, SWHardeningNeeded]\n"));
+}
+Json TdxClaims() {
+  return {{"environment", "emulated"},
+          {"tdx",
+           {{"init_data", kHost + std::string(32, '0')},
+            {"mr_td", kMeasurement},
+            {"rtmr_1", kMeasurement},
+            {"tcb_status", "UpToDate"},
+            {"td_attributes", {{"debug", false}}}}}};
+}
+
+TEST(Decide, TdxGuestsAreJudgedByTheirOwnNames) {
+  const Decision decision = Decide(TdxPolicy(), TdxClaims().dump());
+  EXPECT_TRUE(decision.allow) << decision.ToJson();
+  // Evidence of one kind never fits a policy for another.
+  EXPECT_EQ(Decide(TdxPolicy(), Claims().dump()).ToError().code, "release.tee");
+  EXPECT_EQ(Decide(Parsed(Everything()), TdxClaims().dump()).ToError().code, "release.tee");
+  const Change changes[] = {{"/tdx/init_data", kHost, "sandbox.hostData", "release.host-data"},
+                            {"/tdx/init_data", kHost + std::string(32, '1'), "sandbox.hostData", "release.host-data"},
+                            {"/tdx/mr_td", kHost, "sandbox.measurements", "release.measurement"},
+                            {"/tdx/td_attributes/debug", true, "sandbox.allowDebug", "release.debug"},
+                            {"/tdx/td_attributes", nullptr, "sandbox.allowDebug", "release.debug"},
+                            {"/tdx/rtmr_1", std::string(96, '0'), "sandbox.rtmrs.1", "release.rtmr"},
+                            {"/tdx/rtmr_1", nullptr, "sandbox.rtmrs.1", "release.rtmr"},
+                            {"/tdx/tcb_status", "OutOfDate", "sandbox.tcbStatus", "release.tcb"},
+                            {"/tdx/tcb_status", nullptr, "sandbox.tcbStatus", "release.tcb"}};
+  for (const Change& change : changes) {
+    Json claims = TdxClaims();
+    const Json::json_pointer at(change.pointer);
+    if (change.value.is_null()) claims.at(at.parent_pointer()).erase(at.back());
+    else claims[at] = change.value;
+    const Decision refused = Decide(TdxPolicy(), claims.dump());
+    ASSERT_FALSE(refused.allow) << change.pointer;
+    EXPECT_EQ(refused.FirstFailure()->check, change.check);
+    EXPECT_EQ(refused.ToError().code, change.code);
+  }
+}
+
 TEST(Decide, NonsenseIsDenied) {
   const KeyReleasePolicy policy = Parsed(Everything());
   for (const char* text : {"", "{}", "[]", "null", "1", "{\"environment\":\"emulated\"",
@@ -178,7 +220,11 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(Bad{"  environment: [emulatd]\n  sandbox: {anyPod: true}\n", "5:16: spec.environment"},
                       Bad{"  environment: []\n  sandbox: {anyPod: true}\n", "5:16"},
                       Bad{"  sandbox: {hostData: [xyz]}\n", "5:23: spec.sandbox.hostData"},
-                      Bad{"  sandbox: {hostData: []}\n", "5:23"}, Bad{"  sandbox: {tee: tdx, anyPod: true}\n", "5:18"},
+                      Bad{"  sandbox: {hostData: []}\n", "5:23"}, Bad{"  sandbox: {tee: sgx, anyPod: true}\n", "5:18"},
+                      Bad{"  sandbox: {tee: tdx, anyPod: true, minTcb: {snp: 1}}\n", "5:45"},
+                      Bad{"  sandbox: {anyPod: true, tcbStatus: [UpToDate]}\n", "5:38"},
+                      Bad{"  sandbox: {tee: tdx, anyPod: true, tcbStatus: [Revoked]}\n", "5:48"},
+                      Bad{"  sandbox: {tee: tdx, anyPod: true, rtmrs: {4: []}}\n", "5:45"},
                       Bad{"  sandbox: {anyPod: true, minTcb: {snp: 256}}\n", "5:41"},
                       Bad{"  sandbox: {anyPod: true, minTcb: {spn: 1}}\n", "5:36"},
                       Bad{"  sandbox: {anyPod: true, measurments: []}\n", "5:27"},
