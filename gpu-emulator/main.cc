@@ -27,8 +27,9 @@ int main(int argc, char** argv) {
   app.add_option("--rim-mirror", options.rim_mirror,
                  "folder of <id>.json, answers of another RIM service that ours hands on (docs/formats/rim-service.md)")
       ->check(CLI::ExistingDirectory);
-  auto* platform = app.add_option("--platform", options.platform, "the CPU that guests run on: snp, tdx or tdx-v5")
-                       ->check(CLI::IsMember({"snp", "tdx", "tdx-v5"}))
+  auto* platform = app.add_option("--platform", options.platform,
+                                  "the CPU that guests run on: snp, tdx, tdx-v5 or vtpm (needs swtpm)")
+                       ->check(CLI::IsMember({"snp", "tdx", "tdx-v5", "vtpm"}))
                        ->capture_default_str();
   app.add_option("--platform-fault", options.platform_fault, "a fault of the TDX platform (docs/formats/tdx-quote.md)")
       ->capture_default_str();

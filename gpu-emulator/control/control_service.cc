@@ -118,6 +118,7 @@ Result<std::unique_ptr<ControlService>> ControlService::Listen(const ControlConf
   roots.set_rim_url(config.http_url + "/v1/rim/");
   roots.set_ocsp_url(config.http_url + "/ocsp");
   roots.set_intel_root_pem(config.intel_root_pem);
+  roots.set_tpm_root_pem(config.tpm_root_pem);
   roots.set_pcs_url(config.http_url);
   std::unique_ptr<ControlService> control(new ControlService);
   control->impl_ = std::make_unique<Impl>(machine, std::move(roots));

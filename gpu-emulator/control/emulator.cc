@@ -11,6 +11,7 @@
 #include "base/yaml.h"
 #include "gpu-emulator/platform/snp_reporter.h"
 #include "gpu-emulator/platform/tdx_reporter.h"
+#include "gpu-emulator/platform/vtpm_reporter.h"
 #include "gpu-emulator/services/pcs_routes.h"
 
 namespace ccgpu::emulator {
@@ -30,7 +31,7 @@ Result<std::unique_ptr<CpuPlatform>> PlatformNamed(const std::string& name, cons
   if (name == "snp") out = std::make_unique<SnpPlatform>(chip);
   if (name == "tdx") out = std::make_unique<TdxPlatform>(tdx, uint16_t{4}, fault);
   if (name == "tdx-v5") out = std::make_unique<TdxPlatform>(tdx, uint16_t{5}, fault);
-  if (!out) return Err("platform.unknown", name, "expected snp, tdx or tdx-v5");
+  if (!out) return Err("platform.unknown", name, "expected snp, tdx, tdx-v5 or vtpm");
   return out;
 }
 
@@ -71,8 +72,9 @@ Result<std::unique_ptr<Emulator>> Emulator::Start(const EmulatorOptions& options
   unlink(e->ready_file_.c_str());
   ASSIGN_OR_RETURN(e->profile_, LoadProfile(options.profile));
   ASSIGN_OR_RETURN(const TdxFault fault, ParseTdxFault(options.platform_fault));
-  if (fault != TdxFault::kNone && options.platform == "snp")
-    return Err("platform.unknown-fault", options.platform_fault, "is a fault of a TDX platform; this one is snp");
+  if (fault != TdxFault::kNone && !options.platform.starts_with("tdx"))
+    return Err("platform.unknown-fault", options.platform_fault,
+               "is a fault of a TDX platform; this one is " + options.platform);
 
   // The first start makes RSA-4096 keys; the rest goes on meanwhile.
   auto chip =
@@ -85,16 +87,22 @@ Result<std::unique_ptr<Emulator>> Emulator::Start(const EmulatorOptions& options
   ASSIGN_OR_RETURN(e->chip_, chip.get());
   ASSIGN_OR_RETURN(e->tdx_, LoadOrMakeTdxIdentity(options.state_dir + "/intel", clock.Now()));
   e->pcs_ = std::make_unique<PcsDocuments>(e->tdx_, fault, clock);
-  ASSIGN_OR_RETURN(e->cpu_, PlatformNamed(options.platform, e->chip_, e->tdx_, fault));
+  ASSIGN_OR_RETURN(e->vtpm_, LoadOrMakeVtpmIdentity(options.state_dir + "/vtpm", clock.Now()));
+  if (options.platform == "vtpm") {
+    e->cpu_ = std::make_unique<VtpmPlatform>(e->vtpm_, options.run_dir + "/vtpm", clock);
+  } else {
+    ASSIGN_OR_RETURN(e->cpu_, PlatformNamed(options.platform, e->chip_, e->tdx_, fault));
+  }
 
   HttpService::Hooks hooks{[raw = e.get()] { return raw->Metrics(); }, [] { return true; },
                            [pcs = e->pcs_.get()](httplib::Server& server) { AddPcsRoutes(server, *pcs); }};
   hooks.rim_mirror = options.rim_mirror;
   ASSIGN_OR_RETURN(e->http_, HttpService::Listen(options.http, *e->endorsements_, clock, std::move(hooks)));
   e->http_url_ = e->http_->base_url();
-  ASSIGN_OR_RETURN(e->control_, ControlService::Listen(
-                                    {options.run_dir + "/emulator.sock", e->http_url_, e->tdx_.root.certificate.Pem()},
-                                    *e->machine_, e->pki_, e->chip_));
+  ASSIGN_OR_RETURN(e->control_,
+                   ControlService::Listen({options.run_dir + "/emulator.sock", e->http_url_,
+                                           e->tdx_.root.certificate.Pem(), e->vtpm_.root.certificate.Pem()},
+                                          *e->machine_, e->pki_, e->chip_));
   e->parts_.gpus = e->machine_.get();
   e->parts_.cpu = e->cpu_.get();
   e->parts_.random = &random;

@@ -8,6 +8,7 @@
 #include "base/crypto/digest.h"
 #include "gpu-emulator/control/control_service.h"
 #include "gpu-emulator/platform/platform_server.h"
+#include "gpu-emulator/platform/vtpm_guest.h"
 #include "gpu-emulator/services/http_service.h"
 #include "gpu-emulator/services/pcs_documents.h"
 
@@ -19,9 +20,9 @@ struct EmulatorOptions {
   uint32_t gpus = 1;
   std::string profile = "h100-ncc-v5";  // a name or a file
   std::string http = "127.0.0.1:0";
-  std::string platform = "snp";         // snp, tdx (quotes of version 4), tdx-v5
+  std::string platform = "snp";         // snp, tdx (quotes of version 4), tdx-v5, vtpm (needs swtpm)
   std::string platform_fault = "none";  // TdxFaults; on tdx only
-  std::string rim_mirror;  // folder of other RIM services' answers to hand on; empty: none
+  std::string rim_mirror;               // folder of other RIM services' answers to hand on; empty: none
 };
 
 // Reads the keys of a YAML file (state, run, gpus, profile, http, platform) into `options` where they are not set there
@@ -43,6 +44,7 @@ class Emulator {
   const DevicePki& pki() const { return pki_; }
   const SnpIdentity& chip() const { return chip_; }
   const TdxIdentity& tdx() const { return tdx_; }
+  const VtpmIdentity& vtpm() const { return vtpm_; }
   Machine& machine() { return *machine_; }
   const Endorsements& endorsements() const { return *endorsements_; }
   std::string Metrics() const;  // Prometheus text
@@ -53,6 +55,7 @@ class Emulator {
   DevicePki pki_;
   SnpIdentity chip_;
   TdxIdentity tdx_;
+  VtpmIdentity vtpm_;
   std::unique_ptr<PcsDocuments> pcs_;
   std::unique_ptr<CpuPlatform> cpu_;
   Profile profile_;
