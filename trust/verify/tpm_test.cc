@@ -390,6 +390,36 @@ TEST(VerifyTpm, FailuresSayWhere) {
   EXPECT_TRUE(Equal(ByteView(w.evidence.quote).subspan(failure->offset, 32), Bytes(32, 0x5a)));
 }
 
+// rule 12: composite
+TEST(VerifyTpm, AsAPodsEvidence) {
+  TpmWorld w;
+  const Bytes report_data(64, 0x3c), init_data(32, 0x77);
+  w.pcrs[8] = evidence::TpmExtend(alg::kSha256, Bytes(32), init_data);
+  w.quote.extra_data = report_data;
+  w.Quote();
+  evidence::CompositeEvidence pod;
+  pod.cpu = w.evidence;
+  CompositeOptions options;
+  options.report_data = report_data;
+  options.init_data_digest = init_data;
+  const auto run = [&] {
+    return VerifyComposite(evidence::Unverified<evidence::CompositeEvidence>(pod), {}, w.anchors, options, w.now);
+  };
+  const Verdict v = run();
+  ASSERT_TRUE(v.accepted) << v.ToJson();
+  EXPECT_EQ((*v.verified)->cpu.tee, "tpm");
+  EXPECT_EQ((*v.verified)->cpu.init_data, HexEncode(w.pcrs[8]));
+  EXPECT_EQ(Json::parse(v.claims_json)["tpm"]["pcr04"], HexEncode(w.pcrs[4]));
+  options.report_data[0] ^= 1;
+  EXPECT_EQ(FirstCode(run()), "tpm.nonce-mismatch");
+  options.report_data = report_data;
+  options.init_data_digest = Bytes(32, 0x78);
+  EXPECT_EQ(FirstCode(run()), "tpm.pcr-mismatch");
+  options.init_data_digest.reset();
+  w.anchors.tpm_roots.clear();
+  EXPECT_EQ(FirstCode(run()), "tpm.untrusted-root");
+}
+
 TEST(TpmEvidence, JsonRoundTrip) {
   const TpmWorld w;
   const auto again = evidence::TpmEvidenceFromJson(evidence::TpmEvidenceToJson(w.evidence));
