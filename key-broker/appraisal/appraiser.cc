@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "trust/kbs/binding.h"
 #include "trust/kbs/initdata.h"
+#include "trust/verify/claims_map.h"
 
 namespace ccgpu::broker {
 namespace {
@@ -46,16 +47,6 @@ Result<Prepared> Prepare(const std::string& tee, const kbs::AttestRequest& reque
   return out;
 }
 
-// AR4SI: what an accepted verdict establishes. Evidence of an emulator is genuine of its kind, but no hardware stands
-// behind it.
-kbs::TrustVector Vector(bool gpu, const std::string& environment) {
-  const int hardware = environment == "hardware" ? 2 : 97;
-  // Firmware of GPUs was compared with signed reference values; the sandbox's measurement is compared by release
-  // policies only.
-  return {
-      {"hardware", hardware}, {"configuration", 2}, {"executables", gpu ? 3 : 33}, {"instance-identity", gpu ? 2 : 0}};
-}
-
 std::vector<kbs::EarSubmod> Submods(const kbs::AttestRequest& request, const verify::Verdict& verdict) {
   const std::string runtime = R"("runtime_data_claims":{"nonce":)" + Json(request.nonce).dump() + R"(,"tee-pubkey":)" +
                               request.tee_pubkey.ToJson() + "}";
@@ -64,7 +55,7 @@ std::vector<kbs::EarSubmod> Submods(const kbs::AttestRequest& request, const ver
   // CoCo's policies look for HOST_DATA by this name.
   if (claims.cpu.tee == "snp") cpu["host_data"] = claims.cpu.init_data;
   std::vector<kbs::EarSubmod> out;
-  out.push_back({"cpu0", Vector(false, verdict.environment),
+  out.push_back({"cpu0", verify::TrustVectorOf(verdict, "cpu0"),
                  R"({"init_data":")" + claims.cpu.init_data + R"(",")" + claims.cpu.tee + R"(":)" + cpu.dump() + "," +
                      runtime + "}"});
   for (const auto& gpu : claims.gpus) {
@@ -73,8 +64,8 @@ std::vector<kbs::EarSubmod> Submods(const kbs::AttestRequest& request, const ver
                         {"hwmodel", gpu.hwmodel},
                         {"driver_version", gpu.driver_version},
                         {"vbios_version", gpu.vbios_version}};
-    out.push_back({"gpu" + std::to_string(out.size() - 1), Vector(true, verdict.environment),
-                   R"({"nvidia":)" + facts.dump() + "}"});
+    const std::string part = "gpu" + std::to_string(out.size() - 1);
+    out.push_back({part, verify::TrustVectorOf(verdict, part), R"({"nvidia":)" + facts.dump() + "}"});
   }
   return out;
 }
@@ -101,7 +92,8 @@ Appraisal EvidenceAppraiser::Appraise(const std::string& tee, const kbs::AttestR
   const evidence::Unverified<evidence::CompositeEvidence> composite(prepared->composite);
   FoundCollateral collateral = collateral_.For(prepared->composite.gpus, false, now);
   collateral_.AddForCpu(prepared->composite.cpu, false, now, collateral);
-  verify::Verdict verdict = verify::VerifyComposite(composite, collateral.documents, anchors_, prepared->options, now, &cache_);
+  verify::Verdict verdict =
+      verify::VerifyComposite(composite, collateral.documents, anchors_, prepared->options, now, &cache_);
   // Documents are fetched only for evidence that they can still save: so nobody makes the broker send requests with
   // evidence that is worth nothing anyway.
   if (!verdict.accepted && !FatalFailure(verdict)) {

@@ -213,9 +213,8 @@ kbs::TrustVector TrustVectorOf(const Verdict& verdict, const std::string& part) 
   // AR4SI 2.3: 2 affirming, 3 approved at boot; 33 not judged; 96 and more against.
   kbs::TrustVector out = {{"hardware", verdict.environment == "hardware" ? 2 : 97},
                           {"configuration", 2},
-                          {"executables", cpu && ProtectionOf(verdict).code_integrity != "yes" ? 33 : 3},
+                          {"executables", cpu && !MeasurementCompared(verdict) ? 33 : 3},
                           {"instance-identity", cpu ? 0 : 2}};
-  if (cpu && MeasurementCompared(verdict)) out["executables"] = 3;
   if (verdict.accepted) return out;
   // A refused set affirms nothing; each part carries what its own checks found, or that of the set.
   const Check* failure = nullptr;
