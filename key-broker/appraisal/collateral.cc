@@ -4,7 +4,7 @@
 #include <set>
 
 #include "base/encoding.h"
-#include "base/json.h"
+#include "collateral/document.h"
 #include "key-broker/appraisal/pcs.h"
 #include "trust/evidence/gpu_report.h"
 #include "trust/evidence/ocsp.h"
@@ -14,25 +14,6 @@ namespace ccgpu::broker {
 namespace {
 
 constexpr size_t kMaxKept = 1024;
-constexpr size_t kMaxRimId = 128;
-
-// RIM ids are made of evidence that nobody has checked yet, and become part of a URL.
-bool IsRimId(std::string_view id) {
-  return !id.empty() && id.size() <= kMaxRimId && id.find("..") == std::string_view::npos &&
-         std::all_of(id.begin(), id.end(), [](char c) {
-           return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
-         });
-}
-
-// NVIDIA's answer: {"id","rim": base64 of the XML, "sha256", ...}.
-Result<std::string> RimOfAnswer(const std::string& answer, const std::string& id) {
-  ASSIGN_OR_RETURN(const Json json, ParseJson(answer, "RIM service"));
-  ASSIGN_OR_RETURN(const std::string answered_id, JsonString(json, "id", "RIM service"));
-  if (answered_id != id) return Err("collateral.rim-unavailable", id, "the RIM service answered with another RIM");
-  ASSIGN_OR_RETURN(const std::string encoded, JsonString(json, "rim", "RIM service"));
-  ASSIGN_OR_RETURN(const Bytes xml, Base64Decode(encoded));
-  return ToText(xml);
-}
 
 }  // namespace
 
@@ -54,13 +35,15 @@ void HttpCollateral::AddRim(const std::string& id, bool may_fetch, TimePoint now
   std::optional<Kept> rim = Find(rims_, id, now);
   if (!rim) {
     if (!may_fetch) return;
-    if (!IsRimId(id)) {
+    // RIM ids are made of evidence that nobody has checked yet, and become part of a URL.
+    if (!collateral::IsName(id)) {
       out.problems.push_back(
           Err("collateral.rim-unavailable", "RIM", "the evidence leads to a RIM id that cannot exist"));
       return;
     }
     auto answer = fetcher_.Fetch(urls_.rim + (urls_.rim.ends_with('/') ? "" : "/") + id, "", "");
-    auto xml = answer.ok() ? RimOfAnswer(*answer, id) : Result<std::string>(answer.error());
+    auto fetched = answer.ok() ? collateral::RimOfAnswer(*answer, id) : Result<collateral::Document>(answer.error());
+    auto xml = fetched.ok() ? Result<std::string>(std::move(fetched->content)) : Result<std::string>(fetched.error());
     if (!xml.ok()) {
       out.problems.push_back(Err("collateral.rim-unavailable", id, xml.error().text));
       return;
