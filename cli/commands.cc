@@ -32,6 +32,11 @@ void AddUpDown(CLI::App& app, Action& action) {
   up->add_option("--gpus", options->gpus, "Number of emulated GPUs")->check(CLI::Range(0, 8))->capture_default_str();
   up->add_option("--profile", options->profile, "GPU profile: h100-ncc-v5, a100-ncc-v4, a100-nc")
       ->capture_default_str();
+  up->add_option("--platform", options->platform, "The CPU that pods run on: snp, tdx, tdx-v5 or vtpm")
+      ->check(CLI::IsMember({"snp", "tdx", "tdx-v5", "vtpm"}))
+      ->capture_default_str();
+  up->add_option("--platform-fault", options->platform_fault, "A fault of a tdx platform (docs/formats/tdx-quote.md)")
+      ->capture_default_str();
   up->add_flag("--insecure-accept-emulated", options->insecure_accept_emulated,
                "Broker and agents accept emulated evidence; for tests only");
   up->add_option("--image", options->image_archives, "Import this OCI or docker archive too (may be repeated)")

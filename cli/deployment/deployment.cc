@@ -121,6 +121,7 @@ Status StartBroker(Deployment& up) {
   RETURN_IF_ERROR(WriteFileAtomic(folder + "/rim-root.pem", up.roots.rim_root_pem()));
   RETURN_IF_ERROR(WriteFileAtomic(folder + "/amd-root.pem", up.roots.amd_root_pem()));
   RETURN_IF_ERROR(WriteFileAtomic(folder + "/intel-root.pem", up.roots.intel_root_pem()));
+  RETURN_IF_ERROR(WriteFileAtomic(folder + "/tpm-root.pem", up.roots.tpm_root_pem()));
   const std::string port = std::to_string(up.addresses.broker_port);
   Command command{"ccgpu-broker",
                   {BinFolder() + "/ccgpu-broker",
@@ -140,6 +141,8 @@ Status StartBroker(Deployment& up) {
                    folder + "/amd-root.pem",
                    "--intel-root",
                    folder + "/intel-root.pem",
+                   "--tpm-root",
+                   folder + "/tpm-root.pem",
                    "--rim-url",
                    up.roots.rim_url(),
                    "--ocsp-url",
