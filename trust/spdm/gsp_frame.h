@@ -20,7 +20,8 @@ inline constexpr uint32_t kGspVersion = 0x10;
 // its DataTransferSize (max_message_size).
 inline constexpr size_t kGspMaxMessage = kGspBufferSize - kGspHeaderSize - 24;
 
-// Whether these bytes are such a frame. No DOE object is: its length field counts itself.
+// Whether these bytes are such a frame. No DOE object that has an answer is: its length counts words and itself, so
+// both fit only for 16 bytes of discovery, which has 12.
 bool IsGspFrame(ByteView bytes);
 // Code: spdm.frame-malformed (too large for the buffer).
 Result<Bytes> EncodeGspFrame(const Packet& packet);

@@ -58,6 +58,18 @@ TEST(GspFrame, NoDoeObjectIsOne) {
   for (size_t size : {4, 8, 12, 100}) EXPECT_FALSE(IsGspFrame(EncodeDoe({true, Bytes(size, 0x10)})));
 }
 
+// Found by the fuzzer: the one length at which both envelopes' length fields fit. Neither reading has an answer.
+TEST(GspFrame, TheOneLengthThatBothHave) {
+  const Bytes both = {1, 0, 0, 0, 4, 0, 0, 0, 0x10, 0, 0, 0, 0x10, 0x84, 0x20, 0};
+  EXPECT_TRUE(IsGspFrame(both));
+  EXPECT_EQ(*DoeTypeOf(both), DoeType::kDiscovery);
+  EXPECT_FALSE(AnswerDiscovery(both).ok());
+  test::Device device;
+  const Result<Bytes> answer = HandleGspFrame(*device.responder, both, device.now);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ((*answer)[kGspHeaderSize + 1], kError) << "a secured record of 4 bytes";
+}
+
 class FramedDevice final : public Transport {
  public:
   explicit FramedDevice(test::Device& device) : device_(device) {}
