@@ -1,6 +1,7 @@
 #include "gpu-emulator/identity/tdx_identity.h"
 
 #include "base/encoding.h"
+#include "trust/evidence/der.h"
 
 namespace ccgpu::emulator {
 namespace {
@@ -30,6 +31,18 @@ CertificateSpec IntelCaSpec(std::string common_name, int64_t path_length, const 
   spec.ca = spec.key_cert_sign = spec.crl_sign = true;
   spec.path_length = path_length;
   return spec;
+}
+
+// Intel's PCK certificates have six extensions, and Google's verifier counts them: besides the two key identifiers and
+// the key usage that every certificate of ours gets, these.
+std::vector<CertificateSpec::Extra> PckCertificateExtensions(const evidence::PckExtensions& facts) {
+  namespace der = evidence::der;
+  constexpr uint8_t kPoint = 0xa0, kFullName = 0xa0, kUri = 0x86;
+  constexpr char kList[] = "https://pcs.emulated.invalid/sgx/certification/v4/pckcrl?ca=platform&encoding=der";
+  const Bytes name = der::Element(kPoint, der::Element(kFullName, der::Element(kUri, AsBytes(kList))));
+  return {{"2.5.29.19", der::Element(der::kSequence, ByteView()), true},  // basicConstraints: no CA
+          {"2.5.29.31", der::Element(der::kSequence, der::Element(der::kSequence, name)), false},
+          evidence::MakePckExtension(facts)};
 }
 
 }  // namespace
@@ -73,7 +86,7 @@ Result<TdxIdentity> LoadOrMakeTdxIdentity(const std::string& dir, TimePoint now)
   ASSIGN_OR_RETURN(out.pck,
                    store.LoadOrMake("pck", KeyType::kP256, &out.platform_ca, [&](const crypto::PublicKey& key) {
                      CertificateSpec spec = IntelSpec("Intel SGX PCK Certificate", key, now);
-                     spec.extensions = {evidence::MakePckExtension(out.facts)};
+                     spec.extensions = PckCertificateExtensions(out.facts);
                      return spec;
                    }));
   ASSIGN_OR_RETURN(out.attestation_key, store.LoadOrMakeKey("attestation", KeyType::kP256));

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every benchmark of the project: run_bench.py BUILD_DIR [NAME] [--json FILE]. docs/benchmarks.md says what each number means.
 
-NAME: only the group of that name (life, key, memory, copy, broker, gpu, snp, spdm) or the groups with such a row. FILE gets the rows as a JSON list.
+NAME: only the group of that name (life, key, memory, copy, broker, gpu, snp, tdx, spdm) or the groups with such a row. FILE gets the rows as a JSON list.
 An aim that is missed is printed and changes nothing of the exit code: 0 measured, 1 a measurement failed, 2 wrong arguments.
 """
 import argparse
@@ -27,6 +27,7 @@ GROUPS = {
     "gpu": (gpu.gpu, False, ["verify.gpu-cold", "verify.gpu-warm", "verify.fabric"]),
     "spdm": (spdm.spdm, False, ["spdm.handshake", "spdm.handshake-mutual"]),
     "snp": (verifiers.snp, False, ["verify.snp"]),
+    "tdx": (verifiers.tdx, False, ["verify.tdx"]),
     "nvidia": (nvidia.nvidia, False, ["verify.cold-nvidia", "verify.warm-nvidia"]),
 }
 

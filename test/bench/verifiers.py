@@ -7,10 +7,18 @@ from bench.throughput import program
 
 
 def snp(_node):
-    """ccgpu-bench-snp measures CPU time of both in turns in one process; three of them, the middle one counts."""
+    return beside_openssl("ccgpu-bench-snp")
+
+
+def tdx(_node):
+    return beside_openssl("ccgpu-bench-tdx")
+
+
+def beside_openssl(name):
+    """The program measures CPU time of both in turns in one process; three of them, the middle one counts."""
     runs = []
     for _ in range(3):
-        done = subprocess.run([str(program("ccgpu-bench-snp")), "500"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
+        done = subprocess.run([str(program(name)), "500"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         runs.append(json.loads(done.stdout))
     middle = sorted(runs, key=lambda one: one["value"] / one["alternative_value"])[1]

@@ -1,4 +1,7 @@
-"""Google's go-tdx-guest, unmodified, judges the emulator's TDX quotes: the healthy ones accepted, each fault refused, as by our verifier."""
+"""Google's go-tdx-guest, unmodified, judges the emulator's TDX quotes: the healthy ones accepted, each fault refused, as by our verifier.
+
+Its releases know version 4 only; quotes of version 5 are judged by our verifier alone.
+"""
 import functools
 import json
 import pathlib
@@ -38,9 +41,11 @@ def google(name, roots=True):
 
 
 def test_healthy_quotes_are_accepted():
-    for name in ("healthy", "healthy-version-5", "healthy-with-padding"):
+    for name in ("healthy", "healthy-with-padding"):
         said = google(name)
         assert said.code == 0, f"{name}: {said}"
+    said = google("healthy-version-5")
+    assert said.code != 0 and "not supported" in said.out, f"Google's verifier knows version 5 now; let it judge those quotes too: {said}"
 
 
 def test_under_intels_own_root_nothing_of_the_emulator_is_accepted():
@@ -54,5 +59,7 @@ def test_each_fault_is_refused_by_both():
         name, ours = case["name"], case["ours"]
         healthy = name.startswith("healthy")
         assert (ours == "accepted") == healthy, f"our verifier says {ours} of {name}"
+        if name == "healthy-version-5":
+            continue
         said = google(name)
         assert healthy == (said.code == 0), f"{name}: we say {ours}, Google's verifier: {said}"
