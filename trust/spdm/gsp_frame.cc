@@ -5,7 +5,7 @@
 namespace ccgpu::spdm {
 namespace {
 
-constexpr uint32_t kMessage = 0, kSecured = 1;
+constexpr uint32_t kMessage = 0, kSecured = 1, kApplication = 2;
 
 Error Malformed(std::string text) { return Err("spdm.frame-malformed", "GSP frame", std::move(text)); }
 
@@ -13,10 +13,10 @@ Error Malformed(std::string text) { return Err("spdm.frame-malformed", "GSP fram
 
 bool IsGspFrame(ByteView bytes) {
   Reader in(bytes);
-  in.Skip(4);
+  const uint32_t type = in.U32();
   const size_t size = in.U32();
   const uint32_t version = in.U32();
-  return in.ok() && version == kGspVersion && size == in.remaining();
+  return in.ok() && type <= kApplication && version == kGspVersion && size == in.remaining();
 }
 
 Result<Bytes> EncodeGspFrame(const Packet& packet) {

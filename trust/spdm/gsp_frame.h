@@ -20,8 +20,8 @@ inline constexpr uint32_t kGspVersion = 0x10;
 // its DataTransferSize (max_message_size).
 inline constexpr size_t kGspMaxMessage = kGspBufferSize - kGspHeaderSize - 24;
 
-// Whether these bytes are such a frame. No DOE object that has an answer is: its length counts words and itself, so
-// both fit only for 16 bytes of discovery, which has 12.
+// Whether these bytes are such a frame. No DOE object that has an answer is: the numbers of SPDM's DOE types are no
+// frame types, and discovery has 12 bytes, where both length fields fit only for 16.
 bool IsGspFrame(ByteView bytes);
 // Code: spdm.frame-malformed (too large for the buffer).
 Result<Bytes> EncodeGspFrame(const Packet& packet);

@@ -58,6 +58,13 @@ TEST(GspFrame, NoDoeObjectIsOne) {
   for (size_t size : {4, 8, 12, 100}) EXPECT_FALSE(IsGspFrame(EncodeDoe({true, Bytes(size, 0x10)})));
 }
 
+// Found by the fuzzer: a DOE message of 16 bytes whose reserved byte is set.
+TEST(GspFrame, TypesBeyondThoseKnownAreNoFrame) {
+  const Bytes doe = {1, 0, 1, 0x10, 4, 0, 0, 0, 0x10, 0, 0, 0, 0x11, 0x81, 0x40, 0};
+  EXPECT_TRUE(DecodeDoe(doe).ok());
+  EXPECT_FALSE(IsGspFrame(doe));
+}
+
 // Found by the fuzzer: the one length at which both envelopes' length fields fit. Neither reading has an answer.
 TEST(GspFrame, TheOneLengthThatBothHave) {
   const Bytes both = {1, 0, 0, 0, 4, 0, 0, 0, 0x10, 0, 0, 0, 0x10, 0x84, 0x20, 0};
