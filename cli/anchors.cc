@@ -42,6 +42,7 @@ Result<verify::Anchors> ChooseAnchors(const deployment::Layout& layout, const st
       RETURN_IF_ERROR(AddRoots(config->device_root_pem, "config.json", anchors));
       RETURN_IF_ERROR(AddRoots(config->rim_root_pem, "config.json", anchors));
       RETURN_IF_ERROR(AddRoots(config->amd_root_pem, "config.json", anchors));
+      RETURN_IF_ERROR(AddRoots(config->intel_root_pem, "config.json", anchors));
     }
   }
   return anchors;
