@@ -53,7 +53,7 @@ bool IsVersion(std::string_view text) {
 }
 
 void ParseSandbox(YamlMap map, KeyReleasePolicy::Sandbox& sandbox) {
-  sandbox.tee = map.OneOf("tee", {"snp", "tdx"}, false, "snp");
+  sandbox.tee = map.OneOf("tee", {"snp", "tdx", "tpm"}, false, "snp");
   sandbox.host_data = Digests(map, "hostData", 64, ", as `ccgpu policy digest` prints it");
   sandbox.any_pod = map.Bool("anyPod");
   sandbox.measurements = Digests(map, "measurements", 96, " (SHA-384 launch digest)");
@@ -73,11 +73,21 @@ void ParseSandbox(YamlMap map, KeyReleasePolicy::Sandbox& sandbox) {
     if (rtmrs.Has(key)) sandbox.rtmrs[i] = std::move(values);
   }
   rtmrs.Done();
+  YamlMap pcrs = map.Map("pcrs");
+  for (uint32_t i = 0; i < 24; ++i) {
+    const std::string key = std::to_string(i);
+    auto values = Digests(pcrs, key, 64, " (SHA-256)");
+    if (pcrs.Has(key)) sandbox.pcrs[i] = std::move(values);
+  }
+  pcrs.Done();
   sandbox.tcb_statuses = Words(map, "tcbStatus",
                                {"UpToDate", "SWHardeningNeeded", "ConfigurationNeeded",
                                 "ConfigurationAndSWHardeningNeeded", "OutOfDate", "OutOfDateConfigurationNeeded"});
   // A field that the TEE does not have would never be checked: whoever wrote it must hear that.
   if (sandbox.tee != "snp" && !sandbox.min_tcb.empty()) map.Fail("input.bad-value", "minTcb", "is for tee: snp only");
+  if (sandbox.tee != "tpm" && !sandbox.pcrs.empty()) map.Fail("input.bad-value", "pcrs", "is for tee: tpm only");
+  if (sandbox.tee == "tpm" && !sandbox.measurements.empty())
+    map.Fail("input.bad-value", "measurements", "a TPM has registers: say pcrs, the guest's image is in PCR 4");
   if (sandbox.tee != "tdx" && !sandbox.rtmrs.empty()) map.Fail("input.bad-value", "rtmrs", "is for tee: tdx only");
   if (sandbox.tee != "tdx" && !sandbox.tcb_statuses.empty())
     map.Fail("input.bad-value", "tcbStatus", "is for tee: tdx only");

@@ -30,6 +30,8 @@ struct KeyReleasePolicy {
     // (the verifier's own list bounds it, UpToDate by default).
     std::map<uint32_t, std::vector<std::string>> rtmrs;
     std::vector<std::string> tcb_statuses;
+    // tpm only: register number (0 to 23) -> values that the SHA-256 bank's PCR may have, 64 hex each.
+    std::map<uint32_t, std::vector<std::string>> pcrs;
   } sandbox;
   struct Gpus {
     bool required = false;  // the policy has a `gpus` section

@@ -2,6 +2,8 @@
 // them.
 #include <algorithm>
 
+#include "base/crypto/digest.h"
+#include "base/encoding.h"
 #include "base/json.h"
 #include "trust/policy/key_release.h"
 
@@ -55,12 +57,26 @@ class Checks {
 
 // How a TEE's claims call what every policy asks for (docs/formats/claims.md).
 struct TeeNames {
-  const char *tee, *measurement, *debug;
-  size_t init_data_digits;  // of the field that holds the initdata's digest; a shorter digest is filled with zeros
+  const char *tee, *measurement;
+  const char* debug;                                    // nullptr: the TEE knows no debug mode
+  std::string (*init_data)(const std::string& digest);  // how the field holds the initdata's digest
 };
+
+template <size_t kDigits>
+std::string Filled(const std::string& digest) {
+  return digest + std::string(kDigits - std::min(kDigits, digest.size()), '0');
+}
+
+// What PCR 8 holds after the digest was extended into it.
+std::string Extended(const std::string& digest) {
+  auto bytes = HexDecode(digest);
+  return bytes.ok() ? HexEncode(crypto::Sha256(Concat({Bytes(32), *bytes}))) : "";
+}
+
 constexpr TeeNames kTees[] = {
-    {"snp", "/measurement", "/policy_debug_allowed", 64},
-    {"tdx", "/mr_td", "/td_attributes/debug", 96},
+    {"snp", "/measurement", "/policy_debug_allowed", Filled<64>},
+    {"tdx", "/mr_td", "/td_attributes/debug", Filled<96>},
+    {"tpm", "/pcr04", nullptr, Extended},
 };
 
 Json At(const Json& claims, const char* pointer) {
@@ -76,16 +92,18 @@ void CheckSandbox(const KeyReleasePolicy::Sandbox& policy, const Json& claims, C
   checks.Add("sandbox.tee", cpu.is_object(), "evidence of " + policy.tee, cpu.is_object() ? policy.tee : kMissing);
   if (!known_tee) return;
   std::vector<std::string> host_data = policy.host_data;
-  for (std::string& digest : host_data) digest.resize(std::max(digest.size(), names->init_data_digits), '0');
+  for (std::string& digest : host_data) digest = names->init_data(digest);
   if (policy.any_pod) checks.Add("sandbox.anyPod", true, "any", TextOf(cpu, "init_data"));
   else checks.OneOf("sandbox.hostData", host_data, TextOf(cpu, "init_data"));
   if (!policy.measurements.empty())
     checks.OneOf("sandbox.measurements", policy.measurements, TextOf(cpu, names->measurement + 1));
-  const Json flag = At(cpu, names->debug);
-  const bool known = flag.is_boolean();
-  const bool debug = !known || flag.get<bool>();
-  checks.Add("sandbox.allowDebug", policy.allow_debug || !debug, policy.allow_debug ? "any" : "debug off",
-             known ? (debug ? "debug on" : "debug off") : kMissing);
+  if (names->debug != nullptr) {
+    const Json flag = At(cpu, names->debug);
+    const bool known = flag.is_boolean();
+    const bool debug = !known || flag.get<bool>();
+    checks.Add("sandbox.allowDebug", policy.allow_debug || !debug, policy.allow_debug ? "any" : "debug off",
+               known ? (debug ? "debug on" : "debug off") : kMissing);
+  }
   for (const auto& [part, floor] : policy.min_tcb) {
     const Json value = At(cpu, ("/reported_tcb_" + part).c_str());
     const bool there = value.is_number_unsigned();
@@ -96,6 +114,10 @@ void CheckSandbox(const KeyReleasePolicy::Sandbox& policy, const Json& claims, C
   for (const auto& [index, values] : policy.rtmrs) {
     const std::string number = std::to_string(index);
     checks.OneOf("sandbox.rtmrs." + number, values, TextOf(cpu, ("rtmr_" + number).c_str()));
+  }
+  for (const auto& [index, values] : policy.pcrs) {
+    const std::string number = (index < 10 ? "0" : "") + std::to_string(index);
+    checks.OneOf("sandbox.pcrs." + std::to_string(index), values, TextOf(cpu, ("pcr" + number).c_str()));
   }
   if (!policy.tcb_statuses.empty()) checks.OneOf("sandbox.tcbStatus", policy.tcb_statuses, TextOf(cpu, "tcb_status"));
 }
@@ -137,6 +159,7 @@ Error Refusal(const std::string& check, std::string text) {
   if (check == "sandbox.measurements") return Err("release.measurement", check, std::move(text));
   if (check == "sandbox.allowDebug") return Err("release.debug", check, std::move(text));
   if (check.starts_with("sandbox.rtmrs")) return Err("release.rtmr", check, std::move(text));
+  if (check.starts_with("sandbox.pcrs")) return Err("release.pcr", check, std::move(text));
   if (check == "sandbox.tcbStatus") return Err("release.tcb", check, std::move(text));
   if (check.starts_with("sandbox.minTcb")) return Err("release.tcb", check, std::move(text));
   if (check.starts_with("sandbox.")) return Err("release.tee", check, std::move(text));

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/crypto/digest.h"
+#include "base/encoding.h"
 #include "base/json.h"
 
 namespace ccgpu::policy {
@@ -188,6 +190,33 @@ TEST(Decide, TdxGuestsAreJudgedByTheirOwnNames) {
     EXPECT_EQ(refused.FirstFailure()->check, change.check);
     EXPECT_EQ(refused.ToError().code, change.code);
   }
+}
+
+TEST(Decide, GuestsWithATpmAreJudgedByTheirRegisters) {
+  const KeyReleasePolicy policy =
+      Parsed(Document("  environment: [emulated]\n  sandbox:\n    tee: tpm\n    hostData: ['sha256:" + kHost +
+                      "']\n    pcrs: {4: [" + kHost + "], 12: [" + kHost + "]}\n"));
+  const std::string pcr8 = HexEncode(crypto::Sha256(Concat({Bytes(32), HexDecode(kHost).value()})));
+  const Json claims = {{"environment", "emulated"}, {"tpm", {{"init_data", pcr8}, {"pcr04", kHost}, {"pcr12", kHost}}}};
+  EXPECT_TRUE(Decide(policy, claims.dump()).allow) << Decide(policy, claims.dump()).ToJson();
+  const Change changes[] = {{"/tpm/init_data", kHost, "sandbox.hostData", "release.host-data"},
+                            {"/tpm/pcr04", pcr8, "sandbox.pcrs.4", "release.pcr"},
+                            {"/tpm/pcr12", nullptr, "sandbox.pcrs.12", "release.pcr"}};
+  for (const Change& change : changes) {
+    Json changed = claims;
+    const Json::json_pointer at(change.pointer);
+    if (change.value.is_null()) changed.at(at.parent_pointer()).erase(at.back());
+    else changed[at] = change.value;
+    const Decision refused = Decide(policy, changed.dump());
+    ASSERT_FALSE(refused.allow) << change.pointer;
+    EXPECT_EQ(refused.FirstFailure()->check, change.check);
+    EXPECT_EQ(refused.ToError().code, change.code);
+  }
+  EXPECT_EQ(Decide(policy, TdxClaims().dump()).ToError().code, "release.tee");
+  for (const std::string& bad : std::vector<std::string>{
+           "tee: snp, pcrs: {4: [" + kHost + "]}", "tee: tpm, measurements: [" + kMeasurement + "]",
+           "tee: tpm, pcrs: {24: [" + kHost + "]}", "tee: tpm, pcrs: {4: [00]}"})
+    EXPECT_FALSE(ParseKeyReleasePolicy(Document("  sandbox: {anyPod: true, " + bad + "}\n"), "r").ok()) << bad;
 }
 
 TEST(Decide, NonsenseIsDenied) {
