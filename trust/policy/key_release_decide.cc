@@ -158,8 +158,8 @@ Error Refusal(const std::string& check, std::string text) {
   if (check == "sandbox.hostData") return Err("release.host-data", check, std::move(text));
   if (check == "sandbox.measurements") return Err("release.measurement", check, std::move(text));
   if (check == "sandbox.allowDebug") return Err("release.debug", check, std::move(text));
-  if (check.starts_with("sandbox.rtmrs")) return Err("release.rtmr", check, std::move(text));
-  if (check.starts_with("sandbox.pcrs")) return Err("release.pcr", check, std::move(text));
+  if (check.starts_with("sandbox.rtmrs.")) return Err("release.rtmr", check, std::move(text));
+  if (check.starts_with("sandbox.pcrs.")) return Err("release.pcr", check, std::move(text));
   if (check == "sandbox.tcbStatus") return Err("release.tcb", check, std::move(text));
   if (check.starts_with("sandbox.minTcb")) return Err("release.tcb", check, std::move(text));
   if (check.starts_with("sandbox.")) return Err("release.tee", check, std::move(text));
