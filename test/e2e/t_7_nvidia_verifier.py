@@ -6,7 +6,7 @@ import json
 import re
 
 from e2e import harness
-from foreign.nvidia_verifier import World
+from foreign.nvidia_verifier import RimServer, World
 
 NONCE, OTHER_NONCE = "a5" * 32, "5a" * 32
 CHAINS = ("x-nvidia-gpu-attestation-report-cert-chain", "x-nvidia-gpu-driver-rim-cert-chain", "x-nvidia-gpu-vbios-rim-cert-chain")
@@ -45,6 +45,8 @@ def quirk(name, theirs, ours, asked):
         return theirs == re.sub("([A-Z])", r"_\1", ours).lower()
     if name.endswith("cert-status"):
         return (theirs, ours) == ("invalid", "revoked")
+    if name == "x-nvidia-gpu-driver-rim-fetched":
+        return (theirs, ours) == (True, False)
     return name == "eat_nonce" and theirs == asked
 
 
@@ -94,6 +96,33 @@ def test_same_verdict_and_claims_on_every_case():
             except AssertionError as failure:
                 failures.append(str(failure))
         assert not failures, "\n".join(failures)
+
+
+def test_reference_values_that_are_changed_exchanged_or_missing_are_refused_by_both():
+    with World(harness.BUILD) as world:
+        assert "error" not in world.do("connect")
+        rims = world.rims()
+        driver, vbios = sorted(rims)
+        assert driver.startswith("NV_GPU_DRIVER_") and vbios.startswith("NV_GPU_VBIOS_"), rims.keys()
+        value = re.search('Hash0="([0-9a-f])', rims[driver])
+        changed = rims[driver][:value.start(1)] + ("1" if value[1] == "0" else "0") + rims[driver][value.end(1):]
+        cases = [("changed", {**rims, driver: changed}, "rim.signature-invalid", {"x-nvidia-gpu-driver-rim-signature-verified": False}),
+                 ("exchanged", {**rims, driver: rims[vbios]}, "rim.version-mismatch", {"x-nvidia-gpu-driver-rim-version-match": False}),
+                 ("driver missing", {vbios: rims[vbios]}, "rim.not-found", {"x-nvidia-gpu-driver-rim-signature-verified": None}),
+                 ("VBIOS missing", {driver: rims[driver]}, "rim.not-found", {"x-nvidia-gpu-vbios-rim-fetched": None})]
+        file = world.folder / "rims.json"
+        for name, served, code, claims in cases:
+            with RimServer(served) as server:
+                theirs = world.attest(NONCE, rim_url=server.url)
+            file.write_text(json.dumps(served))
+            ours = world.do("judge", theirs["evidence"], NONCE, file)
+            reasons = [check["reason"] for check in ours["checks"] if check["result"] == "failed"]
+            assert theirs["result"] is False and ours["verdict"] == "refused", f"{name}: {theirs['log']}"
+            assert reasons[0] == code, f"{name}: {reasons}"
+            got = {claim: theirs["claims"].get(claim) for claim in claims}
+            assert got == claims, f"{name}: {got}\n{theirs['log']}"
+            different = difference(theirs["claims"], ours["claims"], NONCE)
+            assert not different, f"{name}: claims (theirs, ours) {json.dumps(different, indent=1)}"
 
 
 def test_a_foreign_root_is_refused_by_both():
