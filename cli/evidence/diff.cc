@@ -111,7 +111,11 @@ void Walk(const OrderedJson* before, const OrderedJson* after, const std::string
   out.push_back(std::move(change));
 }
 
-std::string Short(const std::string& value) { return value.size() <= 40 ? value : value.substr(0, 24) + ".."; }
+// Digests are cut, words are not.
+std::string Short(const std::string& value) {
+  const bool words = value.find(' ') != std::string::npos;
+  return value.size() <= (words ? 160 : 40) ? value : value.substr(0, words ? 150 : 24) + "..";
+}
 
 }  // namespace
 

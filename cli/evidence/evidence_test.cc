@@ -177,6 +177,32 @@ TEST(RealDiff, NamesWhatChanged) {
   EXPECT_TRUE(Diff(*before, *before).empty());
 }
 
+// Intel's own sample quote beside Intel's own (too new) TCB info: bodies, chain and lists as files, in any order.
+TEST(RealTdx, WithIntelsDocumentsAsFiles) {
+  SKIP_WITHOUT_VECTORS();
+  auto files =
+      Vectors({"tdx/tcbInfoIssuerChain.pem", "tdx/gotdx_tdx_prod_quote_SPR_E4.dat", "tdx/gotdx_rootcrl.der",
+               "tdx/gotdx_sample_tcbInfo_response", "tdx/gotdx_pckcrl", "tdx/gotdx_sample_qeIdentity_response"});
+  ASSERT_TRUE(files.ok()) << files.error().ToString();
+  auto judged = files->format->verify(*files, RealAt("2023-07-01"));
+  ASSERT_TRUE(judged.ok()) << judged.error().ToString();
+  std::vector<std::string> failed;
+  for (const verify::Check& check : judged->verdict.checks) {
+    if (check.outcome == verify::Check::Outcome::kFailed) failed.push_back(check.reason.code);
+  }
+  EXPECT_THAT(failed, ::testing::ElementsAre("tdx.tcb-unsupported", "tdx.sept-ve"));
+  EXPECT_EQ(ClassOf(judged->verdict)->word, "tcb");
+  EXPECT_EQ(judged->verdict.environment, "hardware");
+}
+
+TEST(RealDiff, NamesTheTcbsParts) {
+  SKIP_WITHOUT_VECTORS();
+  auto a = Vectors({"snp/virtee_report_milan.bin"}), b = Vectors({"snp/azure_genoa_report.bin"});
+  std::string all;
+  for (const Change& change : Diff(*a->format->show(*a), *b->format->show(*b))) all += change.Sentence() + "\n";
+  EXPECT_THAT(all, HasSubstr("CPU: reported TCB changed from bootloader 3, tee 0, snp 8, microcode"));
+}
+
 TEST(Explain, ExcerptMarksTheBytes) {
   Bytes bytes(40);
   for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i);
@@ -211,6 +237,13 @@ TEST(FailureClass, EachKindOfCode) {
                                                         {"environment.emulated", "environment"},
                                                         {"gpu.report-malformed", "form"},
                                                         {"snp.policy-malformed", "form"},
+                                                        {"tdx.sept-ve", "mode"},
+                                                        {"tdx.tcb-status", "tcb"},
+                                                        {"tdx.mr-config-id-mismatch", "binding"},
+                                                        {"tpm.pcr-mismatch", "measurement"},
+                                                        {"tpm.secure-boot-off", "mode"},
+                                                        {"token.expired", "freshness"},
+                                                        {"fabric.foreign-device", "binding"},
                                                         {"policy.not-accepted", "policy"}}) {
     EXPECT_EQ(ClassOf(code).word, word) << code;
   }

@@ -103,6 +103,17 @@ void NameLooseRims(const std::vector<evidence::GpuEvidence>& gpus, collateral::D
       }
     }
   }
+  // The others keep their version in a name of their kind, so that the nearest one can be found and named.
+  for (auto& document : documents) {
+    if (document.kind != collateral::Kind::kRim || document.name.starts_with("NV_")) continue;
+    auto rim = evidence::ParseRim(document.content);
+    if (!rim.ok()) continue;
+    const auto dots = std::count(rim->colloquial_version.begin(), rim->colloquial_version.end(), '.');
+    const std::string kind = rim->edition == "SWITCH" ? "NV_SWITCH_BIOS_"
+                             : dots >= 4              ? "NV_GPU_VBIOS_"
+                                                      : "NV_GPU_DRIVER_";
+    document.name = kind + document.name;
+  }
 }
 
 evidence::Collateral CollateralOf(const EvidenceCase& evidence, const evidence::Collateral& brought,

@@ -72,8 +72,12 @@ void ExplainMismatch(const Judgement& judgement, Explanation& out) {
     for (const uint8_t index : mine.different) {
       const evidence::RimMeasurement* golden = used->second.Find(index);
       const auto runtime = report->measurements.find(index);
+      // NVIDIA publishes no table of components: a real device's are called as its RIM calls them.
+      const bool named = judgement.verdict.environment != "emulated" && !golden->name.empty();
+      const std::string component =
+          named ? golden->name + " (index " + std::to_string(index) + ")" : evidence::H100ComponentName(index);
       out.details.push_back(
-          "measurement " + evidence::H100ComponentName(index) + ": runs " +
+          "measurement " + component + ": runs " +
           (runtime == report->measurements.end() ? "nothing" : HexEncode(runtime->second).substr(0, 16) + "..") +
           ", RIM " + id + " accepts " +
           (golden->alternatives.empty() ? "nothing" : HexEncode(golden->alternatives[0]).substr(0, 16) + "..") +
