@@ -39,6 +39,13 @@ struct TdxContext {
   std::optional<evidence::QeIdentity> qe_identity;  // genuine and current
   std::optional<TcbStanding> tcb;
   bool log_replayed = false;
+  // The signer of Intel's documents, judged once: both usually come with the same chain, and reading keys is dear.
+  struct Issuer {
+    std::string pem;
+    Status status = Err("evidence.not-verified", "", "nothing was judged");
+    crypto::Certificate signer;
+  };
+  std::optional<Issuer> issuer = {};
 
   // Byte of the quote for an offset in the TD report.
   size_t At(size_t body_offset) const { return quote->body_offset + body_offset; }

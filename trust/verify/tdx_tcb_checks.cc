@@ -12,8 +12,8 @@ const std::string kNoTcbInfo = "there is no genuine TCB info", kNoQeIdentity = "
 constexpr uint8_t kQeDebug = 1u << 1;  // SGX ATTRIBUTES.DEBUG
 
 // TCB signing certificate, pinned root: of the same root as the quote, so that hardware and emulated do not mix.
-Status CheckIssuer(TdxContext& c, const evidence::IntelDocument& document, const evidence::SignedText& text) {
-  ASSIGN_OR_RETURN(std::vector<crypto::Certificate> chain, StrictPemList(document.issuer_chain, 2, kTdxCodes));
+Status JudgeIssuer(TdxContext& c, const std::string& pem, crypto::Certificate& signer) {
+  ASSIGN_OR_RETURN(std::vector<crypto::Certificate> chain, StrictPemList(pem, 2, kTdxCodes));
   if (chain.size() != 2)
     return Err("tdx.chain-malformed", "",
                "the issuer chain has " + std::to_string(chain.size()) + " certificates, not signer and root");
@@ -30,7 +30,19 @@ Status CheckIssuer(TdxContext& c, const evidence::IntelDocument& document, const
                               .max_age = c.options.revocation_max_age,
                               .crl_max_age = c.options.revocation_max_age};
   RETURN_IF_ERROR(c.shared.revocation.Check(chain, 0, rules, kTdxCodes));
-  if (!chain[0].key().VerifyRaw(crypto::Hash::kSha256, AsBytes(text.text), text.signature))
+  signer = chain[0];
+  return Ok();
+}
+
+Status CheckIssuer(TdxContext& c, const evidence::IntelDocument& document, const evidence::SignedText& text) {
+  if (!c.issuer || c.issuer->pem != document.issuer_chain) {
+    TdxContext::Issuer issuer;
+    issuer.pem = document.issuer_chain;
+    issuer.status = JudgeIssuer(c, issuer.pem, issuer.signer);
+    c.issuer = std::move(issuer);
+  }
+  RETURN_IF_ERROR(c.issuer->status);
+  if (!c.issuer->signer.key().VerifyRaw(crypto::Hash::kSha256, AsBytes(text.text), text.signature))
     return Err("tdx.collateral-signature", "", "its signature does not fit the TCB signing certificate");
   return Ok();
 }
