@@ -66,6 +66,17 @@ void AddEvidence(CLI::App& app, Action& action, crypto::Random& random) {
   show->add_option("FILE", *files, "The evidence; certificates beside it")->required()->check(CLI::ExistingFile);
   show->callback([=, &action] { action = [=](Context& context) { return ShowEvidence(context, *files); }; });
 
+  auto source = std::make_shared<std::string>(), form = std::make_shared<std::string>("nvidia"),
+       target = std::make_shared<std::string>();
+  auto* exporting = evidence->add_subcommand("export", "A pod's evidence in the form that other tools read");
+  exporting->add_option("FILE", *source, "What `evidence collect` wrote")->required()->check(CLI::ExistingFile);
+  exporting->add_option("--format", *form, "nvidia: nvattest's evidence_list; coco: KBS' composite tee-evidence")
+      ->check(CLI::IsMember({"nvidia", "coco"}))
+      ->capture_default_str();
+  exporting->add_option("--output,-o", *target, "Where to write; default: standard output");
+  exporting->callback(
+      [=, &action] { action = [=](Context& context) { return ExportEvidence(context, *source, *form, *target); }; });
+
   auto options = std::make_shared<JudgeOptions>();
   auto* judge = evidence->add_subcommand("verify", "Judge evidence, offline");
   AddJudging(*judge, options);

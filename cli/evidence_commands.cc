@@ -12,6 +12,7 @@
 #include "cli/evidence/keys.h"
 #include "cli/node_commands.h"
 #include "trust/evidence/composite.h"
+#include "trust/evidence/evidence_list.h"
 #include "trust/verify/token_result.h"
 
 namespace ccgpu::cli {
@@ -136,6 +137,19 @@ Result<OrderedJson> Shown(const std::vector<std::string>& files) {
   return evidence.format->show(evidence);
 }
 
+// The words of the evidence stay as they are: signatures and bindings hold in the other form too.
+Result<std::string> Exported(const std::string& file, const std::string& form) {
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(file));
+  auto parsed = evidence::ParseComposite(text);
+  if (!parsed.ok()) return parsed.error().In(file);
+  if (form == "coco") {
+    ASSIGN_OR_RETURN(const Json json, ParseJson(text, file));
+    return json.at("tee-evidence").dump(1);  // ParseComposite has found it
+  }
+  if (parsed->gpus.empty()) return Err("input.no-evidence", file, "is of a pod without GPUs: there is nothing to list");
+  return evidence::EvidenceListJson(parsed->gpus);
+}
+
 }  // namespace
 
 int CollectEvidence(Context& context, const CollectOptions& options, crypto::Random& random) {
@@ -162,6 +176,18 @@ int CollectEvidence(Context& context, const CollectOptions& options, crypto::Ran
     return Report(context, written.error(), kFailed);
   if (context.json) context.out << Json{{"output", options.output}, {"nonce", HexEncode(nonce)}}.dump() << "\n";
   else context.err << "wrote " << options.output << ", nonce " << HexEncode(nonce) << "\n";
+  return kOk;
+}
+
+int ExportEvidence(Context& context, const std::string& file, const std::string& form, const std::string& output) {
+  auto exported = Exported(file, form);
+  if (!exported.ok()) return Report(context, exported.error(), kUsage);
+  if (output.empty()) {
+    context.out << *exported << "\n";
+    return kOk;
+  }
+  if (Status written = WriteFileAtomic(output, *exported + "\n"); !written.ok())
+    return Report(context, written.error(), kFailed);
   return kOk;
 }
 

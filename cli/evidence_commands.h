@@ -36,6 +36,9 @@ struct JudgeOptions {
   std::optional<int> gpus;  // exactly so many
   std::string host_data;    // "sha256:..": the pod that must have been running
 };
+// A pod's evidence for other tools: `form` "nvidia" (nvattest's evidence_list) or "coco" (KBS' composite tee-evidence).
+// `output` empty: standard output.
+int ExportEvidence(Context& context, const std::string& file, const std::string& form, const std::string& output);
 int ShowEvidence(Context& context, const std::vector<std::string>& files);
 int VerifyEvidence(Context& context, const JudgeOptions& options);
 int ExplainEvidence(Context& context, const JudgeOptions& options);

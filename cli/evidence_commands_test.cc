@@ -127,6 +127,25 @@ TEST_F(EvidenceCommands, Accepted) {
   EXPECT_THAT(err_.str(), HasSubstr("freshness is not"));
 }
 
+// What is exported is read again and judged like any other file of that form.
+TEST_F(EvidenceCommands, ExportForOtherTools) {
+  ASSERT_EQ(Run({"evidence", "export", dir_ + "/ev.json", "-o", dir_ + "/list.json"}), 0) << err_.str();
+  const Json list = Json::parse(*ReadFile(dir_ + "/list.json"));
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_EQ(list[0]["nonce"], HexEncode(world_.gpu.report.nonce));
+  EXPECT_EQ(list[0]["evidence"], Base64Encode(evidence_.gpus[0].report));
+  ASSERT_EQ(Run({"--json", "evidence", "show", dir_ + "/list.json"}), 0) << err_.str();
+  EXPECT_EQ(Json::parse(out_.str())["format"], "nvidia-json");
+
+  ASSERT_EQ(Run({"evidence", "export", dir_ + "/ev.json", "--format", "coco"}), 0) << err_.str();
+  const Json coco = Json::parse(out_.str());
+  EXPECT_EQ(coco["additional_evidence"], evidence_.additional_evidence);
+  EXPECT_TRUE(coco["primary_evidence"].contains("attestation_report"));
+
+  EXPECT_EQ(Run({"evidence", "export", dir_ + "/roots.pem"}), 2);
+  EXPECT_EQ(Run({"evidence", "export", dir_ + "/ev.json", "--format", "other"}), 2);
+}
+
 TEST_F(EvidenceCommands, EmulatedOnlyWhenSaid) {
   EXPECT_EQ(Run({"--json", "evidence", "verify", dir_ + "/ev.json", "--root", dir_ + "/roots.pem"}), 1);
   EXPECT_THAT(Failed(), ::testing::Contains("environment.emulated"));

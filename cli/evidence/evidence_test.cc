@@ -8,6 +8,7 @@
 #include "cli/evidence/explain.h"
 #include "cli/evidence/failure_class.h"
 #include "cli/evidence/format.h"
+#include "trust/evidence/azure_evidence.h"
 #include "trust/evidence/test_vectors.h"
 
 namespace ccgpu::cli {
@@ -55,6 +56,27 @@ TEST(Formats, RealFilesAreRecognised) {
     EXPECT_EQ(opened->format->name, format) << files[0];
     auto shown = opened->format->show(*opened);
     EXPECT_TRUE(shown.ok()) << files[0] << ": " << (shown.ok() ? "" : shown.error().ToString());
+  }
+}
+
+// Recognised, shown and refused; that good ones are accepted is trust/verify's azure_test.
+TEST(Formats, AzureEvidence) {
+  for (const char* tee : {"az-snp-vtpm", "az-tdx-vtpm"}) {
+    evidence::AzureEvidence azure;
+    azure.tee = tee;
+    azure.quote = azure.signature = azure.hcl_report = azure.vcek = azure.td_quote = Bytes(40, 1);
+    for (uint32_t index = 0; index < 24; ++index) azure.pcrs[index] = Bytes(32, 2);
+    auto opened = MakeCase({MakeInput("ev.json", evidence::AzureEvidenceToJson(azure))});
+    ASSERT_TRUE(opened.ok()) << opened.error().ToString();
+    EXPECT_EQ(opened->format->name, "azure-json");
+    auto shown = opened->format->show(*opened);
+    ASSERT_TRUE(shown.ok()) << shown.error().ToString();
+    EXPECT_EQ((*shown)["tee"], tee);
+    EXPECT_TRUE((*shown)["hcl"].contains("unreadable"));
+    auto judged = opened->format->verify(*opened, Expectations{});
+    ASSERT_TRUE(judged.ok()) << judged.error().ToString();
+    EXPECT_FALSE(judged->verdict.accepted);
+    EXPECT_THAT(judged->verdict.ToJson(), HasSubstr("azure.hcl-malformed"));
   }
 }
 

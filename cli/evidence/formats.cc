@@ -14,6 +14,7 @@ const std::vector<Format>& Formats() {
       {"snp-json", "CoCo's SEV-SNP evidence (JSON)", DetectSnpJson, ShowSnpJson, VerifySnpJson, false, PartsOfSnpJson},
       {"tdx-quote", "an Intel TDX quote", DetectTdx, ShowTdx, VerifyTdx, false, PartsOfTdx},
       {"tpm-json", "a TPM 2.0 quote (JSON)", DetectTpmJson, ShowTpmJson, VerifyTpmJson},
+      {"azure-json", "an Azure confidential VM's evidence (CoCo's JSON)", DetectAzure, ShowAzure, VerifyAzure},
       {"nras-token", "NVIDIA's attestation token (detached EAT)", DetectNras, ShowNras, VerifyNras},
       {"ear-token", "an attestation result (EAR, JWT)", DetectEar, ShowEar, VerifyEar},
       {"corim", "signed reference values (CoRIM)", DetectCorim, ShowCorim, VerifyCorim},

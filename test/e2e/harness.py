@@ -37,7 +37,7 @@ class Node:
     """A deployment. `accept`: --insecure-accept-emulated."""
 
     def __init__(self, gpus=2, accept=True, profile="h100-ncc-v5", platform="snp", platform_fault="none"):
-        self.tee = platform.split("-")[0]
+        self.tee = {"vtpm": "tpm"}.get(platform, platform.split("-")[0])
         self.state = pathlib.Path(tempfile.mkdtemp(prefix="ccgpu-", dir="/tmp"))
         self.options = ["--gpus", str(gpus), "--profile", profile, "--platform", platform, "--platform-fault", platform_fault] + (["--insecure-accept-emulated"] if accept else [])
         _open.append(self)
