@@ -143,6 +143,7 @@ Status Sandbox::StartGuest(const LaunchRequest& request, std::vector<Fd> fds) {
   Frame frame;
   auto* params = frame.mutable_params();
   params->set_sandbox_id(id_);
+  params->set_host_data(request.host_data());
   params->set_channel_fd_base(kPlatformFd + 1);
   params->set_image_fd_base(kPlatformFd + 1 + static_cast<int>(channel_count));
   for (size_t i = 0; i < channel_count; ++i) {

@@ -6,9 +6,6 @@ namespace ccgpu::shim {
 namespace {
 
 constexpr auto kTimeout = std::chrono::seconds(10);
-// SEV-SNP firmware ABI, ATTESTATION_REPORT: HOST_DATA is 32 bytes at C0h of 4A0h.
-constexpr size_t kReportSize = 0x4a0;
-constexpr size_t kHostDataOffset = 0xc0;
 constexpr size_t kHostDataSize = 32;
 
 Result<Fd> Take(int fd) {
@@ -28,8 +25,12 @@ Result<Launch> PlatformLink::Begin() {
   const auto& params = first.frame.params();
   if (static_cast<size_t>(params.gpus_size()) != first.fds.size())
     return Err("platform.bad-params", "gpus", "expected one link memory per GPU");
+  if (params.host_data().size() != kHostDataSize)
+    return Err("platform.bad-params", "host_data",
+               "expected 32 bytes, found " + std::to_string(params.host_data().size()));
   Launch launch;
   launch.sandbox_id = params.sandbox_id();
+  launch.host_data = ToBytes(AsBytes(params.host_data()));
   for (int i = 0; i < params.gpus_size(); ++i) {
     const auto& gpu = params.gpus(i);
     launch.gpus.push_back(GuestGpu{gpu.index(), gpu.uuid(), ToBytes(AsBytes(gpu.lock_nonce())),
@@ -43,17 +44,6 @@ Result<Launch> PlatformLink::Begin() {
     ASSIGN_OR_RETURN(launch.images[params.image_files(i)], Take(params.image_fd_base() + i));
   }
   return launch;
-}
-
-Result<Bytes> PlatformLink::HostData() {
-  std::lock_guard lock(mutex_);
-  platform::v1::Frame frame;
-  frame.mutable_report()->set_report_data(std::string(64, '\0'));
-  ASSIGN_OR_RETURN(PlatformFrame answer, channel_.Ask(frame, {}, kTimeout));
-  const std::string& report = answer.frame.reported().report();
-  if (report.size() != kReportSize)
-    return Err("platform.bad-report", "", "expected a report of 1184 bytes, found " + std::to_string(report.size()));
-  return ToBytes(AsBytes(report).subspan(kHostDataOffset, kHostDataSize));
 }
 
 Status PlatformLink::ServeTsm(Fd fuse) {

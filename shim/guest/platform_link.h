@@ -24,6 +24,9 @@ struct GuestGpu {
 
 struct Launch {
   std::string sandbox_id;
+  // What was measured at launch (HOST_DATA, MRCONFIGID), whatever the host says now: 32 bytes, the secure processor's
+  // own word, which only this guest hears.
+  Bytes host_data;
   std::vector<GuestGpu> gpus;
   std::map<std::string, Fd> channels;  // by name
   std::map<std::string, Fd> images;    // sealed, by name
@@ -35,8 +38,6 @@ class PlatformLink {
   explicit PlatformLink(Fd fd) : channel_(std::move(fd)) {}
   // Reads the parameters that the secure processor sends first, and takes the descriptors they speak of.
   Result<Launch> Begin();
-  // HOST_DATA of this sandbox's own report: what was measured at launch, whatever the host says now. 32 bytes.
-  Result<Bytes> HostData();
   // Lets the secure processor serve configfs-tsm's files over a mounted FUSE connection.
   Status ServeTsm(Fd fuse);
 
