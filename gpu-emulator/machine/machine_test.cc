@@ -35,7 +35,11 @@ struct World {
     machine = Machine::Create({dir + "/boards", dir, gpus}, profile, pki, *endorsements, clock, random).value();
   }
   verify::Anchors Anchors() const {
-    return {{pki.root.authority.certificate}, {pki.rim_root.authority.certificate}, {}, true};
+    verify::Anchors out;
+    out.device_roots = {pki.root.authority.certificate};
+    out.rim_roots = {pki.rim_root.authority.certificate};
+    out.insecure_accept_emulated = true;
+    return out;
   }
   evidence::Collateral Collateral(const std::string& uuid) {
     evidence::Collateral collateral;

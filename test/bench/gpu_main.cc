@@ -11,39 +11,14 @@
 #include <time.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <new>
 #include <thread>
 #include <vector>
 
 #include "base/json.h"
+#include "test/bench/allocations.h"
 #include "trust/verify/test_fabric.h"
-
-namespace {
-
-std::atomic<size_t> g_allocations = 0;
-
-void* CountedAlloc(size_t size, const char*, int) {
-  ++g_allocations;
-  return std::malloc(size);
-}
-void* CountedRealloc(void* old, size_t size, const char*, int) {
-  ++g_allocations;
-  return std::realloc(old, size);
-}
-void CountedFree(void* memory, const char*, int) { std::free(memory); }
-
-}  // namespace
-
-void* operator new(size_t size) {
-  ++g_allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace ccgpu::verify {
 namespace {
@@ -65,14 +40,14 @@ struct Cost {
   size_t allocations = 0;
   template <class F>
   void Take(F&& work) {
-    const size_t before = g_allocations;
+    const size_t before = bench::Allocations();
     const double start = Microseconds(clock);
     if (!work()) {
       std::fprintf(stderr, "ccgpu-bench-gpu: healthy evidence was refused\n");
       std::exit(1);
     }
     times.push_back(Microseconds(clock) - start);
-    allocations = g_allocations - before;
+    allocations = bench::Allocations() - before;
   }
   double Median() {
     std::nth_element(times.begin(), times.begin() + static_cast<ptrdiff_t>(times.size() / 2), times.end());
@@ -175,7 +150,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: ccgpu-bench-gpu [ROUNDS]\n");
     return 2;
   }
-  CRYPTO_set_mem_functions(CountedAlloc, CountedRealloc, CountedFree);
+  ccgpu::bench::CountOpenSsl();
   ccgpu::verify::Run(rounds);
   return 0;
 }

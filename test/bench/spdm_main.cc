@@ -15,34 +15,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <new>
 
+#include "test/bench/allocations.h"
 #include "trust/spdm/requester.h"
 #include "trust/spdm/responder.h"
-
-namespace {
-
-size_t g_allocations = 0;
-
-void* CountedAlloc(size_t size, const char*, int) {
-  ++g_allocations;
-  return std::malloc(size);
-}
-void* CountedRealloc(void* old, size_t size, const char*, int) {
-  ++g_allocations;
-  return std::realloc(old, size);
-}
-void CountedFree(void* memory, const char*, int) { std::free(memory); }
-
-}  // namespace
-
-void* operator new(size_t size) {
-  ++g_allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace ccgpu::spdm {
 namespace {
@@ -163,11 +139,11 @@ struct Cost {
   size_t allocations = 0;
   template <class F>
   bool Take(F&& work) {
-    const size_t before = g_allocations;
+    const size_t before = bench::Allocations();
     const double start = CpuSeconds();
     const bool good = work();
     times.push_back(CpuSeconds() - start);
-    allocations = g_allocations - before;
+    allocations = bench::Allocations() - before;
     return good;
   }
   double Median() {
@@ -210,6 +186,6 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: ccgpu-bench-spdm [ROUNDS]\n");
     return 2;
   }
-  CRYPTO_set_mem_functions(CountedAlloc, CountedRealloc, CountedFree);
+  ccgpu::bench::CountOpenSsl();
   return ccgpu::spdm::Run(rounds);
 }

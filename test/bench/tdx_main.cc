@@ -14,34 +14,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <new>
 #include <vector>
 
+#include "test/bench/allocations.h"
 #include "trust/verify/test_tdx_world.h"
-
-namespace {
-
-size_t g_allocations = 0;
-
-void* CountedAlloc(size_t size, const char*, int) {
-  ++g_allocations;
-  return std::malloc(size);
-}
-void* CountedRealloc(void* old, size_t size, const char*, int) {
-  ++g_allocations;
-  return std::realloc(old, size);
-}
-void CountedFree(void* memory, const char*, int) { std::free(memory); }
-
-}  // namespace
-
-void* operator new(size_t size) {
-  ++g_allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace ccgpu {
 namespace {
@@ -116,11 +92,11 @@ struct Cost {
   size_t allocations = 0;
   template <class F>
   bool Take(F&& work) {
-    const size_t before = g_allocations;
+    const size_t before = bench::Allocations();
     const double start = CpuMicroseconds();
     const bool good = work();
     times.push_back(CpuMicroseconds() - start);
-    allocations = g_allocations - before;
+    allocations = bench::Allocations() - before;
     return good;
   }
   double Median() {
@@ -158,6 +134,6 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: ccgpu-bench-tdx [ROUNDS]\n");
     return 2;
   }
-  CRYPTO_set_mem_functions(CountedAlloc, CountedRealloc, CountedFree);
+  ccgpu::bench::CountOpenSsl();
   return ccgpu::Run(rounds);
 }
