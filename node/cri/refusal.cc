@@ -88,8 +88,9 @@ bool IsRefusal(std::string_view code) {
   if (code == "broker.refused") return true;
   // Areas that decide. Others (shim, platform, runc, cri, file, ...) report that something broke.
   for (std::string_view area :
-       {"policy.", "gpu.", "attest.", "initdata.", "kbs.", "release.", "session.", "token.", "evidence.", "composite.",
-        "environment.", "collateral.", "spdm.", "snp.", "rim.", "ocsp.", "crl.", "chain."}) {
+       {"policy.", "gpu.",      "attest.",    "initdata.",    "kbs.",        "release.", "session.",
+        "token.",  "evidence.", "composite.", "environment.", "collateral.", "spdm.",    "snp.",
+        "tdx.",    "tpm.",      "azure.",     "rim.",         "ocsp.",       "crl.",     "chain."}) {
     if (code.starts_with(area)) return true;
   }
   return false;

@@ -38,7 +38,7 @@ TEST(Refusal, TakesTheLastCodeAndNothingThatOnlyLooksLikeOne) {
 
 TEST(Refusal, DecisionsAreNotBreakdowns) {
   for (const char* code : {"policy.command", "gpu.nonce-mismatch", "attest.refused", "initdata.digest-mismatch",
-                           "release.gpu-mode", "broker.refused"})
+                           "release.gpu-mode", "broker.refused", "snp.tcb-too-old", "tdx.tcb-status"})
     EXPECT_TRUE(IsRefusal(code)) << code;
   for (const char* code :
        {"cri.call-failed", "shim.failed", "runc.failed", "broker.unreachable", "node.container-failed", "policyx", ""})
