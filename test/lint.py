@@ -33,7 +33,7 @@ TRUST_FORBIDDEN = {
 }
 
 # Literals that look like reason codes and are names of fields in documents.
-FIELD_NAMES = {"collateral.rims", "process.capabilities", "process.env", "process.user", "sandbox.measurements", "sandbox.tee", "snp.measurement", "snp.references", "snp.vmpl", "tdx.fmspc", "tdx.mrtd", "tdx.references"}
+FIELD_NAMES = {"collateral.evaluation-number", "collateral.qe-identity", "collateral.rims", "collateral.tcb-info", "process.capabilities", "process.env", "process.user", "sandbox.measurements", "sandbox.tee", "snp.measurement", "snp.references", "snp.vmpl", "tdx.fmspc", "tdx.mrtd", "tdx.references"}
 FILE_NAME = re.compile(r"\.(json|sock|toml|yaml|xml|db)$")
 CODE = r"[a-z][a-z0-9]*\.[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 # The calls whose literal is a code whatever its area is.

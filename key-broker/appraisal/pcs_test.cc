@@ -41,7 +41,7 @@ class TestIntel final : public Fetcher {
       return Answer{c.tcb_infos[0].body, Encoded(c.tcb_infos[0].issuer_chain)};
     if (url == "https://pcs/tdx/certification/v4/qe/identity" && header == "SGX-Enclave-Identity-Issuer-Chain")
       return Answer{c.qe_identities[0].body, Encoded(c.qe_identities[0].issuer_chain)};
-    if (url == "https://root/list.der") return Answer{ToText(c.crls[0]), ""};
+    if (url == "https://intel/root.der") return Answer{ToText(c.crls[0]), ""};
     if (url == "https://pcs/sgx/certification/v4/pckcrl?ca=platform&encoding=der") return Answer{ToText(c.crls[1]), ""};
     return Err("collateral.unreachable", url, "answers with status 404");
   }
@@ -74,7 +74,7 @@ struct TdxPod {
   kbs::TeeKey key = kbs::TeeKey::Generate();
   std::string init_data;
   TestIntel intel{world};
-  HttpCollateral collateral{{.pcs = "https://pcs/", .intel_root_crl = "https://root/list.der"}, intel};
+  HttpCollateral collateral{{.pcs = "https://pcs/", .intel_root_crl = "https://intel/root.der"}, intel};
   EvidenceAppraiser appraiser{world.anchors, collateral};
 };
 
