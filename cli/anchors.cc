@@ -43,6 +43,9 @@ Result<verify::Anchors> ChooseAnchors(const deployment::Layout& layout, const st
       RETURN_IF_ERROR(AddRoots(config->rim_root_pem, "config.json", anchors));
       RETURN_IF_ERROR(AddRoots(config->amd_root_pem, "config.json", anchors));
       RETURN_IF_ERROR(AddRoots(config->intel_root_pem, "config.json", anchors));
+      if (!config->tpm_root_pem.empty()) {
+        ASSIGN_OR_RETURN(anchors.tpm_roots, crypto::Certificate::ListFromPem(config->tpm_root_pem));
+      }
     }
   }
   return anchors;

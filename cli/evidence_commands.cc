@@ -72,7 +72,8 @@ Result<Expectations> Expect(const Context& context, const JudgeOptions& options,
   }
   ASSIGN_OR_RETURN(out.anchors,
                    ChooseAnchors(context.layout, options.root_files, options.insecure_accept_emulated, &warnings));
-  out.anchors.tpm_roots = out.named_roots;
+  // No TPM vendor's root is built in: those that are named count, besides an emulating deployment's own.
+  out.anchors.tpm_roots.insert(out.anchors.tpm_roots.end(), out.named_roots.begin(), out.named_roots.end());
   ASSIGN_OR_RETURN(const auto references, ReadReferences(options.reference_files, out));
   out.policy.gpu.references = out.policy.snp.references = out.policy.tdx.references = references;
   out.policy.gpu.references_replace_rims = options.references_replace_rims;

@@ -42,7 +42,7 @@ struct DeploymentConfig {
   bool insecure_accept_emulated = false;
   std::string broker_url, broker_ca_pem;
   std::string broker_admin_url;  // the same broker as this machine reaches it before any pod made the bridge
-  std::string device_root_pem, rim_root_pem, amd_root_pem, intel_root_pem;
+  std::string device_root_pem, rim_root_pem, amd_root_pem, intel_root_pem, tpm_root_pem;
   std::string rim_url, ocsp_url, pcs_url;
   std::string admin_token_file;
 };

@@ -43,7 +43,7 @@ Result<OrderedJson> ShowTpmJson(const EvidenceCase& files) {
 Result<Judgement> VerifyTpmJson(const EvidenceCase& files, const Expectations& expect) {
   ASSIGN_OR_RETURN(const evidence::TpmEvidence tpm, Parse(files));
   verify::TpmOptions options = expect.policy.tpm;
-  options.roots = expect.named_roots;
+  options.roots = expect.anchors.tpm_roots;
   for (const std::string& text : expect.keys) {
     auto key = crypto::PublicKey::FromPem(text);
     if (!key.ok()) return Err("input.bad-value", "--key", "must be a PEM public key here: the attestation key");

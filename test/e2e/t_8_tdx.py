@@ -21,6 +21,23 @@ def test_a_pod_gets_its_key_by_a_quote():
     node.wait_clean()
 
 
+def test_collected_evidence_is_judged_offline_with_what_intels_service_says():
+    node = shared(gpus=1, platform="tdx")
+    result = node.run(node.seal(pod("judged", "sleep 60")), "--detach")
+    assert result.code == 0, result
+    evidence, folder = node.state / "test" / "ev.json", node.state / "test" / "collateral"
+    assert node.ccgpu("evidence", "collect", "judged", "-o", evidence).code == 0
+    alone = node.ccgpu("--json", "evidence", "verify", evidence)
+    assert alone.code == 1 and "tdx.tcb-info-missing" in alone.out, alone
+    config = json.loads((node.state / "config.json").read_text())
+    fetched = node.ccgpu("collateral", "fetch", evidence, "-o", folder, "--rim-url", config["rim_url"], "--ocsp-url", config["ocsp_url"], "--pcs-url", config["pcs_url"])
+    assert fetched.code == 0, fetched
+    judged = node.ccgpu("--json", "evidence", "verify", evidence, "--collateral", folder)
+    assert judged.code == 0 and judged.json()["verdict"] == "accepted", judged
+    node.remove("judged")
+    node.wait_clean()
+
+
 def test_the_key_of_another_pod_and_of_another_tee_stay_where_they_are():
     node = shared(gpus=1, platform="tdx")
     other = node.seal(pod("other", "true"))

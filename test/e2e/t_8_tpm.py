@@ -12,6 +12,18 @@ def test_a_pod_gets_its_key_by_a_tpm_quote():
     node.wait_clean()
 
 
+def test_collected_evidence_is_judged_offline():
+    node = shared(gpus=1, platform="vtpm")
+    result = node.run(node.seal(pod("judged", "sleep 60")), "--detach")
+    assert result.code == 0, result
+    evidence = node.state / "test" / "ev.json"
+    assert node.ccgpu("evidence", "collect", "judged", "-o", evidence).code == 0
+    judged = node.ccgpu("--json", "evidence", "verify", evidence)
+    assert judged.code == 0 and judged.json()["verdict"] == "accepted", judged
+    node.remove("judged")
+    node.wait_clean()
+
+
 def test_the_key_of_another_pod_stays_where_it_is():
     node = shared(gpus=1, platform="vtpm")
     other = node.seal(pod("other", "true"))
