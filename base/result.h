@@ -76,8 +76,8 @@ class [[nodiscard]] Result<void> {
   Result(Error error) : error_(std::move(error)) {}  // NOLINT: implicit on purpose
   bool ok() const { return !error_; }
   explicit operator bool() const { return ok(); }
-  const Error& error() const& { return error_.value(); }
-  Error&& error() && { return std::move(error_).value(); }
+  const Error& error() const& { return error_.value(); }    // NOLINT(bugprone-unchecked-optional-access)
+  Error&& error() && { return std::move(error_).value(); }  // NOLINT(bugprone-unchecked-optional-access): as above
 
  private:
   std::optional<Error> error_;
