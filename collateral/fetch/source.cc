@@ -1,14 +1,13 @@
 #include "collateral/fetch/source.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "base/encoding.h"
 #include "trust/evidence/crl.h"
 #include "trust/evidence/gpu_report.h"
 #include "trust/evidence/ocsp.h"
 #include "trust/evidence/rim.h"
-#include "trust/evidence/sgx_pck.h"
-#include "trust/evidence/tdx_quote.h"
 
 namespace ccgpu::collateral {
 namespace {
@@ -17,20 +16,9 @@ std::string Hours(std::chrono::seconds age) {
   return std::to_string(std::chrono::duration_cast<std::chrono::minutes>(age).count()) + " minutes";
 }
 
-// Percent-decoding; a '%' without two digits stays.
-std::string UrlDecode(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && text.size() - i > 2) {
-      if (const auto byte = HexDecode(text.substr(i + 1, 2)); byte.ok()) {
-        out += static_cast<char>((*byte)[0]);
-        i += 2;
-        continue;
-      }
-    }
-    out += text[i];
-  }
-  return out;
+std::string LowerCase(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
 }
 
 std::string Two(unsigned value) { return (value < 10 ? "0" : "") + std::to_string(value); }
@@ -222,33 +210,36 @@ void Source::AddCrl(const std::string& url, const std::string& name, const std::
 }
 
 void Source::ForTdx(const evidence::TdxEvidence& tdx) {
-  const auto quote = evidence::ParseTdxQuote(tdx.quote);
-  if (!quote.ok()) return Fail(quote.error());
-  const auto chain = crypto::Certificate::ListFromPem(quote->pck_chain, 3);
-  if (!chain.ok()) return Fail(chain.error());
-  const auto pck = evidence::ReadPckExtensions(chain->front());
-  if (!pck.ok()) return Fail(pck.error());
-  // Only hexadecimal digits and one of two words go into the URLs: evidence cannot steer them elsewhere.
-  const std::string fmspc = HexEncode(pck->fmspc);
-  const bool processor = chain->front().IssuerCommonName() == "Intel SGX PCK Processor CA";
-  const auto add = [&](const std::string& url, const char* header, Kind kind, const std::string& what, auto parse) {
-    const auto check = [&](const std::string& body) -> Status {
-      auto parsed = parse(body);
-      return parsed.ok() ? Ok() : Status(parsed.error());
-    };
-    auto answer = Ask({url, "", ""}, policy_.list_lifetime, what, check);
-    if (!answer.ok()) return Fail(Err("collateral.pcs-unavailable", what, answer.error().ToString()));
-    Document document{kind, "", IntelText({answer->body, UrlDecode(answer->headers[header])})};
-    document.name = NameOfContent(document);
-    found_.documents.push_back(std::move(document));
-  };
-  add(urls_.pcs + "/tdx/certification/v4/tcb?fmspc=" + fmspc, "tcb-info-issuer-chain", Kind::kIntelTcbInfo,
-      "TCB info of " + fmspc, [](const std::string& body) { return evidence::ParseTcbInfo(body); });
-  add(urls_.pcs + "/tdx/certification/v4/qe/identity", "sgx-enclave-identity-issuer-chain", Kind::kIntelQeIdentity,
-      "QE identity", [](const std::string& body) { return evidence::ParseQeIdentity(body); });
-  AddCrl(urls_.pcs + "/sgx/certification/v4/pckcrl?ca=" + (processor ? "processor" : "platform") + "&encoding=der",
-         "intel-pck", "Intel's PCK revocation list", "collateral.pcs-unavailable");
-  AddCrl(urls_.intel_root_crl, "intel-root", "Intel's root revocation list", "collateral.pcs-unavailable");
+  const auto requests = PcsRequestsFor(tdx, urls_.pcs, urls_.intel_root_crl);
+  if (!requests.ok()) return Fail(requests.error());
+  constexpr Reason kUnavailable = "collateral.pcs-unavailable";
+  for (const PcsRequest& request : *requests) {
+    switch (request.kind) {
+      case PcsRequest::Kind::kTcbInfo:
+        AddIntel(request, Kind::kIntelTcbInfo, kUnavailable, [](const std::string& body) -> Status {
+          auto parsed = evidence::ParseTcbInfo(body);
+          return parsed.ok() ? Ok() : Status(parsed.error());
+        });
+        break;
+      case PcsRequest::Kind::kQeIdentity:
+        AddIntel(request, Kind::kIntelQeIdentity, kUnavailable, [](const std::string& body) -> Status {
+          auto parsed = evidence::ParseQeIdentity(body);
+          return parsed.ok() ? Ok() : Status(parsed.error());
+        });
+        break;
+      case PcsRequest::Kind::kPckCrl: AddCrl(request.url, "intel-pck", request.what, kUnavailable); break;
+      case PcsRequest::Kind::kRootCrl: AddCrl(request.url, "intel-root", request.what, kUnavailable); break;
+    }
+  }
+}
+
+void Source::AddIntel(const PcsRequest& request, Kind kind, Reason unavailable,
+                      const std::function<Status(const std::string&)>& check) {
+  auto answer = Ask({request.url, "", ""}, policy_.list_lifetime, request.what, check);
+  if (!answer.ok()) return Fail(Err(unavailable, request.what, answer.error().ToString()));
+  Document document{kind, "", IntelText({answer->body, UrlDecode(answer->headers[LowerCase(request.chain_header)])})};
+  document.name = NameOfContent(document);
+  found_.documents.push_back(std::move(document));
 }
 
 Found Source::Take() {

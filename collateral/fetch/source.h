@@ -12,6 +12,7 @@
 #include "collateral/document.h"
 #include "collateral/fetch/cache.h"
 #include "collateral/fetch/fetcher.h"
+#include "collateral/fetch/pcs.h"
 #include "trust/evidence/tdx_evidence.h"
 
 namespace ccgpu::collateral {
@@ -78,6 +79,8 @@ class Source {
   Result<std::string> Get(const FetchRequest& request, std::chrono::seconds lifetime, const std::string& what,
                           const std::function<Status(const std::string&)>& check);
   void AddCrl(const std::string& url, const std::string& name, const std::string& what, Reason unavailable);
+  void AddIntel(const PcsRequest& request, Kind kind, Reason unavailable,
+                const std::function<Status(const std::string&)>& check);
   void AddChain(const std::vector<crypto::Certificate>& leaf_first);
   void Fail(Error error, bool used_stale = false) { found_.problems.push_back({std::move(error), used_stale}); }
 

@@ -5,7 +5,7 @@
 
 #include "base/encoding.h"
 #include "collateral/document.h"
-#include "key-broker/appraisal/pcs.h"
+#include "collateral/fetch/pcs.h"
 #include "trust/evidence/gpu_report.h"
 #include "trust/evidence/ocsp.h"
 #include "trust/evidence/rim.h"
@@ -106,7 +106,10 @@ FoundCollateral HttpCollateral::For(const std::vector<evidence::GpuEvidence>& gp
 void HttpCollateral::AddForCpu(const evidence::CpuEvidence& cpu, bool may_fetch, TimePoint now, FoundCollateral& out) {
   const auto* tdx = std::get_if<evidence::TdxEvidence>(&cpu);
   if (!tdx) return;
-  for (const PcsRequest& request : PcsRequestsFor(*tdx, urls_.pcs, urls_.intel_root_crl)) {
+  using collateral::PcsRequest;
+  const auto requests = collateral::PcsRequestsFor(*tdx, urls_.pcs, urls_.intel_root_crl);
+  if (!requests.ok()) return;  // the verification says what is wrong with the quote
+  for (const PcsRequest& request : *requests) {
     std::optional<Kept> document = Find(intel_, request.url, now);
     if (!document) {
       if (!may_fetch) continue;
@@ -115,7 +118,7 @@ void HttpCollateral::AddForCpu(const evidence::CpuEvidence& cpu, bool may_fetch,
         out.problems.push_back(Err("collateral.pcs-unavailable", request.url, answer.error().text));
         continue;
       }
-      document = Kept{std::move(answer->body), now + urls_.rim_lifetime, {}, UrlDecode(answer->header)};
+      document = Kept{std::move(answer->body), now + urls_.rim_lifetime, {}, collateral::UrlDecode(answer->header)};
       Keep(intel_, request.url, *document, now);
     }
     switch (request.kind) {
@@ -125,7 +128,8 @@ void HttpCollateral::AddForCpu(const evidence::CpuEvidence& cpu, bool may_fetch,
       case PcsRequest::Kind::kQeIdentity:
         out.documents.qe_identities.push_back({document->document, document->issuer_chain});
         break;
-      case PcsRequest::Kind::kCrl: out.documents.crls.push_back(ToBytes(AsBytes(document->document))); break;
+      case PcsRequest::Kind::kPckCrl:
+      case PcsRequest::Kind::kRootCrl: out.documents.crls.push_back(ToBytes(AsBytes(document->document))); break;
     }
   }
 }

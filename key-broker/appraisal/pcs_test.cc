@@ -1,5 +1,5 @@
 // A pod on TDX: what is asked of Intel's service for it, and that its evidence is judged with the answers.
-#include "key-broker/appraisal/pcs.h"
+#include "collateral/fetch/pcs.h"
 
 #include <gtest/gtest.h>
 
@@ -109,7 +109,10 @@ TEST(TdxAppraisal, RefusalsSayWhy) {
 
 TEST(TdxAppraisal, EvidenceCannotSteerTheRequests) {
   TdxPod pod;
-  const auto urls = [](const evidence::TdxEvidence& tdx) { return PcsRequestsFor(tdx, "https://pcs", "https://root"); };
+  const auto urls = [](const evidence::TdxEvidence& tdx) {
+    auto requests = collateral::PcsRequestsFor(tdx, "https://pcs", "https://root");
+    return requests.ok() ? *requests : std::vector<collateral::PcsRequest>();
+  };
   EXPECT_EQ(urls(pod.world.evidence).size(), 4u);
   EXPECT_TRUE(urls({Bytes(100), std::nullopt}).empty());
   pod.world.quote.pck_chain = "https://evil/";
@@ -118,11 +121,11 @@ TEST(TdxAppraisal, EvidenceCannotSteerTheRequests) {
 }
 
 TEST(UrlDecode, TakesWhatServersSend) {
-  EXPECT_EQ(UrlDecode("a%20b%0Ac"), "a b\nc");
-  EXPECT_EQ(UrlDecode("%2"), "%2");
-  EXPECT_EQ(UrlDecode("%"), "%");
-  EXPECT_EQ(UrlDecode("%zz%41"), "%zzA");
-  EXPECT_EQ(UrlDecode(""), "");
+  EXPECT_EQ(collateral::UrlDecode("a%20b%0Ac"), "a b\nc");
+  EXPECT_EQ(collateral::UrlDecode("%2"), "%2");
+  EXPECT_EQ(collateral::UrlDecode("%"), "%");
+  EXPECT_EQ(collateral::UrlDecode("%zz%41"), "%zzA");
+  EXPECT_EQ(collateral::UrlDecode(""), "");
 }
 
 }  // namespace

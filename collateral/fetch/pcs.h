@@ -1,0 +1,27 @@
+// Intel's provisioning certification service (PCS v4): the documents that a TDX quote is judged by.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "trust/evidence/tdx_evidence.h"
+
+namespace ccgpu::collateral {
+
+struct PcsRequest {
+  enum class Kind { kTcbInfo, kQeIdentity, kPckCrl, kRootCrl };
+  Kind kind;
+  std::string url;
+  std::string chain_header;  // where the issuer chain comes, URL-encoded; empty: there is none
+  std::string what;          // for people
+};
+// What this quote needs, in the order in which it is used. Errors: the quote's, its certificates' or their extension's
+// parser's, for a quote that cannot be read. `pcs`: "https://host", `root_crl`: the whole URL of the root's list in
+// DER.
+Result<std::vector<PcsRequest>> PcsRequestsFor(const evidence::TdxEvidence& tdx, const std::string& pcs,
+                                               const std::string& root_crl);
+// Percent-decoding; a '%' without two digits stays.
+std::string UrlDecode(std::string_view text);
+
+}  // namespace ccgpu::collateral
