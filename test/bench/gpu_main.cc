@@ -8,7 +8,6 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -17,7 +16,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "test/bench/allocations.h"
+#include "test/bench/cost.h"
 #include "trust/verify/test_fabric.h"
 
 namespace ccgpu::verify {
@@ -27,33 +26,6 @@ namespace {
 // two signers; all of it is new to who has seen nothing, only the report is to who has seen its documents before.
 constexpr int kColdSignatures = 4 + 1 + 3 + 2 + 6 + 2, kWarmSignatures = 1;
 constexpr int kWarmUp = 3;
-
-double Microseconds(clockid_t clock) {
-  timespec now{};
-  ::clock_gettime(clock, &now);
-  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) * 1e-3;
-}
-
-struct Cost {
-  clockid_t clock;
-  std::vector<double> times = {};
-  size_t allocations = 0;
-  template <class F>
-  void Take(F&& work) {
-    const size_t before = bench::Allocations();
-    const double start = Microseconds(clock);
-    if (!work()) {
-      std::fprintf(stderr, "ccgpu-bench-gpu: healthy evidence was refused\n");
-      std::exit(1);
-    }
-    times.push_back(Microseconds(clock) - start);
-    allocations = bench::Allocations() - before;
-  }
-  double Median() {
-    std::nth_element(times.begin(), times.begin() + static_cast<ptrdiff_t>(times.size() / 2), times.end());
-    return times[times.size() / 2];
-  }
-};
 
 // Reading certificates and checking P-384 signatures over as much as a report has signed, through OpenSSL alone.
 class Bare {
@@ -93,7 +65,7 @@ class Bare {
   std::vector<Bytes> certificates_;
 };
 
-Json Row(const char* name, Cost& ours, const std::string& beside, Cost& other) {
+Json Row(const char* name, bench::Cost& ours, const std::string& beside, bench::Cost& other) {
   return {{"name", name},
           {"value", ours.Median()},
           {"unit", "us"},
@@ -107,28 +79,35 @@ std::string Signatures(int count) {
   return "its " + std::to_string(count) + " P-384 verification" + (count > 1 ? "s" : "");
 }
 
+template <class F>
+void Measure(bench::Cost& cost, F&& work) {
+  if (cost.Take(work)) return;
+  std::fprintf(stderr, "ccgpu-bench-gpu: healthy evidence was refused\n");
+  std::exit(1);
+}
+
 void Run(int rounds) {
   const GpuWorld world;
   const Bare bare(world);
   Cache warm;
-  Cost cold_cost{CLOCK_THREAD_CPUTIME_ID}, cold_floor = cold_cost, warm_cost = cold_cost, warm_floor = cold_cost;
+  bench::Cost cold_cost{CLOCK_THREAD_CPUTIME_ID}, cold_floor = cold_cost, warm_cost = cold_cost, warm_floor = cold_cost;
   for (int round = 0; round < rounds + kWarmUp; ++round) {
     if (round == kWarmUp) {
-      for (Cost* cost : {&cold_cost, &cold_floor, &warm_cost, &warm_floor}) cost->times.clear();
+      for (bench::Cost* cost : {&cold_cost, &cold_floor, &warm_cost, &warm_floor}) cost->times.clear();
     }
-    cold_cost.Take([&] { return world.Run().accepted; });
-    cold_floor.Take([&] { return bare.Read() && bare.Verify(kColdSignatures); });
-    warm_cost.Take([&] { return world.Run(&warm).accepted; });
-    warm_floor.Take([&] { return bare.Verify(kWarmSignatures); });
+    Measure(cold_cost, [&] { return world.Run().accepted; });
+    Measure(cold_floor, [&] { return bare.Read() && bare.Verify(kColdSignatures); });
+    Measure(warm_cost, [&] { return world.Run(&warm).accepted; });
+    Measure(warm_floor, [&] { return bare.Verify(kWarmSignatures); });
   }
   FabricWorld set;
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
-  Cost one_thread{CLOCK_MONOTONIC}, all_cores = one_thread;
+  bench::Cost one_thread{CLOCK_MONOTONIC}, all_cores = one_thread;
   for (int round = 0; round < std::max(3, rounds / 10); ++round) {
     set.options.threads = 1;
-    one_thread.Take([&] { return set.Run().accepted; });
+    Measure(one_thread, [&] { return set.Run().accepted; });
     set.options.threads = 0;
-    all_cores.Take([&] { return set.Run().accepted; });
+    Measure(all_cores, [&] { return set.Run().accepted; });
   }
   const Json rows = {
       Row("gpu-cold", cold_cost,

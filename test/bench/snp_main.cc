@@ -7,14 +7,13 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
 
-#include "test/bench/allocations.h"
+#include "test/bench/cost.h"
 #include "trust/verify/verify.h"
 
 namespace ccgpu {
@@ -91,34 +90,10 @@ bool Bare(const World& world) {
   return good;
 }
 
-double CpuMicroseconds() {
-  timespec now{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) * 1e-3;
-}
-
-struct Cost {
-  std::vector<double> times;
-  size_t allocations = 0;
-  template <class F>
-  bool Take(F&& work) {
-    const size_t before = bench::Allocations();
-    const double start = CpuMicroseconds();
-    const bool good = work();
-    times.push_back(CpuMicroseconds() - start);
-    allocations = bench::Allocations() - before;
-    return good;
-  }
-  double Median() {
-    std::nth_element(times.begin(), times.begin() + static_cast<ptrdiff_t>(times.size() / 2), times.end());
-    return times[times.size() / 2];
-  }
-};
-
 int Run(int rounds) {
   const World world = MakeWorld();
   const evidence::Unverified evidence(world.evidence);
-  Cost ours, bare;
+  bench::Cost ours, bare;
   for (int round = 0; round < rounds + kWarmUp; ++round) {
     if (round == kWarmUp) ours.times.clear(), bare.times.clear();
     const bool good = ours.Take([&] { return VerifySnp(evidence, {}, world.anchors, world.options, kNow).accepted; }) &&

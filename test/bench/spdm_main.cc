@@ -10,13 +10,12 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
-#include "test/bench/allocations.h"
+#include "test/bench/cost.h"
 #include "trust/spdm/requester.h"
 #include "trust/spdm/responder.h"
 
@@ -128,32 +127,8 @@ bool Bare(const World& world, bool mutual) {
   return good;
 }
 
-double CpuSeconds() {
-  timespec now{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-struct Cost {
-  std::vector<double> times;
-  size_t allocations = 0;
-  template <class F>
-  bool Take(F&& work) {
-    const size_t before = bench::Allocations();
-    const double start = CpuSeconds();
-    const bool good = work();
-    times.push_back(CpuSeconds() - start);
-    allocations = bench::Allocations() - before;
-    return good;
-  }
-  double Median() {
-    std::nth_element(times.begin(), times.begin() + static_cast<ptrdiff_t>(times.size() / 2), times.end());
-    return times[times.size() / 2];
-  }
-};
-
 bool Measure(World& world, bool mutual, int rounds) {
-  Cost ours, bare;
+  bench::Cost ours, bare;
   for (int round = 0; round < rounds + kWarmUp; ++round) {
     if (round == kWarmUp) ours.times.clear(), bare.times.clear();
     if (!ours.Take([&] { return world.Handshake(mutual); }) || !bare.Take([&] { return Bare(world, mutual); }))
@@ -162,7 +137,7 @@ bool Measure(World& world, bool mutual, int rounds) {
   std::printf(
       "{\"name\": \"spdm.handshake%s\", \"value\": %.1f, \"unit\": \"1/s\", \"alternative\": \"its OpenSSL calls "
       "alone\", \"alternative_value\": %.1f, \"rounds\": %d, \"allocations\": %zu, \"alternative_allocations\": %zu}",
-      mutual ? "-mutual" : "", 1 / ours.Median(), 1 / bare.Median(), rounds, ours.allocations, bare.allocations);
+      mutual ? "-mutual" : "", 1e6 / ours.Median(), 1e6 / bare.Median(), rounds, ours.allocations, bare.allocations);
   return true;
 }
 

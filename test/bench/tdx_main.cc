@@ -9,14 +9,13 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
 
-#include "test/bench/allocations.h"
+#include "test/bench/cost.h"
 #include "trust/verify/test_tdx_world.h"
 
 namespace ccgpu {
@@ -81,36 +80,12 @@ bool Bare(const Pieces& p) {
   return good;
 }
 
-double CpuMicroseconds() {
-  timespec now{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) * 1e-3;
-}
-
-struct Cost {
-  std::vector<double> times;
-  size_t allocations = 0;
-  template <class F>
-  bool Take(F&& work) {
-    const size_t before = bench::Allocations();
-    const double start = CpuMicroseconds();
-    const bool good = work();
-    times.push_back(CpuMicroseconds() - start);
-    allocations = bench::Allocations() - before;
-    return good;
-  }
-  double Median() {
-    std::nth_element(times.begin(), times.begin() + static_cast<ptrdiff_t>(times.size() / 2), times.end());
-    return times[times.size() / 2];
-  }
-};
-
 int Run(int rounds) {
   const verify::TdxWorld world;
   const Pieces pieces{world, evidence::ParseTdxQuote(world.evidence.quote).value(),
                       evidence::ParseTcbInfo(world.collateral.tcb_infos[0].body)->signature,
                       evidence::ParseQeIdentity(world.collateral.qe_identities[0].body)->signature};
-  Cost ours, bare;
+  bench::Cost ours, bare;
   for (int round = 0; round < rounds + kWarmUp; ++round) {
     if (round == kWarmUp) ours.times.clear(), bare.times.clear();
     if (!ours.Take([&] { return world.Run().accepted; }) || !bare.Take([&] { return Bare(pieces); })) {
