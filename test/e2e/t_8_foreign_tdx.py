@@ -2,42 +2,16 @@
 
 Its releases know version 4 only; quotes of version 5 are judged by our verifier alone.
 """
-import functools
-import json
-import pathlib
-import shutil
-import subprocess
-import tempfile
-
-from e2e import harness
-from foreign import go_tools
-
-
-@functools.cache
-def evidence():
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="ccgpu-tdx-", dir="/tmp"))
-    harness._open.append(Folder(folder))
-    subprocess.run([harness.BUILD / "tests" / "foreign-tdx-evidence", folder], check=True, timeout=120)
-    return folder, json.loads((folder / "cases.json").read_text())
-
-
-class Folder:
-    def __init__(self, path):
-        self.path = path
-
-    def close(self):
-        evidence.cache_clear()
-        shutil.rmtree(self.path, ignore_errors=True)
+from foreign import cases, go_tools
 
 
 def google(name, roots=True):
     tool = go_tools.tool("go-tdx-guest")
-    folder, facts = evidence()
+    folder, facts = cases.made("foreign-tdx-evidence")
     command = [tool, "-in", folder / f"{name}.dat", "-inform", "bin", "-get_collateral=false", "-check_crl=false", f"-report_data={facts['report_data']}", f"-mr_td={facts['mr_td']}",
                f"-mr_config_id={facts['mr_config_id']}", f"-mr_seam={facts['mr_seam']}", "-qe_vendor_id=939a7233f79c4ca9940a0db3957f0607",
                "-td_attributes=0000001000000000", "-xfam=e700000000000000", *([f"-trusted_roots={folder / 'root.pem'}"] if roots else [])]
-    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
-    return harness.Result(done.returncode, done.stdout, "")
+    return cases.ask(command)
 
 
 def test_healthy_quotes_are_accepted():
@@ -54,7 +28,7 @@ def test_under_intels_own_root_nothing_of_the_emulator_is_accepted():
 
 
 def test_each_fault_is_refused_by_both():
-    _, facts = evidence()
+    _, facts = cases.made("foreign-tdx-evidence")
     for case in facts["cases"]:
         name, ours = case["name"], case["ours"]
         healthy = name.startswith("healthy")
