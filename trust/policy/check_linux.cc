@@ -122,12 +122,20 @@ Status RefuseText(const Json& object, const char* key, const std::string& subjec
   return Ok();
 }
 
-Status CheckSysctls(const std::map<std::string, std::string>& allowed, const Json& linux_part,
+// containerd 2's own settings of a pod's network namespace: they let its processes use low ports and ping without a
+// capability, and nothing else.
+bool IsRuntimesOwn(const std::string& name, const Json& value) {
+  return (name == "net.ipv4.ip_unprivileged_port_start" && value == "0") ||
+         (name == "net.ipv4.ping_group_range" && value == "0 2147483647");
+}
+
+Status CheckSysctls(const std::map<std::string, std::string>& allowed, bool sandbox, const Json& linux_part,
                     const std::string& rule) {
   ASSIGN_OR_RETURN(const Json sysctls, Object(linux_part, "sysctl", "linux"));
   for (const auto& [name, value] : sysctls.items()) {
     const std::string subject = rule + ".sysctls[" + Show(name).substr(1, std::min<size_t>(name.size(), 80)) + "]";
     const auto it = allowed.find(name);
+    if (it == allowed.end() && sandbox && IsRuntimesOwn(name, value)) continue;
     if (it == allowed.end()) return Differs("policy.sysctl", subject, "no such setting", Show(value));
     if (!value.is_string() || value.get_ref<const std::string&>() != it->second)
       return Differs("policy.sysctl", subject, Show(it->second), Show(value));
@@ -147,6 +155,23 @@ Status RefuseFilters(const Json& linux_part, const std::string& rule) {
   return RefuseText(linux_part, "mountLabel", rule + ".mountLabel", "policy.security-label");
 }
 
+Status CheckHostname(const PodPolicy& pod, const Json& spec, const std::string& hostname) {
+  std::string wanted = pod.hostname;
+  if (wanted.empty() && !pod.generate_name.empty()) {
+    // The name that the host states, which CheckAnnotations has held against the policy.
+    ASSIGN_OR_RETURN(const Json annotations, Object(spec, "annotations", "spec"));
+    ASSIGN_OR_RETURN(const std::string name, Text(annotations, "io.kubernetes.cri.sandbox-name", "annotations"));
+    if (!FitsPodName(pod, name))
+      return Differs("policy.annotation", "pod.annotations[\"io.kubernetes.cri.sandbox-name\"]", NameWanted(pod),
+                     name.empty() ? "none" : Show(name));
+    wanted = HostnameOf(name);
+  } else if (wanted.empty()) {
+    wanted = HostnameOf(pod.pod_name);
+  }
+  if (hostname != wanted) return Differs("policy.hostname", "pod.hostname", Show(wanted), Show(hostname));
+  return Ok();
+}
+
 }  // namespace
 
 Status CheckLinux(const PodPolicy& pod, const Json& spec, const std::string& rule) {
@@ -164,7 +189,7 @@ Status CheckLinux(const PodPolicy& pod, const Json& spec, const std::string& rul
   }
   RETURN_IF_ERROR(CheckPaths(linux_part, "maskedPaths", kMaskedPaths, rule));
   RETURN_IF_ERROR(CheckPaths(linux_part, "readonlyPaths", kReadonlyPaths, rule));
-  return CheckSysctls({}, linux_part, rule);  // sysctls are set once, for the sandbox
+  return CheckSysctls({}, /*sandbox=*/false, linux_part, rule);  // sysctls are set once, for the sandbox
 }
 
 Status CheckSandboxSpec(const PodPolicy& pod, const Json& spec) {
@@ -174,15 +199,13 @@ Status CheckSandboxSpec(const PodPolicy& pod, const Json& spec) {
   RETURN_IF_ERROR(RefuseHooks(spec, rule));
   RETURN_IF_ERROR(CheckAnnotations(pod, nullptr, spec, rule));
   ASSIGN_OR_RETURN(const std::string hostname, Text(spec, "hostname", "spec"));
-  const std::string& wanted = pod.hostname.empty() ? pod.pod_name : pod.hostname;
-  if (hostname != wanted && !pod.host_network)
-    return Differs("policy.hostname", "pod.hostname", Show(wanted), Show(hostname));
+  if (!pod.host_network) RETURN_IF_ERROR(CheckHostname(pod, spec, hostname));
   ASSIGN_OR_RETURN(const Json linux_part, Object(spec, "linux", "spec"));
   RETURN_IF_ERROR(OnlyKnown(linux_part,
                             {"resources", "cgroupsPath", "namespaces", "devices", "seccomp", "rootfsPropagation",
                              "maskedPaths", "readonlyPaths", "mountLabel", "sysctl"},
                             "linux"));
-  RETURN_IF_ERROR(CheckSysctls(pod.sysctls, linux_part, rule));
+  RETURN_IF_ERROR(CheckSysctls(pod.sysctls, /*sandbox=*/true, linux_part, rule));
   RETURN_IF_ERROR(CheckDevices(linux_part, rule));
   RETURN_IF_ERROR(RefuseFilters(linux_part, rule));
   ASSIGN_OR_RETURN(const Namespaces found, ReadNamespaces(linux_part, rule));

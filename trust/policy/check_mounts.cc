@@ -85,6 +85,25 @@ Status CheckBindOptions(const Mount& mount, const std::string& subject, bool* re
   return Ok();
 }
 
+// .../pods/UID/volume-subpaths/VOLUME/CONTAINER/INDEX
+Status CheckSubPath(const std::string& volume, const Mount& mount, const std::string& subject) {
+  if (GlobMatch("*/pods/*/volume-subpaths/" + volume + "/*/*", mount.source)) return Ok();
+  return Differs("policy.mount", subject + ".subPath", "a part of the pod's volume that kubelet looked up",
+                 Show(mount.source));
+}
+
+// A volume of the pod: kubelet's .../volumes/kubernetes.io~PLUGIN/NAME, ccgpu-node's .../POD.volumes/NAME.
+Status CheckVolume(const MountPolicy& policy, const Mount& mount, const char* kind, const char* plugin,
+                   const std::string& subject) {
+  if (policy.sub_path) return CheckSubPath(policy.volume, mount, subject);
+  const size_t slash = mount.source.rfind('/');
+  const std::string folder = mount.source.substr(0, slash);
+  const bool node = policy.source == MountPolicy::Source::kEmptyDir && folder.ends_with(".volumes");
+  if (mount.source.substr(slash + 1) == policy.volume && (node || folder.ends_with(plugin))) return Ok();
+  return Differs("policy.mount", subject + ".volume",
+                 std::string("the pod's ") + kind + " volume " + Show(policy.volume), Show(mount.source));
+}
+
 Status CheckUserMount(const MountPolicy& policy, const Mount& mount, const std::string& subject) {
   bool read_only = false;
   RETURN_IF_ERROR(CheckBindOptions(mount, subject, &read_only));
@@ -97,16 +116,24 @@ Status CheckUserMount(const MountPolicy& policy, const Mount& mount, const std::
       if (mount.source != policy.path)
         return Differs("policy.mount", subject + ".path", Show(policy.path), Show(mount.source));
       return Ok();
-    case MountPolicy::Source::kEmptyDir: {
-      const size_t slash = mount.source.rfind('/');
-      const std::string folder = mount.source.substr(0, slash);
-      if (mount.source.substr(slash + 1) != policy.volume ||
-          !(folder.ends_with("empty-dir") || folder.ends_with(".volumes"))) {  // kubelet, ccgpu-node
-        return Differs("policy.mount", subject + ".volume", "the pod's emptyDir volume " + Show(policy.volume),
+    case MountPolicy::Source::kEmptyDir: return CheckVolume(policy, mount, "emptyDir", "empty-dir", subject);
+    case MountPolicy::Source::kConfigMap: return CheckVolume(policy, mount, "configMap", "configmap", subject);
+    case MountPolicy::Source::kSecret: return CheckVolume(policy, mount, "secret", "secret", subject);
+    case MountPolicy::Source::kProjected: return CheckVolume(policy, mount, "projected", "projected", subject);
+    case MountPolicy::Source::kDownwardApi: return CheckVolume(policy, mount, "downwardAPI", "downward-api", subject);
+    case MountPolicy::Source::kPersistentVolumeClaim:
+      // The folder is named after the cluster's volume, which nobody knows beforehand.
+      if (!policy.sub_path && !GlobMatch("*/pods/*/volumes/kubernetes.io~*/*", mount.source)) {
+        return Differs("policy.mount", subject + ".source", "a persistent volume that kubelet mounted for the pod",
+                       Show(mount.source));
+      }
+      return policy.sub_path ? CheckSubPath("*", mount, subject) : Ok();
+    case MountPolicy::Source::kServiceAccount:
+      if (!GlobMatch("*/pods/*/volumes/kubernetes.io~projected/kube-api-access-?????", mount.source)) {
+        return Differs("policy.mount", subject + ".source", "kubelet's volume with the service account's token",
                        Show(mount.source));
       }
       return Ok();
-    }
     case MountPolicy::Source::kImageVolume:
       if (!GlobMatch("*/containers/*/volumes/*", mount.source)) {
         return Differs("policy.mount", subject + ".source", "a volume that containerd made from the image",

@@ -15,7 +15,31 @@ bool IsGpuMarker(const std::string& name, const std::string& value) {
              std::string::npos;
 }
 
-bool Allowed(const ContainerPolicy& policy, const std::string& name, const std::string& value, bool exec_terminal) {
+// Digits, or an address as kubelet writes it; what may stand where a shell or a parser of URLs reads it.
+bool IsOf(std::string_view text, std::string_view alphabet) {
+  return !text.empty() && text.size() <= 128 && text.find_first_not_of(alphabet) == std::string_view::npos;
+}
+
+// What kubelet puts into every container about the Service "kubernetes".
+bool IsKubernetesVariable(const std::string& name, const std::string& value) {
+  constexpr std::string_view kPort = "0123456789", kAddress = "0123456789abcdef.:";
+  if (name == "KUBERNETES_SERVICE_HOST") return IsOf(value, kAddress);
+  if (name == "KUBERNETES_SERVICE_PORT" || name == "KUBERNETES_SERVICE_PORT_HTTPS") return IsOf(value, kPort);
+  const auto is_url = [&] { return value.starts_with("tcp://") && IsOf(value.substr(6), "0123456789abcdef.:[]"); };
+  if (name == "KUBERNETES_PORT") return is_url();
+  if (!name.starts_with("KUBERNETES_PORT_")) return false;
+  const size_t tcp = name.find("_TCP", 16);
+  if (tcp == std::string::npos || !IsOf(name.substr(16, tcp - 16), kPort)) return false;
+  const std::string rest = name.substr(tcp + 4);
+  if (rest.empty()) return is_url();
+  if (rest == "_PROTO") return value == "tcp";
+  if (rest == "_PORT") return IsOf(value, kPort);
+  return rest == "_ADDR" && IsOf(value, kAddress);
+}
+
+bool Allowed(const PodPolicy& pod, const ContainerPolicy& policy, const std::string& name, const std::string& value,
+             bool exec_terminal) {
+  if (pod.kubernetes_env && IsKubernetesVariable(name, value)) return true;
   if (exec_terminal && name == "TERM" && value == "xterm") return true;
   if (policy.gpus > 0 && IsGpuMarker(name, value)) return true;
   const std::string whole = name + "=" + value;
@@ -23,7 +47,8 @@ bool Allowed(const ContainerPolicy& policy, const std::string& name, const std::
                      [&](const std::string& pattern) { return GlobMatch(pattern, whole); });
 }
 
-Status CheckEnv(const ContainerPolicy& policy, const Json& process, const std::string& rule, bool exec_terminal) {
+Status CheckEnv(const PodPolicy& pod, const ContainerPolicy& policy, const Json& process, const std::string& rule,
+                bool exec_terminal) {
   ASSIGN_OR_RETURN(const std::vector<std::string> env, Strings(process, "env", "process"));
   // CRI appends the container's variables to the image's without removing doubles; runc uses the last of a name.
   std::map<std::string, std::string> last;
@@ -37,13 +62,21 @@ Status CheckEnv(const ContainerPolicy& policy, const Json& process, const std::s
     const std::string subject = rule + ".env[" + Show(name).substr(1, std::min<size_t>(name.size(), 80)) + "]";
     const auto wanted = policy.env.find(name);
     if (wanted != policy.env.end() && wanted->second == value) continue;
-    if (Allowed(policy, name, value, exec_terminal)) continue;
+    if (Allowed(pod, policy, name, value, exec_terminal)) continue;
+    if (std::find(policy.pod_name_env.begin(), policy.pod_name_env.end(), name) != policy.pod_name_env.end()) {
+      if (FitsPodName(pod, value)) continue;
+      return Differs("policy.env", subject, NameWanted(pod), Show(value));
+    }
     if (wanted != policy.env.end()) return Differs("policy.env", subject, Show(wanted->second), Show(value));
     return Differs("policy.env", subject, "no variable of this name", Show(value));
   }
   for (const auto& [name, value] : policy.env) {
     if (!last.contains(name))
       return Differs("policy.env", rule + ".env[" + name + "]", Show(value), "no variable of this name");
+  }
+  for (const std::string& name : policy.pod_name_env) {
+    if (!last.contains(name))
+      return Differs("policy.env", rule + ".env[" + name + "]", NameWanted(pod), "no variable of this name");
   }
   return Ok();
 }
@@ -108,7 +141,8 @@ Status CheckArgs(const ContainerPolicy& policy, const Json& process, const std::
   return Ok();
 }
 
-Status CheckProcess(const ContainerPolicy& policy, const Json& process, const std::string& rule, bool exec) {
+Status CheckProcess(const PodPolicy& pod, const ContainerPolicy& policy, const Json& process, const std::string& rule,
+                    bool exec) {
   RETURN_IF_ERROR(OnlyKnown(process,
                             {"terminal", "consoleSize", "user", "args", "env", "cwd", "capabilities", "rlimits",
                              "noNewPrivileges", "apparmorProfile", "oomScoreAdj", "selinuxLabel"},
@@ -120,7 +154,7 @@ Status CheckProcess(const ContainerPolicy& policy, const Json& process, const st
     return Differs("policy.terminal", rule + ".terminal", policy.terminal ? "a terminal" : "no terminal",
                    terminal ? "a terminal" : "none");
   }
-  RETURN_IF_ERROR(CheckEnv(policy, process, rule, exec && terminal));
+  RETURN_IF_ERROR(CheckEnv(pod, policy, process, rule, exec && terminal));
   RETURN_IF_ERROR(CheckUser(policy, process, rule));
   RETURN_IF_ERROR(CheckCapabilities(policy, process, rule));
   ASSIGN_OR_RETURN(const bool no_new_privileges, Flag(process, "noNewPrivileges", "process"));

@@ -55,20 +55,41 @@ std::vector<std::vector<std::string>> ArgumentVectors(YamlMap& map, const std::s
   return out;
 }
 
+struct SourceName {
+  const char* name;
+  MountPolicy::Source source;
+  bool names_volume;
+};
+constexpr SourceName kSources[] = {
+    {"emptyDir", MountPolicy::Source::kEmptyDir, true},
+    {"hostPath", MountPolicy::Source::kHostPath, false},
+    {"imageVolume", MountPolicy::Source::kImageVolume, false},
+    {"configMap", MountPolicy::Source::kConfigMap, true},
+    {"secret", MountPolicy::Source::kSecret, true},
+    {"projected", MountPolicy::Source::kProjected, true},
+    {"downwardAPI", MountPolicy::Source::kDownwardApi, true},
+    {"persistentVolumeClaim", MountPolicy::Source::kPersistentVolumeClaim, true},
+    {"serviceAccount", MountPolicy::Source::kServiceAccount, false},
+};
+
 MountPolicy ParseMount(YamlMap map) {
   MountPolicy mount;
   mount.destination = map.String("destination", true);
   if (!mount.destination.empty() && !IsNormalAbsolute(mount.destination)) {
     map.Fail("input.bad-value", "destination", "must be an absolute path without \".\", \"..\" or doubled slashes");
   }
-  const std::string source = map.OneOf("source", {"emptyDir", "hostPath", "imageVolume"}, true, "emptyDir");
+  std::vector<std::string> names;
+  for (const SourceName& one : kSources) names.emplace_back(one.name);
+  const std::string source = map.OneOf("source", names, true, "emptyDir");
+  const auto& row = *std::find_if(std::begin(kSources), std::end(kSources) - 1,
+                                  [&](const SourceName& one) { return source == one.name; });
+  mount.source = row.source;
   mount.read_only = map.Bool("readOnly");
-  mount.volume = map.String("volume", source == "emptyDir");
+  mount.sub_path = map.Bool("subPath");
+  mount.volume = map.String("volume", row.names_volume);
   mount.path = map.String("path", source == "hostPath");
-  if (source == "hostPath") mount.source = MountPolicy::Source::kHostPath;
-  if (source == "imageVolume") mount.source = MountPolicy::Source::kImageVolume;
-  if (source != "emptyDir" && map.Has("volume"))
-    map.Fail("input.bad-value", "volume", "belongs to source emptyDir only");
+  if (!row.names_volume && map.Has("volume")) map.Fail("input.bad-value", "volume", "belongs to volumes of the pod");
+  if (!row.names_volume && mount.sub_path) map.Fail("input.bad-value", "subPath", "belongs to volumes of the pod");
   if (source != "hostPath" && map.Has("path")) map.Fail("input.bad-value", "path", "belongs to source hostPath only");
   if (mount.volume.find('/') != std::string::npos)
     map.Fail("input.bad-value", "volume", "is a volume's name, not a path");
@@ -122,6 +143,7 @@ ContainerPolicy ParseContainer(YamlMap map) {
     map.Fail("input.bad-value", "name", "may hold a-z, 0-9 and \"-\" only");
   }
   container.init = map.Bool("init");
+  container.restarts = map.OneOf("restartPolicy", {"", "Always"}) == "Always";
   container.image = map.String("image", true);
   container.rootfs_digest = map.String("rootfsDigest", true);
   if (!container.rootfs_digest.empty() && !IsDigest(container.rootfs_digest)) {
@@ -139,6 +161,11 @@ ContainerPolicy ParseContainer(YamlMap map) {
     if (equals == 0 || equals == std::string::npos || pattern.find_first_of("*?") < equals) {
       map.Fail("input.bad-value", "allowedEnv", "\"" + pattern + "\" must be NAME=pattern with a plain name");
     }
+  }
+  container.pod_name_env = map.Strings("podNameEnv");
+  for (const std::string& name : container.pod_name_env) {
+    if (name.empty() || name.find('=') != std::string::npos || container.env.contains(name))
+      map.Fail("input.bad-value", "podNameEnv", "\"" + name + "\" must be the name of a variable that is not in env");
   }
   ParseUser(map.Map("user"), container);
   ParseCapabilities(map, container);
@@ -174,6 +201,19 @@ const ContainerPolicy* PodPolicy::Find(std::string_view name) const {
   return nullptr;
 }
 
+bool FitsPodName(const PodPolicy& policy, std::string_view name) {
+  if (policy.generate_name.empty()) return !name.empty() && name == policy.pod_name;
+  if (name.size() > 253 || !name.starts_with(policy.generate_name)) return false;
+  const std::string_view rest = name.substr(policy.generate_name.size());
+  return !rest.empty() && rest.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
+}
+
+std::string HostnameOf(std::string_view pod_name) {
+  std::string out(pod_name.substr(0, 63));
+  if (pod_name.size() > 63) out.erase(out.find_last_not_of("-.") + 1);
+  return out;
+}
+
 Result<PodPolicy> ParsePodPolicy(const std::string& yaml, const std::string& file) {
   ASSIGN_OR_RETURN(const std::vector<YAML::Node> documents, ParseYaml(yaml, file));
   if (documents.size() != 1)
@@ -185,7 +225,12 @@ Result<PodPolicy> ParsePodPolicy(const std::string& yaml, const std::string& fil
   top.OneOf("kind", {"PodPolicy"}, true);
   PodPolicy policy;
   YamlMap metadata = top.Map("metadata", true);
-  policy.pod_name = metadata.String("name", true);
+  policy.generate_name = metadata.String("generateName");
+  policy.pod_name = metadata.String("name", policy.generate_name.empty());
+  if (!policy.generate_name.empty() && !policy.pod_name.empty())
+    metadata.Fail("input.bad-value", "generateName", "may not stand beside name: a policy is for one or the other");
+  if (policy.generate_name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") != std::string::npos)
+    metadata.Fail("input.bad-value", "generateName", "may hold a-z, 0-9, \"-\" and \".\" only");
   policy.pod_namespace = metadata.String("namespace", false, "default");
   metadata.Done();
   YamlMap spec = top.Map("spec", true);
@@ -193,6 +238,7 @@ Result<PodPolicy> ParsePodPolicy(const std::string& yaml, const std::string& fil
   policy.restart_policy = spec.OneOf("restartPolicy", {"Never", "OnFailure", "Always"}, false, "Never");
   policy.host_network = spec.Bool("hostNetwork");
   policy.share_process_namespace = spec.Bool("shareProcessNamespace");
+  policy.kubernetes_env = spec.Bool("kubernetesEnv");
   policy.sysctls = spec.StringMap("sysctls");
   YamlMap gpus = spec.Map("gpus");
   policy.gpus.count = Unsigned(gpus, "count", 0, 64);
@@ -210,6 +256,9 @@ Result<PodPolicy> ParsePodPolicy(const std::string& yaml, const std::string& fil
     main_seen = main_seen || !container.init;
     used = std::max(used, container.gpus);
     if (container.gpus > policy.gpus.count) map.Fail("input.bad-value", "gpus", "is more than spec.gpus.count");
+    if (policy.generate_name.empty() && !container.pod_name_env.empty())
+      map.Fail("input.bad-value", "podNameEnv",
+               "belongs to policies with metadata.generateName: env can hold the name");
     policy.containers.push_back(std::move(container));
   }
   if (errors.empty() && !main_seen)

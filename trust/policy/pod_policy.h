@@ -28,24 +28,35 @@ struct MountPolicy {
     kEmptyDir,     // `volume` names the pod's volume
     kHostPath,     // `path` on the host: its content is the host's, whatever the policy says
     kImageVolume,  // a VOLUME of the image, filled from the image by containerd
+    // Volumes that kubelet fills from what the cluster says; `volume` names the pod's volume. Their content is the
+    // cluster's and the host's, whatever the policy says: nothing that must be true, nothing that must stay secret.
+    kConfigMap,
+    kSecret,
+    kProjected,
+    kDownwardApi,
+    kPersistentVolumeClaim,  // a disk of the cluster's; `volume` is the pod's name for it, its content is the host's
+    kServiceAccount,         // the token that kubelet puts into every pod that does not refuse it
   };
   std::string destination;  // absolute, normal
   Source source = Source::kEmptyDir;
   std::string volume;
   std::string path;
   bool read_only = false;
+  bool sub_path = false;  // a part of the volume that kubelet looks up; which part is the host's word
   bool operator==(const MountPolicy&) const = default;
 };
 
 struct ContainerPolicy {
   std::string name;
-  bool init = false;          // runs to its end before the others; must have been created before any of them
+  bool init = false;          // must have been created before any that stands behind it
+  bool restarts = false;      // may be created again whatever the pod's restart policy says (a sidecar: init as well)
   std::string image;          // the reference of the manifest; says nothing about the content
   std::string rootfs_digest;  // "sha256:<64 hex>", the tree digest of rootfs_digest.h: this binds the content
   std::vector<std::string> args;
   std::string cwd = "/";
   std::map<std::string, std::string> env;         // exactly these, plus what the next field allows
   std::vector<std::string> allowed_env_patterns;  // "NAME=glob", * and ? only; for values that nobody knows beforehand
+  std::vector<std::string> pod_name_env;          // hold the name of a pod that fits generate_name
   uint32_t uid = 0, gid = 0;
   std::vector<uint32_t> additional_gids;  // a set, without gid
   std::vector<std::string> capabilities;  // "CAP_..", a set: bounding = effective = permitted; ambient is always empty
@@ -66,11 +77,16 @@ struct GpuPolicy {
 };
 
 struct PodPolicy {
-  std::string pod_name, pod_namespace = "default";
-  std::string hostname;                  // empty: pod_name
+  // Exactly one of the two names is set. generate_name is the beginning of the names that a controller makes: the pod's
+  // is that and at least one more of a-z, 0-9 and "-" (FitsPodName). One policy, one identity, many pods.
+  std::string pod_name, generate_name, pod_namespace = "default";
+  std::string hostname;                  // empty: HostnameOf(the pod's name)
   std::string restart_policy = "Never";  // Never: each container is created once | OnFailure | Always
   bool host_network = false;
   bool share_process_namespace = false;
+  // The eight variables in which kubelet tells every container where the cluster's API is may be there, with addresses
+  // and ports in them. They are the host's word.
+  bool kubernetes_env = false;
   std::map<std::string, std::string> sysctls;
   GpuPolicy gpus;
   std::vector<ContainerPolicy> containers;  // init containers first
@@ -78,6 +94,11 @@ struct PodPolicy {
 
   const ContainerPolicy* Find(std::string_view name) const;  // nullptr: not in the policy
 };
+
+// Whether a pod of this name is one that the policy is for.
+bool FitsPodName(const PodPolicy& policy, std::string_view name);
+// The host name that kubelet gives a pod of this name: at most 63 characters, without "-" and "." at the end.
+std::string HostnameOf(std::string_view pod_name);
 
 // `file` names the document in errors ("file:line:column: field"). Unknown fields and versions are errors.
 Result<PodPolicy> ParsePodPolicy(const std::string& yaml, const std::string& file);

@@ -2,6 +2,7 @@
 // first: what people edit (image, command, environment) before what hosts forge.
 #include <algorithm>
 
+#include "trust/policy/image_name.h"
 #include "trust/policy/spec_check.h"
 
 namespace ccgpu::policy {
@@ -23,7 +24,7 @@ Status CheckOrder(const PodPolicy& policy, const ContainerPolicy& container, con
     const auto it = state.created.find(name);
     return it == state.created.end() ? 0u : it->second;
   };
-  if (policy.restart_policy == "Never" && count(container.name) > 0) {
+  if (policy.restart_policy == "Never" && !container.restarts && count(container.name) > 0) {
     return Differs("policy.container-again", Rule(container.name), "one start (restartPolicy Never)", "another one");
   }
   for (const ContainerPolicy& other : policy.containers) {
@@ -55,7 +56,7 @@ Status CheckCreateSpec(const PodPolicy& policy, const ContainerRequest& request,
   const ContainerPolicy* container = policy.Find(request.name);
   if (container == nullptr) return NotInPolicy(policy, request.name);
   const std::string rule = Rule(container->name);
-  if (!request.image_name.empty() && request.image_name != container->image) {
+  if (!request.image_name.empty() && !MayNameImage(request.image_name, container->image)) {
     return Differs("policy.image", rule + ".image", Show(container->image), Show(request.image_name));
   }
   auto parsed = ParseJson(request.oci_spec_json, rule + ".spec");
@@ -64,7 +65,7 @@ Status CheckCreateSpec(const PodPolicy& policy, const ContainerRequest& request,
   if (!spec.is_object()) return Err("policy.bad-spec", rule + ".spec", "must be an object");
   ASSIGN_OR_RETURN(const Json process, Object(spec, "process", "spec"));
   RETURN_IF_ERROR(CheckArgs(*container, process, rule));
-  RETURN_IF_ERROR(CheckProcess(*container, process, rule, /*exec=*/false));
+  RETURN_IF_ERROR(CheckProcess(policy, *container, process, rule, /*exec=*/false));
   RETURN_IF_ERROR(CheckMounts(*container, spec, rule));
   if (request.gpus != container->gpus) {
     return Differs("policy.gpu-count", rule + ".gpus", std::to_string(container->gpus), std::to_string(request.gpus));
@@ -107,7 +108,7 @@ Status CheckExec(const PodPolicy& policy, const std::string& name, const std::st
     return Differs("policy.exec", rule + ".allowedExec", list.empty() ? "no exec in this container" : list,
                    Show(Json(args)));
   }
-  return CheckProcess(*container, *parsed, rule, /*exec=*/true);
+  return CheckProcess(policy, *container, *parsed, rule, /*exec=*/true);
 }
 
 Status CheckSandbox(const PodPolicy& policy, const std::string& sandbox_oci_spec_json,

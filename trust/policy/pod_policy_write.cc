@@ -44,23 +44,33 @@ void WriteMap(std::string& out, const std::string& indent, const char* key,
   for (const auto& [name, value] : map) out += indent + "  " + Quote(name) + ": " + Quote(value) + "\n";
 }
 
+void WriteVolume(std::string& out, const char* source, const MountPolicy& mount) {
+  out += std::string("      source: ") + source + "\n      volume: " + Quote(mount.volume) + "\n";
+}
+
 void WriteMount(std::string& out, const MountPolicy& mount) {
   out += "    - destination: " + Quote(mount.destination) + "\n";
   switch (mount.source) {
-    case MountPolicy::Source::kEmptyDir:
-      out += "      source: emptyDir\n      volume: " + Quote(mount.volume) + "\n";
-      break;
+    case MountPolicy::Source::kEmptyDir: WriteVolume(out, "emptyDir", mount); break;
     case MountPolicy::Source::kHostPath:
       out += "      source: hostPath\n      path: " + Quote(mount.path) + "\n";
       break;
     case MountPolicy::Source::kImageVolume: out += "      source: imageVolume\n"; break;
+    case MountPolicy::Source::kConfigMap: WriteVolume(out, "configMap", mount); break;
+    case MountPolicy::Source::kSecret: WriteVolume(out, "secret", mount); break;
+    case MountPolicy::Source::kProjected: WriteVolume(out, "projected", mount); break;
+    case MountPolicy::Source::kDownwardApi: WriteVolume(out, "downwardAPI", mount); break;
+    case MountPolicy::Source::kPersistentVolumeClaim: WriteVolume(out, "persistentVolumeClaim", mount); break;
+    case MountPolicy::Source::kServiceAccount: out += "      source: serviceAccount\n"; break;
   }
+  if (mount.sub_path) out += "      subPath: true\n";
   if (mount.read_only) out += "      readOnly: true\n";
 }
 
 void WriteContainer(std::string& out, const ContainerPolicy& container) {
   out += "  - name: " + Quote(container.name) + "\n";
   if (container.init) out += "    init: true\n";
+  if (container.restarts) out += "    restartPolicy: Always\n";
   out += "    image: " + Quote(container.image) + "\n";
   out += "    rootfsDigest: " + Quote(container.rootfs_digest) + "\n";
   out += "    args: " + QuoteList(container.args) + "\n";
@@ -68,6 +78,7 @@ void WriteContainer(std::string& out, const ContainerPolicy& container) {
   WriteMap(out, "    ", "env", container.env);
   if (!container.allowed_env_patterns.empty())
     out += "    allowedEnv: " + QuoteList(container.allowed_env_patterns) + "\n";
+  if (!container.pod_name_env.empty()) out += "    podNameEnv: " + QuoteList(container.pod_name_env) + "\n";
   out +=
       "    user:\n      uid: " + std::to_string(container.uid) + "\n      gid: " + std::to_string(container.gid) + "\n";
   if (!container.additional_gids.empty()) {
@@ -90,13 +101,15 @@ void WriteContainer(std::string& out, const ContainerPolicy& container) {
 }  // namespace
 
 std::string WritePodPolicy(const PodPolicy& policy) {
-  std::string out = "apiVersion: " + std::string(kApiVersion) +
-                    "\nkind: PodPolicy\nmetadata:\n  name: " + Quote(policy.pod_name) +
+  std::string out = "apiVersion: " + std::string(kApiVersion) + "\nkind: PodPolicy\nmetadata:\n  " +
+                    (policy.generate_name.empty() ? "name: " + Quote(policy.pod_name)
+                                                  : "generateName: " + Quote(policy.generate_name)) +
                     "\n  namespace: " + Quote(policy.pod_namespace) + "\nspec:\n";
   if (!policy.hostname.empty()) out += "  hostname: " + Quote(policy.hostname) + "\n";
   out += "  restartPolicy: " + policy.restart_policy + "\n";
   if (policy.host_network) out += "  hostNetwork: true\n";
   if (policy.share_process_namespace) out += "  shareProcessNamespace: true\n";
+  if (policy.kubernetes_env) out += "  kubernetesEnv: true\n";
   WriteMap(out, "  ", "sysctls", policy.sysctls);
   out += "  gpus:\n    count: " + std::to_string(policy.gpus.count) + "\n    mode: " + Quote(policy.gpus.mode) + "\n";
   if (policy.gpus.allow_set_ready) out += "    allowSetReady: true\n";

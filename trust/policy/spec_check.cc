@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "trust/policy/image_name.h"
 #include "trust/policy/paths.h"
 
 namespace ccgpu::policy::internal {
@@ -54,6 +55,11 @@ std::string ShowJson(const Json& value) {
   if (value.is_string()) return Show(std::string_view(value.get_ref<const std::string&>()));
   std::string text = Show(value.dump(-1, ' ', true, Json::error_handler_t::replace));
   return text.substr(1, text.size() - 2);
+}
+
+std::string NameWanted(const PodPolicy& pod) {
+  if (pod.generate_name.empty()) return Show(pod.pod_name);
+  return "a name that begins with " + Show(pod.generate_name) + " and goes on in a-z, 0-9 and \"-\"";
 }
 
 Error Differs(Reason code, std::string subject, const std::string& expected, const std::string& found) {
@@ -127,20 +133,22 @@ Status CheckAnnotations(const PodPolicy& pod, const ContainerPolicy* container, 
                         const std::string& rule) {
   ASSIGN_OR_RETURN(const Json annotations, Object(spec, "annotations", "spec"));
   std::map<std::string, std::string> fixed = {{"io.kubernetes.cri.container-type", container ? "container" : "sandbox"},
-                                              {"io.kubernetes.cri.sandbox-name", pod.pod_name},
                                               {"io.kubernetes.cri.sandbox-namespace", pod.pod_namespace}};
-  if (container) {
-    fixed["io.kubernetes.cri.container-name"] = container->name;
-    fixed["io.kubernetes.cri.image-name"] = container->image;
-  }
+  if (container) fixed["io.kubernetes.cri.container-name"] = container->name;
   for (const auto& [key, value] : annotations.items()) {
     const std::string subject = rule + ".annotations[" + Show(key).substr(0, 80) + "]";
     if (!value.is_string()) return Err("policy.bad-spec", subject, "an annotation is a string");
     const std::string& text = value.get_ref<const std::string&>();
+    if (container && key == "io.kubernetes.cri.image-name") {
+      if (!MayNameImage(text, container->image))
+        return Differs("policy.image", rule + ".image", Show(container->image), Show(text));
+      continue;
+    }
+    if (key == "io.kubernetes.cri.sandbox-name") {
+      if (!FitsPodName(pod, text)) return Differs("policy.annotation", subject, NameWanted(pod), Show(text));
+      continue;
+    }
     if (auto it = fixed.find(key); it != fixed.end()) {
-      if (key == "io.kubernetes.cri.image-name" && text != it->second) {
-        return Differs("policy.image", rule + ".image", Show(it->second), Show(text));
-      }
       if (text != it->second) return Differs("policy.annotation", subject, Show(it->second), Show(text));
       continue;
     }

@@ -1,8 +1,8 @@
 // The pieces of CheckCreate, CheckExec and CheckSandbox: each compares one part of an OCI spec with the policy and
 // reports the first difference. Private to trust/policy.
 //
-// "What CRI adds by itself" (default mounts, paths, devices) was taken from what containerd 1.6.20 writes; see
-// testdata/.
+// "What CRI and kubelet add by themselves" (default mounts, paths, devices, variables) was taken from what containerd
+// 1.6.20 and 2.4.2 write; see testdata/.
 #pragma once
 
 #include <concepts>
@@ -20,6 +20,9 @@ std::string Show(const T& value) {
   return ShowJson(value);
 }
 
+// The pod's name, or what it must look like.
+std::string NameWanted(const PodPolicy& pod);
+
 // "expected X, found Y".
 Error Differs(Reason code, std::string subject, const std::string& expected, const std::string& found);
 
@@ -36,7 +39,8 @@ Status OnlyKnown(const Json& object, std::initializer_list<std::string_view> kno
 // `rule` is the prefix of subjects, "containers[app]".
 Status CheckArgs(const ContainerPolicy& policy, const Json& process, const std::string& rule);
 // Everything of a process but its arguments. An exec with a terminal may carry TERM=xterm in addition.
-Status CheckProcess(const ContainerPolicy& policy, const Json& process, const std::string& rule, bool exec);
+Status CheckProcess(const PodPolicy& pod, const ContainerPolicy& policy, const Json& process, const std::string& rule,
+                    bool exec);
 Status CheckMounts(const ContainerPolicy& policy, const Json& spec, const std::string& rule);
 // The `linux` object of a container.
 Status CheckLinux(const PodPolicy& pod, const Json& spec, const std::string& rule);
