@@ -7,12 +7,14 @@
 #include <cstdio>
 
 #include "base/log.h"
+#include "gpu-emulator/control/authorities.h"
 #include "gpu-emulator/control/emulator.h"
 
 int main(int argc, char** argv) {
   ccgpu::emulator::EmulatorOptions options;
   std::string config;
   int ready_fd = -1;
+  bool identities_only = false;
   CLI::App app(
       "Emulates confidential GPUs and the secure processor of one machine. It emulates: it protects nothing from its "
       "host.");
@@ -33,6 +35,11 @@ int main(int argc, char** argv) {
                        ->capture_default_str();
   app.add_option("--platform-fault", options.platform_fault, "a fault of the TDX platform (docs/formats/tdx-quote.md)")
       ->capture_default_str();
+  app.add_option("--authorities", options.authorities,
+                 "folder of vendor__NAME.key, ...: authorities that several nodes share; --state may hold no others")
+      ->check(CLI::ExistingDirectory);
+  app.add_flag("--identities-only", identities_only,
+               "make the authorities in --state, and their roots in --state/roots, and end");
   app.add_option("--config", config, "YAML file with the keys state, run, gpus, profile, http, platform; flags win")
       ->check(CLI::ExistingFile);
   app.add_option("--ready-fd", ready_fd, "writes the line \"ready\" there when every socket answers");
@@ -53,8 +60,12 @@ int main(int argc, char** argv) {
                                                  options);
     if (!read.ok()) return fail(read.error(), 2);
   }
-  if (options.state_dir.empty() || options.run_dir.empty()) {
+  if (options.state_dir.empty() || (options.run_dir.empty() && !identities_only)) {
     std::fprintf(stderr, "ccgpu-emulator: --state and --run are required (or state: and run: in --config)\n");
+    return 2;
+  }
+  if (identities_only && !options.authorities.empty()) {
+    std::fprintf(stderr, "ccgpu-emulator: --identities-only makes authorities, --authorities brings them\n");
     return 2;
   }
 
@@ -67,6 +78,10 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);  // before any thread, so that all of them inherit it
 
   const ccgpu::SystemClock clock;
+  if (identities_only) {
+    auto made = ccgpu::emulator::MakeAuthorities(options.state_dir, options.profile, clock.Now());
+    return made.ok() ? 0 : fail(made.error(), 1);
+  }
   ccgpu::crypto::SystemRandom random;
   auto emulator = ccgpu::emulator::Emulator::Start(options, clock, random);
   if (!emulator.ok()) return fail(emulator.error(), 1);

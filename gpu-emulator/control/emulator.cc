@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/lock_file.h"
 #include "base/yaml.h"
+#include "gpu-emulator/control/authorities.h"
 #include "gpu-emulator/platform/snp_reporter.h"
 #include "gpu-emulator/platform/tdx_reporter.h"
 #include "gpu-emulator/platform/vtpm_reporter.h"
@@ -75,6 +76,9 @@ Result<std::unique_ptr<Emulator>> Emulator::Start(const EmulatorOptions& options
   if (fault != TdxFault::kNone && !options.platform.starts_with("tdx"))
     return Err("platform.unknown-fault", options.platform_fault,
                "is a fault of a TDX platform; this one is " + options.platform);
+
+  if (!options.authorities.empty())
+    RETURN_IF_ERROR(ImportAuthorities(options.authorities, options.state_dir, e->profile_.chip));
 
   // The first start makes RSA-4096 keys; the rest goes on meanwhile.
   auto chip =

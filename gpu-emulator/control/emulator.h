@@ -23,6 +23,7 @@ struct EmulatorOptions {
   std::string platform = "snp";         // snp, tdx (quotes of version 4), tdx-v5, vtpm (needs swtpm)
   std::string platform_fault = "none";  // TdxFaults; on tdx only
   std::string rim_mirror = {};          // folder of other RIM services' answers to hand on; empty: none
+  std::string authorities = {};         // folder of a deployment's authorities (authorities.h); empty: own ones
 };
 
 // Reads the keys of a YAML file (state, run, gpus, profile, http, platform) into `options` where they are not set there

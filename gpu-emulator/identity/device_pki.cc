@@ -16,7 +16,7 @@ using crypto::PublicKey;
 
 constexpr char kOrganization[] = "ccgpu emulator (EMULATED, NOT NVIDIA)";
 constexpr uint8_t kGpuSerialPrefix = 0x41;  // of the identity certificate's serial number: "a GPU's PDI follows"
-constexpr size_t kPdiSize = 8;
+constexpr size_t kPdiSize = 8, kPdiRandomSize = 5;
 
 CertificateSpec Spec(std::string common_name, const PublicKey& key, TimePoint now) {
   CertificateSpec spec;
@@ -53,6 +53,17 @@ std::string UpperHex(ByteView bytes) {
   for (char& c : hex) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return hex;
 }
+
+Bytes SealedPdi(const DevicePki& pki, ByteView random) {
+  std::string key = pki.provisioner.authority.key.Pem();
+  const Bytes mac = crypto::Hmac(crypto::Hash::kSha256, AsBytes(key), random);
+  Wipe({reinterpret_cast<uint8_t*>(key.data()), key.size()});
+  Bytes pdi = ToBytes(random);
+  Append(pdi, ByteView(mac).first(kPdiSize - kPdiRandomSize));
+  return pdi;
+}
+
+Bytes NewPdi(const DevicePki& pki) { return SealedPdi(pki, crypto::SystemRandom().Take(kPdiRandomSize)); }
 
 CertificateSpec IdentitySpec(const std::string& chip, ByteView pdi, const PublicKey& key, TimePoint now) {
   Bytes serial = {kGpuSerialPrefix};
@@ -141,13 +152,17 @@ Result<DevicePki> LoadOrMakeDevicePki(const std::string& dir, const std::string&
   return pki;
 }
 
+bool IsBoardSerial(const DevicePki& pki, ByteView serial) {
+  if (serial.size() != 1 + kPdiSize || serial[0] != kGpuSerialPrefix) return false;
+  return EqualConstantTime(serial.subspan(1), SealedPdi(pki, serial.subspan(1, kPdiRandomSize)));
+}
+
 Result<BoardIdentity> LoadOrMakeBoard(const std::string& dir, uint32_t index, const DevicePki& pki,
                                       const Profile& profile, TimePoint now) {
   ASSIGN_OR_RETURN(KeyStore store, KeyStore::Open(dir + "/" + profile.name + "-gpu" + std::to_string(index)));
   BoardIdentity board;
   ASSIGN_OR_RETURN(board.uuid, store.LoadOrMakeText("uuid", NewUuid));
-  ASSIGN_OR_RETURN(std::string pdi,
-                   store.LoadOrMakeText("pdi", [] { return HexEncode(crypto::SystemRandom().Take(kPdiSize)); }));
+  ASSIGN_OR_RETURN(std::string pdi, store.LoadOrMakeText("pdi", [&pki] { return HexEncode(NewPdi(pki)); }));
   auto pdi_bytes = HexDecode(pdi);
   if (!pdi_bytes.ok() || pdi_bytes->size() != kPdiSize)
     return Err("identity.damaged", dir, "the PDI of GPU " + std::to_string(index) + " is not 8 bytes in hex");
@@ -173,7 +188,7 @@ Result<BoardIdentity> MakeSwappedBoard(const BoardIdentity& original, const Devi
                                        TimePoint now) {
   BoardIdentity board;
   board.uuid = original.uuid;
-  board.pdi = crypto::SystemRandom().Take(kPdiSize);
+  board.pdi = NewPdi(pki);
   board.fwid = FwidOf(profile);
   const auto identity_key = crypto::PrivateKey::Generate(KeyType::kP384);
   board.attestation_key = crypto::PrivateKey::Generate(KeyType::kP384);

@@ -45,6 +45,11 @@ struct BoardIdentity {
   std::vector<crypto::Certificate> chain;  // leaf first, root last: five
 };
 
+// Whether a certificate with this serial number is a board's, made by one who holds the provisioner's key: three bytes
+// of each PDI are a MAC under that key. So the emulators of several nodes, which share their authorities
+// (control/authorities.h), know each other's boards without a list of them.
+bool IsBoardSerial(const DevicePki& pki, ByteView serial);
+
 // Loads or makes the board in slot `index`: stable over restarts.
 Result<BoardIdentity> LoadOrMakeBoard(const std::string& dir, uint32_t index, const DevicePki& pki,
                                       const Profile& profile, TimePoint now);

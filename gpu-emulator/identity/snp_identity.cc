@@ -3,7 +3,6 @@
 #include <future>
 
 #include "base/encoding.h"
-#include "gpu-emulator/identity/key_store.h"
 
 namespace ccgpu::emulator {
 namespace {
@@ -14,8 +13,8 @@ using crypto::KeyType;
 constexpr char kProduct[] = "Genoa";
 constexpr size_t kChipIdSize = 64;
 
-// The attributes that AMD's certificates have, since AMD's format is what other verifiers insist on for everything below
-// the root, and one more that says what it is. The root's own name says it too, and no verifier knows that root.
+// The attributes that AMD's certificates have, since AMD's format is what other verifiers insist on for everything
+// below the root, and one more that says what it is. The root's own name says it too, and no verifier knows that root.
 CertificateSpec AmdSpec(std::string common_name, const crypto::PublicKey& key, TimePoint now) {
   CertificateSpec spec;
   spec.subject = {{"OU", "Engineering"},
@@ -42,7 +41,7 @@ CertificateSpec AmdCaSpec(std::string common_name, int64_t path_length, const cr
 
 }  // namespace
 
-Result<SnpIdentity> LoadOrMakeSnpIdentity(const std::string& dir, TimePoint now) {
+Result<AmdAuthority> LoadOrMakeAmdAuthority(const std::string& dir, TimePoint now) {
   ASSIGN_OR_RETURN(KeyStore store, KeyStore::Open(dir));
   // RSA-4096 keys take seconds: both at once.
   auto ask_key = std::async(std::launch::async, [&] { return store.LoadOrMakeKey("ask", KeyType::kRsa4096); });
@@ -62,6 +61,12 @@ Result<SnpIdentity> LoadOrMakeSnpIdentity(const std::string& dir, TimePoint now)
   ASSIGN_OR_RETURN(Authority ask, store.LoadOrMake("ask", KeyType::kRsa4096, &ark, [&](const crypto::PublicKey& key) {
     return AmdCaSpec("SEV-Genoa", 0, key, now);
   }));
+  return AmdAuthority{std::move(ark), std::move(ask)};
+}
+
+Result<SnpIdentity> LoadOrMakeSnpIdentity(const std::string& dir, TimePoint now) {
+  ASSIGN_OR_RETURN(const AmdAuthority authority, LoadOrMakeAmdAuthority(dir, now));
+  ASSIGN_OR_RETURN(KeyStore store, KeyStore::Open(dir));
   SnpIdentity identity;
   identity.product = kProduct;
   identity.tcb = {.fmc = {}, .bootloader = 10, .tee = 0, .snp = 24, .microcode = 84};
@@ -71,17 +76,18 @@ Result<SnpIdentity> LoadOrMakeSnpIdentity(const std::string& dir, TimePoint now)
   if (!chip_id_bytes.ok() || chip_id_bytes->size() != kChipIdSize)
     return Err("identity.damaged", dir + "/chip-id", "it is not 64 bytes in hex");
   identity.chip_id = *chip_id_bytes;
-  ASSIGN_OR_RETURN(Authority vcek, store.LoadOrMake("vcek", KeyType::kP384, &ask, [&](const crypto::PublicKey& key) {
-    CertificateSpec spec = AmdSpec("SEV-VCEK", key, now);
-    spec.extensions = evidence::MakeVcekExtensions({std::string(kProduct), identity.tcb, identity.chip_id, {}});
-    return spec;
-  }));
-  identity.ark = ark.certificate;
-  identity.ask = ask.certificate;
+  ASSIGN_OR_RETURN(
+      Authority vcek, store.LoadOrMake("vcek", KeyType::kP384, &authority.ask, [&](const crypto::PublicKey& key) {
+        CertificateSpec spec = AmdSpec("SEV-VCEK", key, now);
+        spec.extensions = evidence::MakeVcekExtensions({std::string(kProduct), identity.tcb, identity.chip_id, {}});
+        return spec;
+      }));
+  identity.ark = authority.ark.certificate;
+  identity.ask = authority.ask.certificate;
   identity.vcek = vcek.certificate;
   identity.vcek_key = vcek.key;
   identity.cert_table = evidence::EncodeCertTable(
-      {{"VCEK", vcek.certificate.Der()}, {"ASK", ask.certificate.Der()}, {"ARK", ark.certificate.Der()}});
+      {{"VCEK", vcek.certificate.Der()}, {"ASK", identity.ask.Der()}, {"ARK", identity.ark.Der()}});
   return identity;
 }
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/clock.h"
-#include "base/crypto/x509.h"
+#include "gpu-emulator/identity/key_store.h"
 #include "trust/evidence/snp_certs.h"
 #include "trust/evidence/snp_report.h"
 
@@ -21,7 +21,14 @@ struct SnpIdentity {
   Bytes cert_table;  // GUID table of VCEK, ASK, ARK, as configfs-tsm's auxblob
 };
 
-// Loads it from `dir`, or makes it there at the first start (two RSA-4096 keys: seconds). Private keys are 0600.
+// Who certifies chips: one for a whole deployment.
+struct AmdAuthority {
+  Authority ark, ask;
+};
+// Loads it from `dir`, or makes it there (two RSA-4096 keys: seconds). Errors: "identity.damaged".
+Result<AmdAuthority> LoadOrMakeAmdAuthority(const std::string& dir, TimePoint now);
+
+// Loads chip and authority from `dir`, or makes what is missing there. Private keys are 0600.
 // Errors: "identity.damaged" when files are there but do not fit together; nothing is ever made anew over them.
 Result<SnpIdentity> LoadOrMakeSnpIdentity(const std::string& dir, TimePoint now);
 

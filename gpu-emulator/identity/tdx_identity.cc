@@ -53,9 +53,9 @@ std::string TdxIdentity::PckChain() const {
 std::string TdxIdentity::TcbIssuerChain() const { return tcb_signing.certificate.Pem() + root.certificate.Pem(); }
 std::string TdxIdentity::CrlIssuerChain() const { return platform_ca.certificate.Pem() + root.certificate.Pem(); }
 
-Result<TdxIdentity> LoadOrMakeTdxIdentity(const std::string& dir, TimePoint now) {
+Result<IntelAuthority> LoadOrMakeIntelAuthority(const std::string& dir, TimePoint now) {
   ASSIGN_OR_RETURN(KeyStore store, KeyStore::Open(dir));
-  TdxIdentity out;
+  IntelAuthority out;
   ASSIGN_OR_RETURN(out.root, store.LoadOrMake("root", KeyType::kP256, nullptr, [&](const crypto::PublicKey& key) {
     return IntelCaSpec("Intel SGX Root CA", 1, key, now);
   }));
@@ -67,6 +67,16 @@ Result<TdxIdentity> LoadOrMakeTdxIdentity(const std::string& dir, TimePoint now)
                    store.LoadOrMake("tcb-signing", KeyType::kP256, &out.root, [&](const crypto::PublicKey& key) {
                      return IntelSpec("Intel SGX TCB Signing", key, now);
                    }));
+  return out;
+}
+
+Result<TdxIdentity> LoadOrMakeTdxIdentity(const std::string& dir, TimePoint now) {
+  ASSIGN_OR_RETURN(IntelAuthority authority, LoadOrMakeIntelAuthority(dir, now));
+  ASSIGN_OR_RETURN(KeyStore store, KeyStore::Open(dir));
+  TdxIdentity out;
+  out.root = std::move(authority.root);
+  out.platform_ca = std::move(authority.platform_ca);
+  out.tcb_signing = std::move(authority.tcb_signing);
   ASSIGN_OR_RETURN(std::string instance, store.LoadOrMakeText("platform-instance", [] {
     return HexEncode(crypto::SystemRandom().Take(kInstanceSize));
   }));

@@ -25,8 +25,15 @@ struct TdxIdentity {
   std::string CrlIssuerChain() const;
 };
 
-// Loads it from `dir`, or makes it there at the first start. Private keys are 0600. Errors: "identity.damaged", as for
-// SnpIdentity.
+// Who certifies platforms and their TCB: one for a whole deployment.
+struct IntelAuthority {
+  Authority root, platform_ca, tcb_signing;
+};
+// Loads it from `dir`, or makes it there. Errors: "identity.damaged".
+Result<IntelAuthority> LoadOrMakeIntelAuthority(const std::string& dir, TimePoint now);
+
+// Loads platform and authority from `dir`, or makes what is missing there. Private keys are 0600. Errors:
+// "identity.damaged", as for SnpIdentity.
 Result<TdxIdentity> LoadOrMakeTdxIdentity(const std::string& dir, TimePoint now);
 
 }  // namespace ccgpu::emulator

@@ -23,7 +23,8 @@ class Endorsements {
 
   Endorsements(const DevicePki& pki, std::map<std::string, std::string> rims, const Clock& clock);
 
-  // A board that the provisioner vouches for. Certificates that were never announced are "unknown" at OCSP.
+  // A board that the provisioner vouches for. Of those never announced, OCSP says "good" about the boards that another
+  // emulator made under the same authorities (IsBoardSerial), and "unknown" about all else.
   void Announce(const BoardIdentity& board);
   // Revokes a board's identity certificate or the RIM signer's, puts it on hold, or restores it (kNone).
   void SetRevocation(const BoardIdentity& board, Revocation revocation);

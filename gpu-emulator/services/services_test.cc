@@ -158,11 +158,42 @@ TEST_F(ServicesTest, OcspAnswersUnderTheAskersHash) {
   EXPECT_EQ(OCSP_response_status(error.get()), OCSP_RESPONSE_STATUS_MALFORMEDREQUEST);
 }
 
+// The emulators of two nodes share their authorities, and verifiers may ask either of them.
+TEST_F(ServicesTest, BoardsOfAnotherNodeAreKnownUnlessRevokedHere) {
+  const BoardIdentity other = LoadOrMakeBoard(dir_ + "/node2", 0, pki_, profile_, clock_.Now()).value();
+  ASSERT_NE(other.pdi, board_.pdi);
+  EXPECT_TRUE(IsBoardSerial(pki_, other.identity.SerialNumber()));
+  const auto status = [&] {
+    return evidence::ParseOcspResponse(Ask(evidence::MakeOcspRequest(other.chain[1], other.chain[2], {})))
+        .value()
+        .singles[0]
+        .status;
+  };
+  EXPECT_EQ(status(), CertStatus::kGood);
+  endorsements_->SetRevocation(other, Revocation::kKeyCompromise);
+  EXPECT_EQ(status(), CertStatus::kRevoked);
+  // The same serial number means nothing under other authorities.
+  const DevicePki others = LoadOrMakeDevicePki(dir_ + "/others", "GH100", clock_.Now()).value();
+  EXPECT_FALSE(IsBoardSerial(others, other.identity.SerialNumber()));
+}
+
 TEST_F(ServicesTest, UnknownCertificatesAreNotGood) {
-  const BoardIdentity stranger = MakeSwappedBoard(board_, pki_, profile_, clock_.Now()).value();  // never announced
-  auto response = evidence::ParseOcspResponse(Ask(evidence::MakeOcspRequest(stranger.chain[1], stranger.chain[2], {})));
-  ASSERT_TRUE(response.ok());
-  EXPECT_EQ(response->singles[0].status, CertStatus::kUnknown);
+  // Never announced: of any form, and of a board's form with a PDI that the provisioner's holder did not make.
+  Bytes forged = board_.identity.SerialNumber();
+  forged.back() ^= 1;
+  for (const Bytes& serial : {Bytes{0x12, 0x34}, forged}) {
+    crypto::CertificateSpec spec;
+    spec.subject = {{"CN", "stranger"}};
+    spec.key = crypto::PrivateKey::Generate(crypto::KeyType::kP384).public_key();
+    spec.serial = serial;
+    spec.not_before = clock_.Now();
+    spec.not_after = NoEnd();
+    const Authority& issuer = pki_.provisioner.authority;
+    const crypto::Certificate stranger = crypto::MakeCertificate(spec, issuer.key, &issuer.certificate).value();
+    auto response = evidence::ParseOcspResponse(Ask(evidence::MakeOcspRequest(stranger, issuer.certificate, {})));
+    ASSERT_TRUE(response.ok());
+    EXPECT_EQ(response->singles[0].status, CertStatus::kUnknown);
+  }
   // An authority that is not ours, and bytes that are no request.
   const DevicePki other = LoadOrMakeDevicePki(dir_ + "/other", "GH100", clock_.Now()).value();
   const crypto::Certificate foreign = other.family.authority.certificate;
