@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/encoding.h"
+#include "collateral/describe.h"
 #include "collateral/document.h"
 #include "collateral/fetch/pcs.h"
 #include "trust/evidence/gpu_report.h"
@@ -14,17 +15,75 @@ namespace ccgpu::broker {
 namespace {
 
 constexpr size_t kMaxKept = 1024;
+constexpr auto kInUse = std::chrono::minutes(5);
+
+collateral::Kind KindOf(collateral::PcsRequest::Kind kind) {
+  using collateral::PcsRequest;
+  switch (kind) {
+    case PcsRequest::Kind::kTcbInfo: return collateral::Kind::kIntelTcbInfo;
+    case PcsRequest::Kind::kQeIdentity: return collateral::Kind::kIntelQeIdentity;
+    case PcsRequest::Kind::kPckCrl:
+    case PcsRequest::Kind::kRootCrl: break;
+  }
+  return collateral::Kind::kCrl;
+}
+
+double Seconds(TimePoint time) { return static_cast<double>(time.time_since_epoch().count()); }
 
 }  // namespace
 
-std::optional<HttpCollateral::Kept> HttpCollateral::Find(const Cache& cache, const std::string& key, TimePoint now) {
+void HttpCollateral::Count(collateral::Kind kind, bool ok, TimePoint now) {
+  std::lock_guard lock(mutex_);
+  Fetches& fetches = fetches_[kind];
+  ++(ok ? fetches.ok : fetches.failed);
+  if (ok) fetches.last_ok = now;
+}
+
+void HttpCollateral::WriteMetrics(metrics::Page& page, TimePoint now) {
+  std::lock_guard lock(mutex_);
+  page.Head("ccgpu_broker_collateral_fetches_total", "counter", "Signed documents fetched, by kind and result.");
+  for (const auto& [kind, fetches] : fetches_) {
+    const std::string word(collateral::RowOf(kind).word);
+    page.Sample({{"kind", word}, {"result", "ok"}}, static_cast<double>(fetches.ok));
+    page.Sample({{"kind", word}, {"result", "failed"}}, static_cast<double>(fetches.failed));
+  }
+  page.Head("ccgpu_broker_collateral_fetched_timestamp_seconds", "gauge", "When a document was last got, by kind.");
+  for (const auto& [kind, fetches] : fetches_) {
+    if (fetches.ok != 0) page.Sample({{"kind", std::string(collateral::RowOf(kind).word)}}, Seconds(fetches.last_ok));
+  }
+  std::map<collateral::Kind, size_t> in_use;
+  std::map<collateral::Kind, TimePoint> ends;
+  for (const Cache* cache : {&rims_, &ocsp_, &intel_}) {
+    for (const auto& [key, kept] : *cache) {
+      if (kept.used + kInUse < now) continue;
+      ++in_use[kept.kind];
+      if (!kept.ends) continue;
+      const auto it = ends.emplace(kept.kind, *kept.ends).first;
+      it->second = std::min(it->second, *kept.ends);
+    }
+  }
+  page.Head("ccgpu_broker_collateral_documents", "gauge", "Documents used in the last five minutes, by kind.");
+  for (const auto& [kind, count] : in_use)
+    page.Sample({{"kind", std::string(collateral::RowOf(kind).word)}}, static_cast<double>(count));
+  page.Head("ccgpu_broker_collateral_expires_timestamp_seconds", "gauge",
+            "When the first of the documents used in the last five minutes ends, by kind.");
+  for (const auto& [kind, end] : ends) page.Sample({{"kind", std::string(collateral::RowOf(kind).word)}}, Seconds(end));
+}
+
+std::optional<HttpCollateral::Kept> HttpCollateral::Find(Cache& cache, const std::string& key, TimePoint now) {
   std::lock_guard lock(mutex_);
   const auto it = cache.find(key);
   if (it == cache.end() || it->second.until <= now) return std::nullopt;
+  it->second.used = now;
   return it->second;
 }
 
 void HttpCollateral::Keep(Cache& cache, const std::string& key, Kept kept, TimePoint now) {
+  const bool intel = kept.kind == collateral::Kind::kIntelTcbInfo || kept.kind == collateral::Kind::kIntelQeIdentity;
+  kept.ends = collateral::Describe(
+                  {kept.kind, "", intel ? collateral::IntelText({kept.document, kept.issuer_chain}) : kept.document})
+                  .until;
+  kept.used = now;
   std::lock_guard lock(mutex_);
   if (cache.size() >= kMaxKept) std::erase_if(cache, [&](const auto& old) { return old.second.until <= now; });
   if (cache.size() >= kMaxKept) cache.erase(cache.begin());
@@ -44,6 +103,7 @@ void HttpCollateral::AddRim(const std::string& id, bool may_fetch, TimePoint now
     auto answer = fetcher_.Fetch(urls_.rim + (urls_.rim.ends_with('/') ? "" : "/") + id, "", "");
     auto fetched = answer.ok() ? collateral::RimOfAnswer(*answer, id) : Result<collateral::Document>(answer.error());
     auto xml = fetched.ok() ? Result<std::string>(std::move(fetched->content)) : Result<std::string>(fetched.error());
+    Count(collateral::Kind::kRim, xml.ok(), now);
     if (!xml.ok()) {
       out.problems.push_back(Err("collateral.rim-unavailable", id, xml.error().text));
       return;
@@ -53,6 +113,9 @@ void HttpCollateral::AddRim(const std::string& id, bool may_fetch, TimePoint now
     rim = Kept{std::move(*xml),
                now + urls_.rim_lifetime,
                parsed.ok() ? std::move(parsed->chain) : std::vector<crypto::Certificate>(),
+               {},
+               collateral::Kind::kRim,
+               {},
                {}};
     Keep(rims_, id, *rim, now);
   }
@@ -68,11 +131,12 @@ void HttpCollateral::AddOcsp(const crypto::Certificate& subject, const crypto::C
     if (!may_fetch) return;
     auto answer =
         fetcher_.Fetch(urls_.ocsp, ToText(evidence::MakeOcspRequest(subject, issuer, {})), "application/ocsp-request");
+    Count(collateral::Kind::kOcsp, answer.ok(), now);
     if (!answer.ok()) {
       out.problems.push_back(Err("collateral.ocsp-unavailable", subject.SubjectName(), answer.error().text));
       return;
     }
-    response = Kept{std::move(*answer), now + urls_.ocsp_lifetime, {}, {}};
+    response = Kept{std::move(*answer), now + urls_.ocsp_lifetime, {}, {}, collateral::Kind::kOcsp, {}, {}};
     Keep(ocsp_, key, *response, now);
   }
   out.documents.ocsp_responses.push_back(ToBytes(AsBytes(response->document)));
@@ -114,11 +178,18 @@ void HttpCollateral::AddForCpu(const evidence::CpuEvidence& cpu, bool may_fetch,
     if (!document) {
       if (!may_fetch) continue;
       auto answer = fetcher_.Get(request.url, request.chain_header);
+      Count(KindOf(request.kind), answer.ok(), now);
       if (!answer.ok()) {
         out.problems.push_back(Err("collateral.pcs-unavailable", request.url, answer.error().text));
         continue;
       }
-      document = Kept{std::move(answer->body), now + urls_.rim_lifetime, {}, collateral::UrlDecode(answer->header)};
+      document = Kept{std::move(answer->body),
+                      now + urls_.rim_lifetime,
+                      {},
+                      collateral::UrlDecode(answer->header),
+                      KindOf(request.kind),
+                      {},
+                      {}};
       Keep(intel_, request.url, *document, now);
     }
     switch (request.kind) {

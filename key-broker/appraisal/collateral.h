@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/metrics.h"
+#include "collateral/document.h"
 #include "trust/evidence/composite.h"
 
 namespace ccgpu::broker {
@@ -61,6 +63,9 @@ class HttpCollateral final : public CollateralSource {
   HttpCollateral(CollateralUrls urls, Fetcher& fetcher) : urls_(std::move(urls)), fetcher_(fetcher) {}
   FoundCollateral For(const std::vector<evidence::GpuEvidence>& gpus, bool may_fetch, TimePoint now) override;
   void AddForCpu(const evidence::CpuEvidence& cpu, bool may_fetch, TimePoint now, FoundCollateral& out) override;
+  // Fetches by kind and result; for documents that evidence was judged by in the last five minutes, when the first of
+  // them ends (which its signer says, not our cache). Any thread.
+  void WriteMetrics(metrics::Page& page, TimePoint now);
 
  private:
   struct Kept {
@@ -68,9 +73,12 @@ class HttpCollateral final : public CollateralSource {
     TimePoint until{};
     std::vector<crypto::Certificate> chain;  // of a RIM: its signers, parsed once
     std::string issuer_chain;                // of a document of Intel's
+    collateral::Kind kind = collateral::Kind::kRim;
+    std::optional<TimePoint> ends;  // says the document
+    TimePoint used{};
   };
   using Cache = std::map<std::string, Kept>;
-  std::optional<Kept> Find(const Cache& cache, const std::string& key, TimePoint now);
+  std::optional<Kept> Find(Cache& cache, const std::string& key, TimePoint now);
   void Keep(Cache& cache, const std::string& key, Kept kept, TimePoint now);
   void AddRim(const std::string& id, bool may_fetch, TimePoint now, FoundCollateral& out);
   void AddOcsp(const crypto::Certificate& subject, const crypto::Certificate& issuer, bool may_fetch, TimePoint now,
@@ -80,7 +88,15 @@ class HttpCollateral final : public CollateralSource {
 
   CollateralUrls urls_;
   Fetcher& fetcher_;
+  // What became of one fetch.
+  void Count(collateral::Kind kind, bool ok, TimePoint now);
+  struct Fetches {
+    uint64_t ok = 0, failed = 0;
+    TimePoint last_ok{};
+  };
+
   std::mutex mutex_;
+  std::map<collateral::Kind, Fetches> fetches_;
   Cache rims_, ocsp_, intel_;
 };
 

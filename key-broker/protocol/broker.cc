@@ -67,7 +67,15 @@ Broker::Broker(BrokerParts parts, BrokerOptions options)
       sessions_(parts_.random, options_.session_lifetime, options_.max_sessions),
       objects_(parts_.db, parts_.keys, parts_.random),
       attestations_(parts_.db, parts_.keys, parts_.random),
-      ledger_(parts_.db, parts_.keys) {}
+      ledger_(parts_.db, parts_.keys) {
+  metrics_.registry.AddCollector([this](metrics::Page& page) {
+    page.Gauge("ccgpu_broker_sessions", "Sessions alive.", static_cast<double>(sessions_.size()));
+    if (auto entries = ledger_.Count(); entries.ok())
+      page.Gauge("ccgpu_broker_ledger_entries", "Decisions recorded.", static_cast<double>(*entries));
+    if (auto resources = objects_.Count(); resources.ok())
+      page.Gauge("ccgpu_broker_resources", "Resources kept.", static_cast<double>(*resources));
+  });
+}
 
 const std::vector<Broker::Route>& Broker::Table() {
   static const std::vector<Route> table = {
@@ -97,7 +105,23 @@ std::vector<RouteInfo> Broker::Routes() {
 }
 
 HttpResponse Broker::Handle(const HttpRequest& request) {
+  const auto start = std::chrono::steady_clock::now();
   ++metrics_.http_requests;
+  const Route* route = nullptr;
+  HttpResponse out = Dispatch(request, &route);
+  const std::string path = route ? route->path : "none", method = route ? route->method : "any";
+  ++metrics_.answers.With({path, method, std::to_string(out.status)});
+  metrics_.seconds.With({path, method})
+      .Observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  if (!out.reason.empty()) ++metrics_.refusals.With({path, out.reason});
+  if (out.our_fault) {
+    ++metrics_.internal_errors.With({out.reason});
+    log::Error("cannot answer", {{"route", path}, {"code", out.reason}, {"remote", request.remote}});
+  }
+  return out;
+}
+
+HttpResponse Broker::Dispatch(const HttpRequest& request, const Route** found) {
   Call call{request, "", parts_.clock.Now(), Role::kNone, std::nullopt};
   std::string allowed;
   for (const Route& route : Table()) {
@@ -108,6 +132,7 @@ HttpResponse Broker::Handle(const HttpRequest& request) {
       allowed += (allowed.empty() ? "" : ", ") + std::string(route.method);
       continue;
     }
+    *found = &route;
     call.rest = request.path.substr(path.size());
     if (auto refusal = Admit(route, call)) {
       log::Info(
@@ -197,8 +222,8 @@ HttpResponse Broker::Health(const Call&) {
 HttpResponse Broker::ShowMetrics(const Call&) {
   HttpResponse out;
   out.status = 200;
-  out.content_type = "text/plain; version=0.0.4";
-  out.body = metrics_.Text(sessions_.size());
+  out.content_type = metrics::kContentType;
+  out.body = metrics_.registry.Text();
   return out;
 }
 
@@ -246,6 +271,8 @@ HttpResponse Broker::Attest(const Call& call) {
   if (auto key = kbs::JwkKey(request->tee_pubkey); !key.ok()) return refuse(key.error(), "");
 
   const Appraisal appraisal = parts_.appraiser.Appraise(session->tee, *request, call.now);
+  ++metrics_.attested.With({session->tee, appraisal.environment.empty() ? "unknown" : appraisal.environment,
+                            appraisal.accepted ? "accepted" : "refused"});
   LedgerEntry entry{"attest",
                     appraisal.accepted,
                     appraisal.accepted ? "" : appraisal.why.code,
@@ -349,6 +376,8 @@ HttpResponse Broker::GetResource(const Call& call) {
   if (auto recorded = ledger_.Append(entry, call.now); !recorded.ok()) return Refuse(Broken(recorded.error()));
   ++metrics_.policy_approvals;
   ++metrics_.resource_reads;
+  ++metrics_.releases;
+  if (const auto took = sessions_.FirstRelease(call.attestation->id)) metrics_.handshake_seconds.Observe(took->count());
   log::Info(
       "released",
       {{"resource", resource}, {"session", call.attestation->id}, {"environment", call.attestation->environment}});

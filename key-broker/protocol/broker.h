@@ -60,6 +60,8 @@ class Broker {
   // Every route there is, for tests that try them all.
   static std::vector<RouteInfo> Routes();
   Ledger& ledger() { return ledger_; }
+  // Collectors may be added before the first request.
+  metrics::Registry& metrics() { return metrics_.registry; }
 
  private:
   // What the access rule established about a caller.
@@ -80,6 +82,8 @@ class Broker {
   static const std::vector<Route>& Table();
 
   HttpResponse Refuse(const Refusal& refusal) const { return ToResponse(refusal, options_.style); }
+  // `found` is set to the route that answers, when there is one.
+  HttpResponse Dispatch(const HttpRequest& request, const Route** found);
   std::optional<Refusal> Admit(const Route& route, Call& call);
   Result<Attestation> AttestationOf(const Call& call);
 

@@ -22,6 +22,8 @@ struct HttpResponse {
   std::string body;
   std::string set_cookie;  // empty: none
   std::string allow;       // with 405
+  std::string reason;      // of a refusal: its code, for log and metrics; not sent
+  bool our_fault = false;  // refused because something of ours is broken; not sent
 };
 
 }  // namespace ccgpu::broker

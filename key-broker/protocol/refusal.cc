@@ -7,6 +7,8 @@ HttpResponse ToResponse(const Refusal& refusal, const RefusalStyle& style) {
   const bool unknown_route = refusal.variant == "InvalidRequestPath" || refusal.variant == "PluginNotFound";
   out.status = unknown_route ? 404 : style.strict_status ? refusal.strict_status : 401;
   out.content_type = "application/json";
+  out.reason = refusal.why.code;
+  out.our_fault = refusal.strict_status >= 500;
   kbs::ErrorBody body{refusal.variant, refusal.detail, std::nullopt, ""};
   if (style.explain) {
     body.why = refusal.why;

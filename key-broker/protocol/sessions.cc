@@ -79,6 +79,14 @@ Status Sessions::MarkAttested(const std::string& id, TimePoint now) {
   return Ok();
 }
 
+std::optional<std::chrono::duration<double>> Sessions::FirstRelease(const std::string& id) {
+  std::lock_guard lock(mutex_);
+  const auto it = sessions_.find(id);
+  if (it == sessions_.end() || it->second.released) return std::nullopt;
+  it->second.released = true;
+  return std::chrono::steady_clock::now() - it->second.started;
+}
+
 size_t Sessions::size() {
   std::lock_guard lock(mutex_);
   return sessions_.size();

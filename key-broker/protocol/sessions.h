@@ -4,9 +4,11 @@
 // A nonce is good for one accepted attestation, and for at most kMaxAttempts tries.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -24,6 +26,8 @@ struct Session {
   SessionState state = SessionState::kChallenged;
   TimePoint expires{};
   uint32_t attempts = 0;
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+  bool released = false;  // has got a key
 };
 
 // Any thread.
@@ -43,6 +47,8 @@ class Sessions {
   // After the evidence was accepted. Of several attempts at once only the first succeeds; the others get
   // "session.nonce-used".
   Status MarkAttested(const std::string& id, TimePoint now);
+  // Time since the challenge, at the first call for a session; nothing later, or when it is not known any more.
+  std::optional<std::chrono::duration<double>> FirstRelease(const std::string& id);
   size_t size();
 
  private:

@@ -64,6 +64,14 @@ Result<int64_t> Ledger::Append(const LedgerEntry& entry, TimePoint now) {
   return sequence;
 }
 
+Result<int64_t> Ledger::Count() {
+  Database::Transaction transaction(db_);
+  RETURN_IF_ERROR(transaction.status());
+  Database::Query query(db_, "SELECT COALESCE(MAX(sequence), 0) FROM ledger");
+  ASSIGN_OR_RETURN(const bool row, query.Step());
+  return row ? query.Int(0) : 0;
+}
+
 Result<int64_t> Ledger::Verify() {
   Database::Transaction transaction(db_);
   RETURN_IF_ERROR(transaction.status());

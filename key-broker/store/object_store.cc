@@ -99,6 +99,14 @@ Result<bool> ObjectStore::Delete(ObjectKind kind, const std::string& path) {
   return gone;
 }
 
+Result<int64_t> ObjectStore::Count() {
+  Database::Transaction transaction(db_);
+  RETURN_IF_ERROR(transaction.status());
+  Database::Query query(db_, "SELECT COUNT(*) FROM objects WHERE kind = 1");
+  ASSIGN_OR_RETURN(const bool row, query.Step());
+  return row ? query.Int(0) : 0;
+}
+
 Result<std::vector<ObjectInfo>> ObjectStore::ListResources() {
   Database::Transaction transaction(db_);
   RETURN_IF_ERROR(transaction.status());

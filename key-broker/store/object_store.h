@@ -38,6 +38,7 @@ class ObjectStore {
   Result<std::optional<Bytes>> Get(ObjectKind kind, const std::string& path);
   Result<bool> Delete(ObjectKind kind, const std::string& path);  // false: was not there
   Result<std::vector<ObjectInfo>> ListResources();                // by path
+  Result<int64_t> Count();                                        // resources
 
  private:
   Database& db_;
