@@ -34,6 +34,10 @@ Result<std::string> LoadOrMakeToken(const std::string& path) {
     crypto::SystemRandom random;
     RETURN_IF_ERROR(WriteFileAtomic(path, Base64UrlEncode(random.Take(kTokenBytes)) + "\n", 0600));
   }
+  return LoadToken(path);
+}
+
+Result<std::string> LoadToken(const std::string& path) {
   ASSIGN_OR_RETURN(std::string token, ReadFile(path, 4096));
   while (token.ends_with('\n') || token.ends_with('\r')) token.pop_back();
   if (token.size() < kMinTokenText)

@@ -25,5 +25,7 @@ class Roles {
 std::string_view BearerToken(std::string_view authorization);
 // Reads DIR/<name>, or makes it there (0600) with 32 random bytes in base64url.
 Result<std::string> LoadOrMakeToken(const std::string& path);
+// The same of a file that must be there. "admin.bad-token-file".
+Result<std::string> LoadToken(const std::string& path);
 
 }  // namespace ccgpu::broker

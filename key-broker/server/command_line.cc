@@ -12,8 +12,9 @@ constexpr int kUsage = 2;
 struct Flags {
   std::string config;
   std::vector<std::string> listen, tls_names, device_roots, rim_roots, amd_roots, intel_roots, tpm_roots;
-  std::string state, master_key, tls_cert, tls_key, rim_url, ocsp_url, pcs_url, intel_root_crl_url, log_level;
-  bool strict_status = false, explain_denials = false, insecure_accept_emulated = false;
+  std::string state, master_key, tls_cert, tls_key, admin_token, auditor_token, rim_url, ocsp_url, pcs_url,
+      intel_root_crl_url, log_level;
+  bool init_only = false, strict_status = false, explain_denials = false, insecure_accept_emulated = false;
   int ready_fd = -1;
 };
 
@@ -32,13 +33,23 @@ void Describe(CLI::App& app, Flags& flags, const std::string& version) {
   app.add_option("--tls-cert", flags.tls_cert, "certificate chain (PEM) instead of the one the broker makes")
       ->type_name("FILE");
   app.add_option("--tls-key", flags.tls_key, "its private key (PEM)")->type_name("FILE");
+  app.add_option("--admin-token", flags.admin_token,
+                 "file with the administrator's token (default STATE/admin-token, made)")
+      ->type_name("FILE");
+  app.add_option("--auditor-token", flags.auditor_token,
+                 "file with the auditor's token (default STATE/auditor-token, made)")
+      ->type_name("FILE");
+  app.add_flag("--init-only", flags.init_only,
+               "make what is missing in STATE (master.key, tls/, admin-token, auditor-token) and end; the certificate "
+               "lives as long as its CA, since nobody renews it");
   app.add_option("--tls-name", flags.tls_names, "one more name or address for the certificate the broker makes")
       ->type_name("NAME");
   app.add_option("--device-root", flags.device_roots, "one more root for GPU certificates (PEM)")->type_name("FILE");
   app.add_option("--rim-root", flags.rim_roots, "one more root for reference manifests (PEM)")->type_name("FILE");
   app.add_option("--amd-root", flags.amd_roots, "one more root for SNP reports (PEM)")->type_name("FILE");
   app.add_option("--intel-root", flags.intel_roots, "one more root for TDX quotes (PEM)")->type_name("FILE");
-  app.add_option("--tpm-root", flags.tpm_roots, "a root of TPMs' attestation keys (PEM); none is built in")->type_name("FILE");
+  app.add_option("--tpm-root", flags.tpm_roots, "a root of TPMs' attestation keys (PEM); none is built in")
+      ->type_name("FILE");
   app.add_option("--rim-url", flags.rim_url, "reference manifest service; the id is appended (default NVIDIA's)")
       ->type_name("URL");
   app.add_option("--ocsp-url", flags.ocsp_url, "revocation service (default NVIDIA's)")->type_name("URL");
@@ -75,6 +86,8 @@ Result<BrokerConfig> Merge(const Flags& flags) {
                                                                {&flags.master_key, &out.master_key},
                                                                {&flags.tls_cert, &out.tls_cert},
                                                                {&flags.tls_key, &out.tls_key},
+                                                               {&flags.admin_token, &out.admin_token},
+                                                               {&flags.auditor_token, &out.auditor_token},
                                                                {&flags.rim_url, &out.rim_url},
                                                                {&flags.ocsp_url, &out.ocsp_url},
                                                                {&flags.log_level, &out.log_level},
@@ -84,12 +97,8 @@ Result<BrokerConfig> Merge(const Flags& flags) {
     if (!from->empty()) *to = *from;
   }
   const std::pair<const std::vector<std::string>*, std::vector<std::string>*> lists[] = {
-      {&flags.device_roots, &out.device_roots},
-      {&flags.rim_roots, &out.rim_roots},
-      {&flags.amd_roots, &out.amd_roots},
-      {&flags.intel_roots, &out.intel_roots},
-      {&flags.tpm_roots, &out.tpm_roots},
-      {&flags.tls_names, &out.tls_names}};
+      {&flags.device_roots, &out.device_roots}, {&flags.rim_roots, &out.rim_roots}, {&flags.amd_roots, &out.amd_roots},
+      {&flags.intel_roots, &out.intel_roots},   {&flags.tpm_roots, &out.tpm_roots}, {&flags.tls_names, &out.tls_names}};
   for (const auto& [from, to] : lists) {
     if (!from->empty()) *to = *from;
   }
@@ -99,6 +108,7 @@ Result<BrokerConfig> Merge(const Flags& flags) {
   out.explain_denials |= flags.explain_denials;
   out.insecure_accept_emulated |= flags.insecure_accept_emulated;
   out.ready_fd = flags.ready_fd;
+  out.init_only = flags.init_only;
   return out;
 }
 

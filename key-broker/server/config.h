@@ -22,11 +22,13 @@ Result<ListenAddress> ParseListenAddress(const std::string& text);  // "127.0.0.
 struct BrokerConfig {
   std::vector<ListenAddress> listen;
   std::string state = "/var/lib/ccgpu/broker";
-  std::string master_key;              // file; empty: STATE/master.key
-  std::string tls_cert, tls_key;       // files; empty: made by the broker under its own CA in STATE/tls
-  std::vector<std::string> tls_names;  // more names and addresses for the made certificate
-  std::vector<std::string> device_roots, rim_roots, amd_roots,
-      intel_roots, tpm_roots;                          // PEM files, added to the builtin hardware roots
+  std::string master_key;                  // file; empty: STATE/master.key
+  std::string tls_cert, tls_key;           // files; empty: made by the broker under its own CA in STATE/tls
+  std::string admin_token, auditor_token;  // files; empty: made by the broker in STATE
+  bool init_only = false;                  // make the files above in STATE, and end
+  std::vector<std::string> tls_names;      // more names and addresses for the made certificate
+  std::vector<std::string> device_roots, rim_roots, amd_roots, intel_roots,
+      tpm_roots;                            // PEM files, added to the builtin hardware roots
   std::string rim_url, ocsp_url;            // empty: NVIDIA's
   std::string pcs_url, intel_root_crl_url;  // empty: Intel's
   std::chrono::seconds rim_lifetime{3600}, ocsp_lifetime{10};

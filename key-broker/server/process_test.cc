@@ -97,6 +97,49 @@ TEST_F(ProcessTest, RefusesToRun) {
   EXPECT_NE(Log().find("broker.state-in-use"), std::string::npos);
 }
 
+// Made in one place, carried elsewhere (a Secret), and used from there without being written.
+TEST_F(ProcessTest, StateMadeAheadServesFromFilesThatAreOnlyRead) {
+  TempFolder ahead;
+  const std::string from = ahead.path();
+  const auto init = [&] {
+    BrokerProcess broker(from, {"--init-only", "--tls-name", "localhost"});
+    const int status = broker.Wait();
+    return !broker.ready() && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  };
+  ASSERT_TRUE(init()) << *ReadFile(from + "/log");
+  const std::string key = *ReadFile(from + "/master.key"), token = *ReadFile(from + "/admin-token");
+  const std::string log = *ReadFile(from + "/log");
+  EXPECT_EQ(log.find(key.substr(0, 64)), std::string::npos);
+  EXPECT_EQ(log.find(token.substr(0, 32)), std::string::npos);
+  ASSERT_TRUE(init()) << log;
+  EXPECT_EQ(*ReadFile(from + "/master.key"), key) << "what is there stays";
+  const auto ca = crypto::Certificate::FromPem(*ReadFile(from + "/tls/ca.crt"));
+  const auto server = crypto::Certificate::FromPem(*ReadFile(from + "/tls/server.crt"));
+  EXPECT_EQ(server->NotAfter(), ca->NotAfter());
+  EXPECT_FALSE(Exists(from + "/broker.db"));
+
+  const std::vector<std::string> files = {"--master-key",           from + "/master.key", "--tls-cert",
+                                          from + "/tls/server.crt", "--tls-key",          from + "/tls/server.key",
+                                          "--admin-token",          from + "/admin-token"};
+  BrokerProcess broker(folder.path(), files);
+  ASSERT_TRUE(broker.ready()) << Log();
+  EXPECT_FALSE(Exists(folder.path() + "/admin-token"));
+  EXPECT_FALSE(Exists(folder.path() + "/tls"));
+  httplib::SSLClient client("localhost", broker.port());
+  X509_STORE* store = X509_STORE_new();  // the client frees it
+  X509_STORE_add_cert(store, ca->raw());
+  client.set_ca_cert_store(store);
+  client.enable_server_certificate_verification(true);
+  const auto list =
+      client.Get("/kbs/v0/ccgpu/resources", {{"Authorization", "Bearer " + token.substr(0, token.size() - 1)}});
+  ASSERT_TRUE(list);
+  EXPECT_EQ(list->status, 200);
+  broker.Kill(SIGTERM);
+  // A token file that is given and missing is not made.
+  EXPECT_EQ(RunToEnd({"--admin-token", from + "/no-such-token"}), 1);
+  EXPECT_FALSE(Exists(from + "/no-such-token"));
+}
+
 TEST_F(ProcessTest, AddressesThatDoNotExistYetAreFine) {
   BrokerProcess broker(folder.path(), {"--listen", "192.0.2.77:0"});  // TEST-NET-1 is on no interface
   EXPECT_TRUE(broker.ready()) << Log();

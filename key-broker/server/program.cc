@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/lock_file.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "key-broker/server/https_server.h"
 
 namespace ccgpu::broker {
@@ -60,7 +62,27 @@ Result<TlsIdentity> TlsOf(const BrokerConfig& config, TimePoint now) {
   for (const auto& address : config.listen) names.push_back(address.host);
   for (const auto& name : config.tls_names) names.push_back(name);
   std::erase_if(names, [](const std::string& name) { return name == "0.0.0.0" || name == "::"; });
-  return LoadOrMakeTls(config.state + "/tls", names, now);
+  return LoadOrMakeTls(config.state + "/tls", names, now, config.init_only);
+}
+
+std::string MasterKeyFile(const BrokerConfig& config) {
+  return config.master_key.empty() ? config.state + "/master.key" : config.master_key;
+}
+
+// A file that the operator gives is never made: an empty mount would hand out a token that nobody knows.
+Result<std::string> TokenOf(const std::string& given, const std::string& own) {
+  return given.empty() ? LoadOrMakeToken(own) : LoadToken(given);
+}
+
+// --init-only: what another run of the broker, perhaps on another machine, can be started with.
+Status MakeState(const BrokerConfig& config, TimePoint now) {
+  RETURN_IF_ERROR(MakeMasterKey(MasterKeyFile(config)));
+  auto admin = TokenOf(config.admin_token, config.state + "/admin-token");
+  if (!admin.ok()) return admin.error();
+  auto auditor = TokenOf(config.auditor_token, config.state + "/auditor-token");
+  if (!auditor.ok()) return auditor.error();
+  auto tls = TlsOf(config, now);
+  return tls.ok() ? Ok() : Status(tls.error());
 }
 
 CollateralUrls UrlsOf(const BrokerConfig& config) {
@@ -72,6 +94,31 @@ CollateralUrls UrlsOf(const BrokerConfig& config) {
   urls.rim_lifetime = config.rim_lifetime;
   urls.ocsp_lifetime = config.ocsp_lifetime;
   return urls;
+}
+
+double FileSize(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 ? static_cast<double>(info.st_size) : 0;
+}
+
+void AddServerMetrics(Broker& broker, const BrokerConfig& config, const std::string& version, TimePoint tls_ends,
+                      HttpCollateral& collateral, const Clock& clock) {
+  broker.metrics().AddCollector([=, &collateral, &clock](metrics::Page& page) {
+    metrics::WriteProcess(page, "ccgpu_broker", version);
+    collateral.WriteMetrics(page, clock.Now());
+    page.Gauge("ccgpu_broker_tls_certificate_expires_timestamp_seconds", "When the server's own certificate ends.",
+               static_cast<double>(tls_ends.time_since_epoch().count()));
+    const std::string file = config.state + "/broker.db";
+    page.Gauge("ccgpu_broker_store_bytes", "Size of the database with resources and ledger.",
+               FileSize(file) + FileSize(file + "-wal"));
+    struct statvfs disk {};
+    if (::statvfs(config.state.c_str(), &disk) != 0) return;
+    const double block = static_cast<double>(disk.f_frsize);
+    page.Gauge("ccgpu_broker_state_free_bytes", "Free space where the state lies.",
+               static_cast<double>(disk.f_bavail) * block);
+    page.Gauge("ccgpu_broker_state_size_bytes", "Size of the file system where the state lies.",
+               static_cast<double>(disk.f_blocks) * block);
+  });
 }
 
 Status SayReady(const BrokerConfig& config, const HttpsServer& server) {
@@ -100,15 +147,15 @@ Status RunBroker(const BrokerConfig& config, const std::string& version) {
 
   RETURN_IF_ERROR(MakeDirs(config.state, 0700));
   ASSIGN_OR_RETURN(const Fd lock, LockState(config.state));
+  if (config.init_only) return MakeState(config, clock.Now());
   ::unlink((config.state + "/ready").c_str());
-  ASSIGN_OR_RETURN(const StoreKeys keys,
-                   LoadMasterKey(config.master_key.empty() ? config.state + "/master.key" : config.master_key));
+  ASSIGN_OR_RETURN(const StoreKeys keys, LoadMasterKey(MasterKeyFile(config)));
   ASSIGN_OR_RETURN(const auto db, Database::Open(config.state + "/broker.db"));
   RETURN_IF_ERROR(CheckMasterKey(*db, keys));
   ASSIGN_OR_RETURN(const crypto::PrivateKey token_key,
                    LoadOrMakeKey(config.state + "/token.key", crypto::KeyType::kP256));
-  ASSIGN_OR_RETURN(const std::string admin, LoadOrMakeToken(config.state + "/admin-token"));
-  ASSIGN_OR_RETURN(const std::string auditor, LoadOrMakeToken(config.state + "/auditor-token"));
+  ASSIGN_OR_RETURN(const std::string admin, TokenOf(config.admin_token, config.state + "/admin-token"));
+  ASSIGN_OR_RETURN(const std::string auditor, TokenOf(config.auditor_token, config.state + "/auditor-token"));
   const Roles roles(admin, auditor);
   ASSIGN_OR_RETURN(const TlsIdentity tls, TlsOf(config, clock.Now()));
   ASSIGN_OR_RETURN(verify::Anchors anchors, AnchorsOf(config));
@@ -125,6 +172,7 @@ Status RunBroker(const BrokerConfig& config, const std::string& version) {
   Broker broker({*db, keys, appraiser, roles, clock, random, token_key}, options);
   ASSIGN_OR_RETURN(const int64_t entries, broker.ledger().Verify());
   log::Info("ledger is whole", {{"entries", std::to_string(entries)}});
+  AddServerMetrics(broker, config, version, tls.chain[0].NotAfter(), collateral, clock);
 
   ASSIGN_OR_RETURN(const auto server, HttpsServer::Start(broker, tls, config.listen, config.threads));
   RETURN_IF_ERROR(SayReady(config, *server));

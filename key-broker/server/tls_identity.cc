@@ -61,7 +61,8 @@ Result<crypto::PrivateKey> LoadOrMakeKey(const std::string& path, crypto::KeyTyp
   return key;
 }
 
-Result<TlsIdentity> LoadOrMakeTls(const std::string& folder, const std::vector<std::string>& names, TimePoint now) {
+Result<TlsIdentity> LoadOrMakeTls(const std::string& folder, const std::vector<std::string>& names, TimePoint now,
+                                  bool as_long_as_ca) {
   RETURN_IF_ERROR(MakeDirs(folder, 0711));
   ASSIGN_OR_RETURN(const crypto::PrivateKey ca_key, LoadOrMakeKey(folder + "/ca.key", crypto::KeyType::kP256));
   ASSIGN_OR_RETURN(const crypto::Certificate ca, LoadOrMakeCa(folder, ca_key, now));
@@ -82,7 +83,7 @@ Result<TlsIdentity> LoadOrMakeTls(const std::string& folder, const std::vector<s
   spec.subject = {{"O", "ccgpu"}, {"CN", "ccgpu-broker"}};
   spec.key = out.key.public_key();
   spec.not_before = now - kClockSlack;
-  spec.not_after = std::min(now + kServerLife, ca.NotAfter());
+  spec.not_after = as_long_as_ca ? ca.NotAfter() : std::min(now + kServerLife, ca.NotAfter());
   spec.digital_signature = true;
   spec.extended_key_usage = "serverAuth";
   for (const std::string& name : names) (IsAddress(name) ? spec.ip_addresses : spec.dns_names).push_back(name);

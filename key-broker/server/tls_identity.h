@@ -17,7 +17,10 @@ struct TlsIdentity {
 
 // Folder with ca.crt, ca.key, server.crt, server.key (keys 0600, P-256). `names`: DNS names and addresses.
 // "broker.tls-damaged" when files do not fit together: they are never replaced silently, since agents rely on them.
-Result<TlsIdentity> LoadOrMakeTls(const std::string& folder, const std::vector<std::string>& names, TimePoint now);
+// `as_long_as_ca`: a new server certificate ends with its CA instead of after 397 days; for who carries it elsewhere,
+// where it is not renewed.
+Result<TlsIdentity> LoadOrMakeTls(const std::string& folder, const std::vector<std::string>& names, TimePoint now,
+                                  bool as_long_as_ca = false);
 // Files that the operator gives.
 Result<TlsIdentity> LoadTls(const std::string& cert_file, const std::string& key_file);
 // A private key in a PEM file (0600), made there when the file is missing.

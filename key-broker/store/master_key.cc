@@ -1,6 +1,10 @@
 #include "key-broker/store/master_key.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
 
 #include "base/crypto/aead.h"
 #include "base/crypto/digest.h"
@@ -13,6 +17,19 @@ namespace {
 
 constexpr size_t kMasterKeySize = 32;
 constexpr char kCheckText[] = "ccgpu-broker store 1";
+
+bool IsOurGroup(gid_t group) {
+  if (group == ::getegid()) return true;
+  std::vector<gid_t> groups(static_cast<size_t>(std::max(0, ::getgroups(0, nullptr))));
+  const int count = ::getgroups(static_cast<int>(groups.size()), groups.data());
+  return count > 0 && std::find(groups.begin(), groups.begin() + count, group) != groups.begin() + count;
+}
+
+bool OthersMayRead(const struct stat& info) {
+  const mode_t open = info.st_mode & 077;
+  if (open == 0) return false;
+  return open != 040 || info.st_uid == ::geteuid() || !IsOurGroup(info.st_gid);
+}
 
 }  // namespace
 
@@ -34,10 +51,24 @@ StoreKeys DeriveStoreKeys(ByteView master_key) {
   return keys;
 }
 
+Status MakeMasterKey(const std::string& path) {
+  if (!Exists(path)) {
+    crypto::SystemRandom random;
+    Bytes key = random.Take(kMasterKeySize);
+    std::string text = HexEncode(key) + "\n";
+    Wipe(key);
+    const Status written = WriteFileAtomic(path, text, 0600);
+    Wipe({reinterpret_cast<uint8_t*>(text.data()), text.size()});
+    RETURN_IF_ERROR(written);
+  }
+  auto keys = LoadMasterKey(path);
+  return keys.ok() ? Ok() : Status(keys.error());
+}
+
 Result<StoreKeys> LoadMasterKey(const std::string& path) {
   ASSIGN_OR_RETURN(std::string text, ReadFile(path, 4096));
   struct stat info {};
-  if (::stat(path.c_str(), &info) == 0 && (info.st_mode & 077) != 0) {
+  if (::stat(path.c_str(), &info) == 0 && OthersMayRead(info)) {
     return Err("store.bad-master-key", path, "may be read by others; chmod 600 it");
   }
   while (text.ends_with('\n') || text.ends_with('\r') || text.ends_with(' ')) text.pop_back();

@@ -1,4 +1,5 @@
-// The key that everything at rest hangs on: 32 bytes, given as a file of 64 hex digits, never written by the broker.
+// The key that everything at rest hangs on: 32 bytes, given as a file of 64 hex digits, made only by ccgpu-broker
+// --init-only.
 #pragma once
 
 #include <string>
@@ -20,7 +21,10 @@ struct StoreKeys {
   StoreKeys& operator=(StoreKeys&&) = default;
 };
 
-// "store.bad-master-key" when the file is not 64 hex digits, or when others may read it.
+// Makes the file with random digits (0600) unless it is there; then it is read as LoadMasterKey does.
+Status MakeMasterKey(const std::string& path);
+// "store.bad-master-key" when the file is not 64 hex digits, or when others may read it. A file of another user's that
+// our group may read is fine: Kubernetes shows Secrets so to programs that are not root.
 Result<StoreKeys> LoadMasterKey(const std::string& path);
 StoreKeys DeriveStoreKeys(ByteView master_key);
 // The first database ever opened with a key remembers it; another key later is "store.wrong-master-key".

@@ -277,6 +277,37 @@ TEST_F(StoreTest, MasterKeyFiles) {
   EXPECT_FALSE(LoadMasterKey(folder.path() + "/absent").ok());
 }
 
+// What a Secret volume with fsGroup looks like: root's file, which our group may read.
+TEST_F(StoreTest, MasterKeyOfAnotherUserThatOurGroupMayRead) {
+  if (::geteuid() != 0) GTEST_SKIP() << "NOT RUN: giving files away needs root";
+  const std::string path = folder.path() + "/key";
+  ASSERT_TRUE(WriteFileAtomic(path, std::string(64, 'a'), 0600).ok());
+  constexpr uid_t kOther = 65532;
+  auto accepted = [&](uid_t owner, gid_t group, mode_t mode) {
+    EXPECT_EQ(::chown(path.c_str(), owner, group), 0);
+    EXPECT_EQ(::chmod(path.c_str(), mode), 0);
+    return LoadMasterKey(path).ok();
+  };
+  EXPECT_TRUE(accepted(kOther, ::getegid(), 0440));
+  EXPECT_FALSE(accepted(kOther, ::getegid(), 0444)) << "anybody may read it";
+  EXPECT_FALSE(accepted(kOther, ::getegid(), 0660)) << "the group may write it";
+  EXPECT_FALSE(accepted(kOther, kOther, 0440)) << "a group that is not ours";
+  EXPECT_FALSE(accepted(::geteuid(), ::getegid(), 0440)) << "our own file: ours to protect";
+}
+
+TEST_F(StoreTest, AMasterKeyIsMadeOnce) {
+  const std::string path = folder.path() + "/key";
+  ASSERT_TRUE(MakeMasterKey(path).ok());
+  const std::string made = *ReadFile(path);
+  ASSERT_TRUE(MakeMasterKey(path).ok());
+  EXPECT_EQ(*ReadFile(path), made);
+  struct stat info {};
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 077, 0u);
+  ASSERT_TRUE(WriteFileAtomic(path, "damaged", 0600).ok());
+  EXPECT_EQ(MakeMasterKey(path).error().code, "store.bad-master-key");
+}
+
 TEST_F(StoreTest, OtherSchemasAreRefused) {
   { TestStore store(File()); }
   Sql(File(), "PRAGMA user_version = 2");
