@@ -22,8 +22,8 @@
 
 namespace ccgpu::kube {
 
-// Where the API is and how we show who we are. The token is read again before a request whenever its file changed,
-// since kubelet rotates it, and once more after a 401.
+// Where the API is and how we show who we are. The token's file is read for every request, since kubelet rotates it,
+// and once more after a 401.
 struct Access {
   std::string server;      // "https://10.96.0.1:443"; nothing but https
   std::string token_file;  // bearer token
@@ -99,14 +99,16 @@ class Client {
   // Returns after Stop(). The handlers run in this thread.
   void Watch(const std::string& path, const CallOptions& call, const WatchHandler& handler);
 
-  // Every call and watch, now and later, ends with kube.stopped within a moment.
+  // Every call and watch, now and later, ends with kube.stopped: at once, or where a server just accepted a connection
+  // and says nothing, after Options.request_timeout.
   void Stop();
 
   // Requests that failed, by code name, since the start; for metrics.
   std::vector<std::pair<std::string, uint64_t>> FailureCounts() const;
 
+  struct Impl;  // of the .cc files
+
  private:
-  struct Impl;
   explicit Client(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
