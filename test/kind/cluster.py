@@ -50,7 +50,7 @@ class Cluster:
         """Fine when there is none."""
         if self.engine.state.exists() and pathlib.Path(f"/run/netns/{self.engine.netns}").exists():
             self.engine.run("kind", "delete", "cluster", "--name", self.name, check=False)
-            self.engine.run("podman", "network", "rm", "-f", "kind", check=False)
+            self.engine.run("podman", "network", "rm", self.engine.netns, check=False)  # not -f: that takes containers with it
         self.engine.leave()
         shutil.rmtree(self.engine.state, ignore_errors=True)
         self._restore_sysctls()

@@ -19,7 +19,7 @@ def limit(kind, wanted):
 
 class Podman:
     def __init__(self, name):
-        """`name` of the cluster, and of its namespace."""
+        """`name` of the cluster; its namespace and its podman network have a name of their own, since clusters share the store."""
         self.netns = f"ccgpu-kind-{name}"
         self.store = HOME / "podman"
         self.state = HOME / "clusters" / name
@@ -34,7 +34,7 @@ class Podman:
             '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\nstop_timeout = 1\n'
             f'[network]\nnetwork_backend = "netavark"\nnetwork_config_dir = "{self.state}/networks"\n')
         return dict(os.environ, CONTAINERS_CONF=str(self.state / "containers.conf"), CONTAINERS_STORAGE_CONF=str(self.state / "storage.conf"),
-                    KIND_EXPERIMENTAL_PROVIDER="podman", KUBECONFIG=str(self.kubeconfig), PATH=f"{folder()}:{os.environ['PATH']}")
+                    KIND_EXPERIMENTAL_PROVIDER="podman", KIND_EXPERIMENTAL_PODMAN_NETWORK=self.netns, KUBECONFIG=str(self.kubeconfig), PATH=f"{folder()}:{os.environ['PATH']}")
 
     def enter(self):
         """Makes the namespace. The host's own stays as it is: no way leads out of this one."""

@@ -26,6 +26,8 @@ REPOSITORY = "localhost/ccgpu-kind"
 PACKAGES = ("systemd systemd-sysv dbus iptables ebtables containerd runc conntrack ethtool socat kmod procps rsync jq iproute2 util-linux mount hostname nftables "
             "containernetworking-plugins ca-certificates curl bash tar gzip xz-utils netbase less iputils-ping fuse3").split()
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
+# What the image is made of; read once, so that an edit meanwhile changes the next image and not this one's name.
+RECIPE = hashlib.sha256(b"\0".join((HERE / one).read_bytes() for one in ("versions.json", "programs.py", "node_image.py", "pause.c", "netd.sh", "netd.yaml"))).hexdigest()[:12]
 CRICTL = """#!/bin/sh
 # kind asks crictl only for the id of one image and for the list of all.
 case $1 in
@@ -39,9 +41,7 @@ esac
 
 def name(containerd):
     """Of the image whose nodes run containerd "1.6" (Debian's) or "2" (the pinned one)."""
-    recipe = [HERE / one for one in ("versions.json", "programs.py", "node_image.py", "pause.c", "netd.sh", "netd.yaml")] + [pathlib.Path(oci.__file__)]
-    key = hashlib.sha256(b"\0".join(path.read_bytes() for path in recipe)).hexdigest()[:12]
-    return f"{REPOSITORY}/node:v{PINS['kubernetes']}-containerd{containerd}-{key}"
+    return f"{REPOSITORY}/node:v{PINS['kubernetes']}-containerd{containerd}-{RECIPE}"
 
 
 def build(engine, containerd, say):
