@@ -63,7 +63,7 @@ class Tree:
         return out.getvalue()
 
 
-def write(archive, name, tree, entrypoint, user="", env=(), labels=None, level=9):
+def write(archive, name, tree, entrypoint, user="", env=(), labels=None, level=9, cmd=()):
     """Writes `tree` as the image `name` (repository:tag) into the tar `archive`; returns the manifest's digest."""
     layer = tree.tar()
     packed = io.BytesIO()
@@ -79,6 +79,8 @@ def write(archive, name, tree, entrypoint, user="", env=(), labels=None, level=9
     settings = {"Entrypoint": list(entrypoint), "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", *env]}
     if user:
         settings["User"] = user
+    if cmd:
+        settings["Cmd"] = list(cmd)
     if labels:
         settings["Labels"] = dict(labels)
     config = {"architecture": "amd64", "os": "linux", "created": EPOCH, "config": settings,
