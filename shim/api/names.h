@@ -18,6 +18,7 @@ inline constexpr char kCriContainerType[] = "io.kubernetes.cri.container-type"; 
 inline constexpr char kCriSandboxId[] = "io.kubernetes.cri.sandbox-id";
 inline constexpr char kCriSandboxName[] = "io.kubernetes.cri.sandbox-name";
 inline constexpr char kCriSandboxNamespace[] = "io.kubernetes.cri.sandbox-namespace";
+inline constexpr char kCriSandboxUid[] = "io.kubernetes.cri.sandbox-uid";
 inline constexpr char kCriContainerName[] = "io.kubernetes.cri.container-name";
 inline constexpr char kCriImageName[] = "io.kubernetes.cri.image-name";
 inline constexpr char kGroupAnnotation[] = "io.containerd.runc.v2.group";

@@ -33,6 +33,18 @@ EventLog::EventLog(std::string events_dir, const std::string& sandbox_id) {
   file_ = events_dir + "/" + sandbox_id + "/events.jsonl";
 }
 
+void EventLog::WritePod(const std::string& name, const std::string& ns, const std::string& uid) {
+  if (file_.empty() || name.empty()) return;
+  const std::string folder = file_.substr(0, file_.rfind('/'));
+  const Json pod = {{"name", name}, {"namespace", ns}, {"uid", uid}};
+  const std::string text = pod.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  (void)MakeDirs(folder);
+  // Not synced to a disk, which every pod would wait for: who reads half of it reads again.
+  Fd fd(::open((folder + "/pod.json").c_str(), O_WRONLY | O_TRUNC | O_CREAT | O_CLOEXEC, 0644));
+  if (!fd.valid() || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    log::Warning("cannot say whose events these are", {{"folder", folder}});
+}
+
 void EventLog::Write(const std::string& component, const std::string& code, const std::string& message,
                      const std::string& subject) {
   if (file_.empty()) return;

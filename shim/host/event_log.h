@@ -1,4 +1,5 @@
-// A pod's events for people: one JSON object a line in <events_dir>/<sandbox>/events.jsonl.
+// A pod's events for people: one JSON object a line in <events_dir>/<sandbox>/events.jsonl. Beside it pod.json says whose
+// they are: {"name", "namespace", "uid"} as the runtime told us, so untrusted like everything on the host.
 #pragma once
 
 #include <mutex>
@@ -12,6 +13,8 @@ namespace ccgpu::shim {
 class EventLog {
  public:
   EventLog(std::string events_dir, const std::string& sandbox_id);
+  // Before the first event. An unknown uid is "".
+  void WritePod(const std::string& name, const std::string& ns, const std::string& uid);
   void Write(const std::string& component, const std::string& code, const std::string& message,
              const std::string& subject);
   void Write(const Error& error) { Write("containerd-shim-ccgpu-v2", error.code, error.text, error.subject); }

@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "base/encoding.h"
 #include "base/file.h"
@@ -7,6 +10,7 @@
 #include "shim/host/bundle_state.h"
 #include "shim/host/cdi.h"
 #include "shim/host/config.h"
+#include "shim/host/event_log.h"
 #include "shim/host/flags.h"
 #include "shim/host/process_state.h"
 #include "shim/host/sha256.h"
@@ -154,6 +158,24 @@ TEST(BundleState, ComesBackAndAnAbsentFileIsEmpty) {
   EXPECT_EQ(ProcessStartTime(0), 0u);
   ::unlink((dir + "/ccgpu-shim.json").c_str());
   ::rmdir(dir.c_str());
+}
+
+TEST(EventLog, SaysWhoseEventsTheseAre) {
+  const std::string dir = ::testing::TempDir() + "/events" + std::to_string(::getpid());
+  EventLog log(dir, "sandbox-1");
+  log.WritePod("demo", "team-a", "1234");
+  log.Write("ccgpu-guestd", "policy.command", "not what the policy allows", "app");
+  auto pod = ReadFile(dir + "/sandbox-1/pod.json");
+  ASSERT_TRUE(pod.ok());
+  EXPECT_EQ(*pod, "{\"name\":\"demo\",\"namespace\":\"team-a\",\"uid\":\"1234\"}\n");
+  auto events = ReadFile(dir + "/sandbox-1/events.jsonl");
+  ASSERT_TRUE(events.ok());
+  EXPECT_NE(events->find("\"code\":\"policy.command\""), std::string::npos);
+  // Neither a container without a pod nor a name that leaves the folder is written down.
+  EventLog outside(dir, "../escape");
+  outside.WritePod("demo", "team-a", "1234");
+  EXPECT_FALSE(Exists(dir + "/../escape/pod.json"));
+  std::filesystem::remove_all(dir);
 }
 
 }  // namespace

@@ -32,6 +32,8 @@ Status Pod::Begin(const SpecFacts& spec, const std::string& spec_json, const std
                   GuestCallbacks callbacks) {
   sandbox_id_ = GroupOf(spec, id);
   events_ = std::make_unique<EventLog>(spec.kind == ContainerKind::kSingle ? "" : config_.events_dir, sandbox_id_);
+  events_->WritePod(spec.Annotation(kCriSandboxName), spec.Annotation(kCriSandboxNamespace),
+                    spec.Annotation(kCriSandboxUid));
   Status status = BeginSteps(spec, spec_json, id, bundle, std::move(callbacks));
   if (status.ok()) return status;
   events_->Write(refused_by_guest_ ? "ccgpu-guestd" : "containerd-shim-ccgpu-v2", status.error().code,
