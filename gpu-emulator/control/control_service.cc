@@ -120,6 +120,7 @@ Result<std::unique_ptr<ControlService>> ControlService::Listen(const ControlConf
   roots.set_intel_root_pem(config.intel_root_pem);
   roots.set_tpm_root_pem(config.tpm_root_pem);
   roots.set_pcs_url(config.http_url);
+  roots.set_tee(config.tee);
   std::unique_ptr<ControlService> control(new ControlService);
   control->impl_ = std::make_unique<Impl>(machine, std::move(roots));
   control->impl_->socket_path = config.socket_path;

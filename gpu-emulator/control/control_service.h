@@ -15,6 +15,7 @@ struct ControlConfig {
   std::string socket_path;
   std::string http_url;  // "http://127.0.0.1:8000", for GetRoots
   std::string intel_root_pem, tpm_root_pem;
+  std::string tee = {};  // snp | tdx | vtpm, for GetRoots
 };
 
 class ControlService {
