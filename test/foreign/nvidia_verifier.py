@@ -6,12 +6,10 @@ on loopback, and `World.attest` runs the verifier on it through our libnvidia-ml
 with the reason that fetching left behind. Nothing of it becomes part of the project.
 """
 import base64
-import hashlib
 import http.server
 import json
 import os
 import pathlib
-import platform
 import shutil
 import subprocess
 import sys
@@ -19,50 +17,12 @@ import tempfile
 import threading
 import urllib.request
 
-HERE = pathlib.Path(__file__).resolve().parent
-REQUIREMENTS = HERE / "nvidia_requirements.txt"
-CACHE = pathlib.Path(os.environ.get("CCGPU_FOREIGN") or pathlib.Path.home() / ".cache" / "ccgpu" / "foreign")
-INSTALL_LIMIT_S = 300
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from foreign.environment import HERE, Environment  # noqa: E402
+
+ENVIRONMENT = Environment("nv-local-gpu-verifier", "nvidia_requirements.txt", "nvidia_verifier.py")
+python = ENVIRONMENT.python
 RUN_LIMIT_S = 120
-
-
-def place():
-    version = "py" + ".".join(map(str, sys.version_info[:2]))
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
-    return CACHE / f"nvidia-verifier-{digest}-{version}-{platform.machine()}"
-
-
-def python():
-    """The environment's interpreter; raises harness.Skip when it could not be made."""
-    from e2e import harness
-    program = place() / "bin" / "python"
-    if program.exists():
-        return program
-    reason = place() / "missing.txt"
-    raise harness.Skip("no nv-local-gpu-verifier: " + (reason.read_text().strip() if reason.exists() else "it was not fetched (python3 test/foreign/nvidia_verifier.py fetch, outside the namespace)"))
-
-
-def run(*command):
-    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=INSTALL_LIMIT_S, errors="replace")
-    if done.returncode != 0:
-        raise OSError(" / ".join(done.stdout.strip().splitlines()[-3:]))
-
-
-def fetch():
-    home = place()
-    if (home / "bin" / "python").exists():
-        return
-    shutil.rmtree(home, ignore_errors=True)
-    try:
-        # In its last place from the start: scripts and links in an environment name their folder.
-        run(sys.executable, "-m", "venv", home)
-        run(home / "bin" / "python", "-m", "pip", "install", "-q", "--no-deps", "--only-binary", ":all:", "-r", REQUIREMENTS)
-        print("  nv-local-gpu-verifier: installed", flush=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        shutil.rmtree(home, ignore_errors=True)
-        home.mkdir(parents=True)
-        (home / "missing.txt").write_text(f"{error}\n")
-        print(f"  nv-local-gpu-verifier: NOT INSTALLED, its tests will be skipped: {error}", flush=True)
 
 
 class RimServer:
@@ -148,6 +108,4 @@ class World:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["fetch"]:
-        sys.exit(__doc__)
-    fetch()
+    ENVIRONMENT.main(__doc__)
