@@ -53,6 +53,7 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   config.FillFrom(state);
+  config.version = CCGPU_VERSION;
   log::Init("ccgpu-device-plugin", LogLevelNamed(config.log_level));
   if (auto served = deviceplugin::Serve(config); !served.ok()) {
     log::Error("cannot run", {{"why", served.error().ToString()}});

@@ -77,6 +77,7 @@ int main(int argc, char** argv) {
   sigaddset(&ends, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);  // before any thread, so that all of them inherit it
 
+  options.version = CCGPU_VERSION;
   const ccgpu::SystemClock clock;
   if (identities_only) {
     auto made = ccgpu::emulator::MakeAuthorities(options.state_dir, options.profile, clock.Now());

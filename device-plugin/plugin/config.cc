@@ -73,7 +73,7 @@ Status CheckConfig(const Config& config) {
 Status Serve(const Config& config) {
   RETURN_IF_ERROR(CheckConfig(config));
   DeviceTable table;
-  Metrics metrics;
+  Metrics metrics(config.version);
   std::unique_ptr<HttpServer> http;
   if (!config.http.empty()) {
     ASSIGN_OR_RETURN(http, HttpServer::Start(config.http, table, metrics));

@@ -41,7 +41,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address
     ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   });
   server.Get("/metrics", [&](const httplib::Request&, httplib::Response& response) {
-    response.set_content(metrics.Text(*table.Get()), "text/plain; version=0.0.4");
+    response.set_content(metrics.Text(*table.Get()), metrics::kContentType);
   });
   server.Get("/healthz",
              [](const httplib::Request&, httplib::Response& response) { response.set_content("ok\n", "text/plain"); });

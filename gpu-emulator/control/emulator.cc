@@ -98,9 +98,11 @@ Result<std::unique_ptr<Emulator>> Emulator::Start(const EmulatorOptions& options
     ASSIGN_OR_RETURN(e->cpu_, PlatformNamed(options.platform, e->chip_, e->tdx_, fault));
   }
 
+  e->metrics_ = std::make_unique<EmulatorMetrics>(*e->machine_, e->parts_, options.platform, options.version);
   HttpService::Hooks hooks{[raw = e.get()] { return raw->Metrics(); }, [] { return true; },
                            [pcs = e->pcs_.get()](httplib::Server& server) { AddPcsRoutes(server, *pcs); }};
   hooks.rim_mirror = options.rim_mirror;
+  hooks.answered = [raw = e->metrics_.get()](const std::string& path, int status) { raw->Answered(path, status); };
   ASSIGN_OR_RETURN(e->http_, HttpService::Listen(options.http, *e->endorsements_, clock, std::move(hooks)));
   e->http_url_ = e->http_->base_url();
   ASSIGN_OR_RETURN(e->control_,
@@ -122,27 +124,6 @@ Emulator::~Emulator() {
   http_.reset();
 }
 
-std::string Emulator::Metrics() const {
-  std::map<std::string, int> states;
-  int healthy = 0;
-  const auto gpus = machine_->List();
-  for (const GpuStatus& gpu : gpus) {
-    ++states[gpu.state];
-    healthy += gpu.healthy;
-  }
-  std::string text = "# HELP ccgpu_emulator_gpus GPUs by device state.\n# TYPE ccgpu_emulator_gpus gauge\n";
-  for (const char* state : {"UNLOCKED", "LOCKED", "RUN", "ERROR"}) {
-    text += "ccgpu_emulator_gpus{state=\"" + std::string(state) + "\"} " + std::to_string(states[state]) + "\n";
-  }
-  text += "# HELP ccgpu_emulator_gpus_healthy GPUs that can be used.\n# TYPE ccgpu_emulator_gpus_healthy gauge\n";
-  text += "ccgpu_emulator_gpus_healthy " + std::to_string(healthy) + "\n";
-  text += "# HELP ccgpu_emulator_sandboxes Sandboxes that run now.\n# TYPE ccgpu_emulator_sandboxes gauge\n";
-  text += "ccgpu_emulator_sandboxes " + std::to_string(parts_.running.load()) + "\n";
-  text +=
-      "# HELP ccgpu_emulator_launches_total Guests launched since the start.\n# TYPE ccgpu_emulator_launches_total "
-      "counter\n";
-  text += "ccgpu_emulator_launches_total " + std::to_string(parts_.launched.load()) + "\n";
-  return text;
-}
+std::string Emulator::Metrics() const { return metrics_->Text(); }
 
 }  // namespace ccgpu::emulator

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/crypto/digest.h"
 #include "gpu-emulator/control/control_service.h"
+#include "gpu-emulator/control/emulator_metrics.h"
 #include "gpu-emulator/platform/platform_server.h"
 #include "gpu-emulator/platform/vtpm_guest.h"
 #include "gpu-emulator/services/http_service.h"
@@ -22,6 +23,7 @@ struct EmulatorOptions {
   std::string http = "127.0.0.1:0";
   std::string platform = "snp";         // snp, tdx (quotes of version 4), tdx-v5, vtpm (needs swtpm)
   std::string platform_fault = "none";  // TdxFaults; on tdx only
+  std::string version = {};             // told by /metrics
   std::string rim_mirror = {};          // folder of other RIM services' answers to hand on; empty: none
   std::string authorities = {};         // folder of a deployment's authorities (authorities.h); empty: own ones
 };
@@ -63,6 +65,7 @@ class Emulator {
   std::unique_ptr<Endorsements> endorsements_;
   std::unique_ptr<Machine> machine_;
   PlatformParts parts_;
+  std::unique_ptr<EmulatorMetrics> metrics_;
   std::unique_ptr<HttpService> http_;
   std::unique_ptr<ControlService> control_;
   std::unique_ptr<PlatformServer> platform_;

@@ -56,6 +56,13 @@ std::string Gpu::error_reason() const {
   return impl_->error;
 }
 
+GpuCounters Gpu::counters() const {
+  const std::scoped_lock lock(impl_->mutex);
+  GpuCounters out = impl_->counters;
+  out.in_session = !impl_->emk.empty();
+  return out;
+}
+
 Result<LockInfo> Gpu::Lock(const std::string& sandbox_id) {
   auto info = impl_->Lock(sandbox_id);
   if (info.ok()) impl_->Changed();
@@ -171,6 +178,8 @@ void Gpu::Impl::DropWork(bool lost) {
   }
   ending.clear();
   memory->ScrubAll();
+  const std::scoped_lock lock(mutex);
+  ++counters.scrubs;
 }
 
 bool Gpu::Impl::Move(Event event) {

@@ -36,6 +36,12 @@ struct LockInfo {
   uint64_t lock_count = 0;
 };
 
+// Since the Gpu was made.
+struct GpuCounters {
+  uint64_t sessions = 0, sessions_lost = 0, scrubs = 0;
+  bool in_session = false;  // now
+};
+
 // Thread-safe. The destructor stops every thread and drops the link.
 class Gpu {
  public:
@@ -48,9 +54,10 @@ class Gpu {
   int link_fd() const;  // memfd of the link; stays the Gpu's
   DeviceState state() const;
   Mode mode() const;
-  bool held() const;                 // between Lock and Release
-  std::string sandbox_id() const;    // who holds it; empty when free
-  bool ready() const;                // accepting client work
+  bool held() const;               // between Lock and Release
+  std::string sandbox_id() const;  // who holds it; empty when free
+  bool ready() const;              // accepting client work
+  GpuCounters counters() const;
   std::string error_reason() const;  // reason code while state is ERROR or a fault is active, else empty
 
   // UNLOCKED -> LOCKED (in mode off straight on to RUN: there is no session to start). "gpu.already-locked" when held,

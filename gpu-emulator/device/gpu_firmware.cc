@@ -64,6 +64,7 @@ void Gpu::Impl::OnSession(const Bytes& export_master_secret) {
              export_master_secret.begin() + 32);  // 48 bytes come, the driver takes the first 32
   keys.clear();
   channel_counter = 0;
+  ++counters.sessions;
 }
 
 void Gpu::Impl::OnSessionEnd(std::string_view why) {
@@ -74,6 +75,7 @@ void Gpu::Impl::OnSessionEnd(std::string_view why) {
     Move(Event::kStop);
     return;
   }
+  ++counters.sessions_lost;
   if (error.empty()) error = "gpu.session-lost";
   Move(Event::kFail);
 }

@@ -76,6 +76,7 @@ struct Gpu::Impl {
   DeviceState state = DeviceState::kUnlocked;
   bool held = false, ready = false, ready_latched = false, link_down = false, start_used = false;
   std::string sandbox, error;
+  GpuCounters counters;
   Bytes leaf_sha384, lock_nonce, emk;
   uint64_t lock_count = 0, channel_counter = 0;
   uint32_t boot_count = 0, channel_errors = 0;

@@ -115,6 +115,7 @@ GpuStatus Machine::StatusOf(const Slot& slot) const {
   status.sandbox_id = slot.gpu->sandbox_id();
   status.fault = EffectOf(slot.fault).name;
   status.numa_node = profile_.NumaNode(slot.index);
+  status.counters = slot.gpu->counters();
   return status;
 }
 

@@ -30,6 +30,7 @@ struct GpuStatus {
   std::string uuid, mode, state, health_reason, sandbox_id, fault;
   bool healthy = false;
   int numa_node = -1;
+  device::GpuCounters counters;
 };
 
 // Any thread.

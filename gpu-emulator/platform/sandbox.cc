@@ -49,6 +49,7 @@ void Sandbox::Run() {
     log::Info("guest started", {{"sandbox", id_}, {"pid", std::to_string(guest_->pid())}});
     if (!Supervise()) guest_->Kill();
   } else {
+    ++parts_.refused.With({launched.error().code});
     log::Warning("launch refused",
                  {{"sandbox", id_}, {"code", launched.error().code}, {"text", launched.error().text}});
     if (guest_) guest_->Kill();  // it started, but nobody could be told
@@ -216,6 +217,7 @@ void Sandbox::Answer(ReceivedFrame request) {
   Frame answer;
   if (request.frame.has_report()) {
     auto report = reporter_->Report(AsBytes(request.frame.report().report_data()), request.frame.report().vmpl());
+    ++parts_.reports.With({report.ok() ? "ok" : "failed"});
     if (report.ok()) {
       answer.mutable_reported()->set_report(ToText(report->report));
       answer.mutable_reported()->set_cert_table(ToText(report->auxiliary));
@@ -228,7 +230,11 @@ void Sandbox::Answer(ReceivedFrame request) {
         tsm_ ? Result<std::unique_ptr<TsmFuse>>(
                    Err("platform.bad-fuse", id_, "the report file system is served already"))
              : TsmFuse::Serve(std::move(request.fds[0]), parts_.cpu->tsm_provider(),
-                              [this](ByteView data, uint32_t privlevel) { return reporter_->Report(data, privlevel); });
+                              [this](ByteView data, uint32_t privlevel) {
+                                auto report = reporter_->Report(data, privlevel);
+                                ++parts_.reports.With({report.ok() ? "ok" : "failed"});
+                                return report;
+                              });
     if (served.ok()) {
       tsm_ = std::move(*served);
       answer.mutable_tsm_ready();

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/crypto/digest.h"
+#include "base/metrics.h"
 #include "gpu-emulator/platform/frame_stream.h"
 #include "gpu-emulator/platform/gpu_pool.h"
 #include "gpu-emulator/platform/guest_process.h"
@@ -23,8 +24,13 @@ struct PlatformParts {
   const CpuPlatform* cpu = nullptr;
   crypto::Random* random = nullptr;
   ImageStore images;
-  std::atomic<int> running{0};  // for /metrics
-  std::atomic<uint64_t> launched{0};
+  metrics::Registry metrics;
+  metrics::Counter& launched = metrics.AddCounter("ccgpu_emulator_launches_total", "Guests launched since the start.");
+  metrics::Family<metrics::Counter>& refused =
+      metrics.AddCounters("ccgpu_emulator_launches_refused_total", "Launches refused, by reason code.", {"code"});
+  metrics::Family<metrics::Counter>& reports =
+      metrics.AddCounters("ccgpu_emulator_reports_total", "Reports of the secure processor asked for.", {"result"});
+  std::atomic<int> running{0};
 
   // A sandbox's id is its name towards GpuPool: two sandboxes of one id would free each other's GPUs.
   bool Enter(const std::string& sandbox_id) {

@@ -8,6 +8,7 @@
 
 #include "base/crypto/digest.h"
 #include "base/encoding.h"
+#include "base/metrics.h"
 
 namespace ccgpu::emulator {
 namespace {
@@ -98,8 +99,13 @@ Result<std::unique_ptr<HttpService>> HttpService::Listen(const std::string& addr
     response.set_content(ToText(answer), "application/ocsp-response");
   });
   if (hooks.more_routes) hooks.more_routes(server);
+  if (hooks.answered) {
+    server.set_logger([answered = hooks.answered](const httplib::Request& request, const httplib::Response& response) {
+      answered(request.path, response.status);
+    });
+  }
   server.Get("/metrics", [metrics = hooks.metrics](const httplib::Request&, httplib::Response& response) {
-    response.set_content(metrics ? metrics() : "", "text/plain; version=0.0.4");
+    response.set_content(metrics ? metrics() : "", metrics::kContentType);
   });
   server.Get("/healthz", [healthy = hooks.healthy](const httplib::Request&, httplib::Response& response) {
     const bool ok = !healthy || healthy();

@@ -27,7 +27,8 @@ class HttpService {
   struct Hooks {
     std::function<std::string()> metrics;  // Prometheus text
     std::function<bool()> healthy;
-    std::function<void(httplib::Server&)> more_routes = {};  // may be empty
+    std::function<void(httplib::Server&)> more_routes = {};                  // may be empty
+    std::function<void(const std::string& path, int status)> answered = {};  // after each answer, any thread
     std::string rim_mirror = {};  // folder of <id>.json for ids that the emulator has no RIM of; empty: none
   };
   // `address` "127.0.0.1:0" (0: any free port). "http.bind" when it cannot be had. Everything given must outlive the
