@@ -40,6 +40,7 @@ def build_image(name, folder, out, registry):
     (out / f"{name}.spdx.json").write_text(sbom)
     size = archive.stat().st_size
     if size > LIMIT:
+        archive.unlink()
         raise Problem(f"images: {archive.name} has {size / 2**20:.1f} MiB, more than {LIMIT // 2**20}; the largest files: {largest(rootfs.tree)}")
     return {"name": name, "reference": reference, "archive": archive.name, "digest": digest, "size": size,
             "sha256": hashlib.sha256(archive.read_bytes()).hexdigest(), "sbom": f"{name}.spdx.json", "files": len(rootfs.origin), "packages": len(rootfs.packages())}

@@ -27,10 +27,10 @@ class Rootfs:
         self.tree.file(path, data, mode)
         self.origin[path.strip("/")] = OWN
 
-    def program(self, source, path, strip=True):
+    def program(self, source, path):
         """A program or library of ours with all that the loader will look for."""
-        self.own(path, stripped(source) if strip else pathlib.Path(source).read_bytes(), 0o755)
         self.needs(source)
+        self.own(path, stripped(source), 0o755)
 
     def needs(self, program):
         for name, found in dpkg.closure(program).items():
