@@ -368,7 +368,7 @@ def test_files_that_are_not_debians_are_no_part_of_an_image():
                 cache.cache_clear()
 
 
-DEP5 = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
+DEP5 = f"Format: https://{licences.FORMAT}/\n\n"
 
 
 def test_licences_are_claimed_only_where_debian_says_so_for_machines():
