@@ -27,7 +27,7 @@ EXAMPLES = {
     "nodeManager.resources": (RESOURCES, WRONG_RESOURCES), "ccManager.defaultMode": ("on", "ppcie"),
     "broker.insecureAcceptEmulated": (True, "true"), "broker.explainDenials": (False, 1), "broker.persistence.type": ("emptyDir", "nfs"),
     "broker.persistence.storageClass": ("fast", "Fast!"), "broker.persistence.size": ("5Gi", "five"), "broker.persistence.existingClaim": ("mine", "My"),
-    "broker.persistence.hostPath": ("/data/broker", "data", HOST_PATH), "broker.service.type": ("LoadBalancer", "Ingress"),
+    "broker.persistence.ownFolder": (False, "no"), "broker.persistence.hostPath": ("/data/broker", "data", HOST_PATH), "broker.service.type": ("LoadBalancer", "Ingress"),
     "broker.service.port": (8443, 0), "broker.service.clusterIP": ("10.96.7.7", "ten"), "broker.service.annotations": (MAP, WRONG_MAP),
     "broker.externalUrl": ("https://broker.example.org:8443", "http://broker.example.org"), "broker.tlsNames": (["broker.example.org"], ["a b"]),
     "broker.collateral.rimUrl": ("https://rim.example.org/v1/rim/", "rim.example.org"), "broker.collateral.ocspUrl": ("https://ocsp.example.org/", "ftp://x"),

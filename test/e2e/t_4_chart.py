@@ -324,9 +324,10 @@ def test_alerts_and_dashboard_are_those_of_the_files():
 
 def test_programs_know_the_flags_that_they_are_given():
     unknown = []
-    for documents in everything() + [render(nested("devicePlugin.allowedModes", ["apm"], nested("nodeInstaller.restartCommand", "x", nested("ccManager.defaultMode", "on"))))]:
+    told = nested("devicePlugin.allowedModes", ["apm"], nested("nodeInstaller.restartCommand", "x", nested("ccManager.defaultMode", "on")))
+    for documents in everything() + [render(nested("broker.insecureAcceptEmulated", True, told))]:
         for where, _, _, container in containers(documents):
-            if "args" not in container:
+            if not container["command"][0].startswith("/usr/local/bin/"):
                 continue
             program = harness.BUILD / "bin" / pathlib.PurePath(container["command"][0]).name
             if not program.exists():
@@ -347,7 +348,7 @@ def test_a_real_api_server_takes_everything_and_finds_little_to_warn_of():
             result = api.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=yaml.safe_dump_all(known))
             assert result.code == 0 and len(result.out.splitlines()) == len(known), result
         # Kubernetes' own judgement of the default: what is less than "restricted" is exactly what has to be.
-        for document, _ in pods(render()):
+        for document, _ in pods(render(nested("broker.persistence.ownFolder", False))):
             said = api.kubectl("apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(document)).err
             wanted = {"emulator", "node-installer", "device-plugin", "node-manager"}
             assert ("would violate PodSecurity" in said) == (component(document) in wanted), f"{component(document)}: {said}"
