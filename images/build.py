@@ -28,13 +28,13 @@ def build_image(name, folder, out, registry):
     """One image; returns its entry of index.json."""
     image, release = catalog.IMAGES[name], version(ROOT)
     rootfs = Rootfs()
-    image.fill(rootfs, catalog.Build(folder))
+    more = image.fill(rootfs, catalog.Build(folder)) or {}
     rootfs.notices((ROOT / "LICENSE").read_text())
     sbom = spdx.text(spdx.document(name, release, image.description, rootfs))
     rootfs.tree.file(f"usr/share/sbom/{name}.spdx.json", sbom)
     reference = f"{registry}/ccgpu/{name}:{release}"
     labels = {"org.opencontainers.image.title": f"ccgpu/{name}", "org.opencontainers.image.version": release,
-              "org.opencontainers.image.licenses": "Apache-2.0", "org.opencontainers.image.description": image.description}
+              "org.opencontainers.image.licenses": "Apache-2.0", "org.opencontainers.image.description": image.description, **more}
     archive = out / f"{name}.tar"
     digest = oci.write(archive, reference, rootfs.tree, image.entrypoint, user=image.user, labels=labels, cmd=image.cmd, level=6)
     (out / f"{name}.spdx.json").write_text(sbom)
@@ -43,7 +43,8 @@ def build_image(name, folder, out, registry):
         archive.unlink()
         raise Problem(f"images: {archive.name} has {size / 2**20:.1f} MiB, more than {LIMIT // 2**20}; the largest files: {largest(rootfs.tree)}")
     return {"name": name, "reference": reference, "archive": archive.name, "digest": digest, "size": size,
-            "sha256": hashlib.sha256(archive.read_bytes()).hexdigest(), "sbom": f"{name}.spdx.json", "files": len(rootfs.origin), "packages": len(rootfs.packages())}
+            "sha256": hashlib.sha256(archive.read_bytes()).hexdigest(), "sbom": f"{name}.spdx.json", "files": len(rootfs.origin), "packages": len(rootfs.packages()),
+            **({"labels": more} if more else {})}
 
 
 def build_all(names, folder, out, registry):

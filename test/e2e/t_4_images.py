@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "images"))
 import build as images  # noqa: E402
 import dpkg  # noqa: E402
+import launch  # noqa: E402
 import licences  # noqa: E402
 import rootfs  # noqa: E402
 
@@ -258,6 +259,23 @@ def test_libraries_are_debians_bytes_and_certificates_are_debians_list():
         for local in pathlib.Path("/usr/local/share/ca-certificates").glob("**/*.crt"):
             body = "".join(local.read_text().split("-----")[2].split())
             assert body not in "".join(bundle.split()), f"{name}: an authority of this machine alone: {local.name}"
+
+
+def test_the_label_says_what_sandboxes_measure():
+    files = archive("node-installer").files()
+    label = index()["node-installer"]["labels"]["dev.ccgpu.launch-digest"]
+    assert label == launch.digest([(name, files[f"opt/ccgpu/guest/{name}"]) for name in launch.FILES])
+    assert label == archive("node-installer").config["config"]["Labels"]["dev.ccgpu.launch-digest"]
+    # The same computation over the guest of a deployment, against what its secure processor reports.
+    node = harness.shared(gpus=2)
+    assert node.run(node.seal(harness.pod("measured", "sleep 60")), "--detach").code == 0
+    evidence = node.state / "test" / "measured.json"
+    result = node.ccgpu("evidence", "collect", "measured", "-o", evidence)
+    node.remove("measured")
+    assert result.code == 0, result
+    report = json.loads(evidence.read_text())["tee-evidence"]["primary_evidence"]["attestation_report"]
+    expected = launch.digest([(name, (harness.BUILD / "guest" / name).read_bytes()) for name in launch.FILES])
+    assert bytes(report["measurement"]).hex() == expected, report["measurement"]
 
 
 def test_skopeo_reads_the_archives():
