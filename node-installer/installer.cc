@@ -1,0 +1,389 @@
+#include "node-installer/installer.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/crypto/digest.h"
+#include "base/encoding.h"
+#include "base/file.h"
+#include "base/log.h"
+
+namespace ccgpu::installer {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kShimConfigHead[] = "# Written by ccgpu-node-installer; changes are lost.\n";
+constexpr size_t kMaxPayloadFile = 256u << 20;
+// What a payload must have; lib/ holds whatever the agent is linked with.
+constexpr const char* kPrograms[] = {"bin/containerd-shim-ccgpu-v2", "guest/guestd", "guest/agent",
+                                     "guest/libcuda.so.1", "guest/libnvidia-ml.so.1"};
+
+std::string DigestOf(std::string_view content) { return HexEncode(crypto::Sha256(AsBytes(content))); }
+std::string ParentOf(const std::string& path) { return path.substr(0, std::max<size_t>(1, path.rfind('/'))); }
+
+void AddUnique(std::vector<std::string>& to, const std::vector<std::string>& more) {
+  for (const std::string& item : more) {
+    if (std::find(to.begin(), to.end(), item) == to.end()) to.push_back(item);
+  }
+}
+
+}  // namespace
+
+std::string ShimConfigText(const InstallOptions& options) {
+  return kShimConfigHead +
+         ("platform_socket: /run/ccgpu/platform.sock\n"
+          "resolver_socket: /run/ccgpu/resolver.sock\n"
+          "guest_image: " +
+          options.home +
+          "/guest\n"
+          "events_dir: /run/ccgpu/pods\n"
+          "cdi_dirs: [/var/run/cdi]\n"
+          "require_policy: ") +
+         (options.require_policy ? "true\n" : "false\n");
+}
+
+Installer::Installer(const HostFiles& files, Runtime& runtime, InstallOptions options,
+                     std::function<void(const char*)> step)
+    : files_(files), runtime_(runtime), options_(std::move(options)), step_(std::move(step)) {}
+
+Result<Installer::Files> Installer::WantedFiles() const {
+  Files wanted;
+  std::error_code error;
+  for (const char* part : {"bin", "guest", "lib"}) {
+    const fs::path folder = fs::path(options_.payload) / part;
+    if (!fs::is_directory(folder, error)) continue;
+    // An image's links within its folder become files: what they point to may be named otherwise next time.
+    for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
+      if (!entry.is_regular_file(error)) continue;
+      auto content = ReadFile(entry.path().string(), kMaxPayloadFile);
+      if (!content.ok()) return Err("installer.payload", entry.path().string(), content.error().text);
+      const bool executable = (entry.status().permissions() & fs::perms::owner_exec) != fs::perms::none;
+      wanted[options_.home + "/" + fs::relative(entry.path(), options_.payload).string()] = {
+          std::move(*content), static_cast<mode_t>(executable ? 0755 : 0644)};
+    }
+    if (error) return Err("installer.payload", folder.string(), error.message());
+  }
+  for (const char* program : kPrograms) {
+    if (!wanted.contains(options_.home + "/" + program))
+      return Err("installer.payload", options_.payload + "/" + program, "is not in the installer's image");
+  }
+  wanted[options_.shim_config] = {ShimConfigText(options_), 0644};
+  return wanted;
+}
+
+Result<std::optional<Record>> Installer::LoadRecord() const {
+  ASSIGN_OR_RETURN(const auto text, files_.Read(RecordPath()));
+  if (!text) return std::optional<Record>();
+  ASSIGN_OR_RETURN(Record record, ReadRecord(*text, RecordPath()));
+  return std::optional(std::move(record));
+}
+
+Status Installer::SaveRecord(const Record& record) {
+  step_("record");
+  return files_.Write(RecordPath(), WriteRecord(record), 0644);
+}
+
+// Before the first change: nothing of somebody else's is in our way.
+Status Installer::CheckForeign(const Files& wanted, const std::optional<Record>& record, const ConfigPlan& plan) const {
+  const auto foreign = [](const std::string& path) {
+    return Err("installer.foreign-file", path, "is there and was not put there by the installer; remove it first");
+  };
+  for (const auto& [path, file] : wanted) {
+    if (!files_.Exists(path) || (record && record->files.contains(path))) continue;
+    ASSIGN_OR_RETURN(const auto present, files_.Read(path));
+    if (present != file.content) return foreign(path);
+  }
+  ASSIGN_OR_RETURN(const auto link, files_.LinkTarget(LinkPath()));
+  if (files_.Exists(LinkPath()) && link != ShimPath()) return foreign(LinkPath());
+  ASSIGN_OR_RETURN(const auto config_link, files_.LinkTarget(options_.containerd_config));
+  if (config_link) {
+    return Err("installer.config-conflict", options_.containerd_config,
+               "is a link, and the installer changes nothing behind links; name the file itself (--containerd-config)");
+  }
+  if (!plan.drop_in.empty()) {
+    ASSIGN_OR_RETURN(const auto present, files_.Read(plan.drop_in));
+    if (present && !IsOurDropIn(*present)) return foreign(plan.drop_in);
+  }
+  return Ok();
+}
+
+// The record of what is about to happen.
+Result<Record> Installer::Begin(const std::optional<Record>& old, const Files& wanted, const ConfigPlan& plan,
+                                const std::optional<std::string>& config) {
+  Record record = old.value_or(Record{});
+  record.version = options_.version;
+  record.config = options_.containerd_config;
+  ASSIGN_OR_RETURN(const SplitConfig split, Split(config.value_or(""), record.config));
+  record.config_digest = !config || split.made_file ? kAbsent : DigestOf(split.without);
+  if (!plan.drop_in.empty()) record.drop_in = plan.drop_in;
+  std::vector<std::string> places = {LinkPath(), record.config, RecordPath()};
+  if (!record.drop_in.empty()) places.push_back(record.drop_in);
+  for (const auto& [path, file] : wanted) {
+    record.files.try_emplace(path, DigestOf(file.content));
+    places.push_back(path);
+  }
+  for (const std::string& place : places) {
+    ASSIGN_OR_RETURN(const auto missing, files_.MissingFolders(ParentOf(place)));
+    AddUnique(record.folders, missing);
+  }
+  step_("home");
+  RETURN_IF_ERROR(files_.MakeFolder(options_.home));
+  if (old != record) RETURN_IF_ERROR(SaveRecord(record));
+  return record;
+}
+
+Status Installer::CopyFiles(const Files& wanted, Record& record) {
+  for (const auto& [path, file] : wanted) {
+    ASSIGN_OR_RETURN(const auto present, files_.Read(path));
+    if (present == file.content && files_.Mode(path) == file.mode) continue;
+    step_("file");
+    RETURN_IF_ERROR(files_.MakeFolder(ParentOf(path)));
+    RETURN_IF_ERROR(files_.Write(path, file.content, file.mode));
+  }
+  ASSIGN_OR_RETURN(const auto link, files_.LinkTarget(LinkPath()));
+  if (link != ShimPath()) {
+    step_("link");
+    RETURN_IF_ERROR(files_.MakeFolder(options_.link_folder));
+    RETURN_IF_ERROR(files_.Link(ShimPath(), LinkPath()));
+  }
+  // What an older version had and this one has not.
+  for (const auto& [path, digest] : record.files) {
+    if (wanted.contains(path)) continue;
+    step_("stale file");
+    RETURN_IF_ERROR(files_.Remove(path));
+  }
+  record.files.clear();
+  for (const auto& [path, file] : wanted) record.files[path] = DigestOf(file.content);
+  return Ok();
+}
+
+Status Installer::WriteConfig(const std::optional<std::string>& text) {
+  step_("containerd configuration");
+  if (!text) return files_.Remove(options_.containerd_config);
+  RETURN_IF_ERROR(files_.MakeFolder(ParentOf(options_.containerd_config)));
+  return files_.Write(options_.containerd_config, *text);
+}
+
+Status Installer::ChangeConfig(const ConfigPlan& plan, const std::optional<std::string>& before, Record& record) {
+  bool drop_in_differs = false;
+  if (!plan.drop_in.empty()) {
+    ASSIGN_OR_RETURN(const auto present, files_.Read(plan.drop_in));
+    drop_in_differs = present != plan.drop_in_text;
+  }
+  const bool stray_drop_in = plan.drop_in.empty() && !record.drop_in.empty();
+  if (!plan.config && !drop_in_differs && !stray_drop_in) return Ok();
+  record.restart_due = true;
+  RETURN_IF_ERROR(SaveRecord(record));
+  if (plan.config) {
+    if (record.config_digest != kAbsent) {
+      ASSIGN_OR_RETURN(const SplitConfig split, Split(*before, record.config));
+      step_("backup");
+      RETURN_IF_ERROR(files_.Write(BackupPath(), split.without, files_.Mode(record.config)));
+    }
+    RETURN_IF_ERROR(WriteConfig(plan.config));
+  }
+  if (drop_in_differs) {
+    step_("drop-in");
+    RETURN_IF_ERROR(files_.MakeFolder(ParentOf(plan.drop_in)));
+    RETURN_IF_ERROR(files_.Write(plan.drop_in, plan.drop_in_text, 0644));
+  }
+  if (stray_drop_in) {
+    RETURN_IF_ERROR(files_.Remove(record.drop_in));
+    record.drop_in.clear();
+  }
+  return Ok();
+}
+
+// One restart; when containerd does not come back with our handler, the old configuration and another one.
+Status Installer::RestartWith(const ConfigPlan& plan, const std::optional<std::string>& before, Record& record) {
+  step_("restart");
+  Status outcome = runtime_.Restart();
+  if (outcome.ok()) {
+    auto facts = AwaitRuntime(runtime_, true, options_.patience);
+    if (facts.ok()) return Ok();
+    outcome = facts.error();
+  }
+  std::string text =
+      outcome.error().text + "; the old configuration is back. containerd's log ends with:\n" + runtime_.LastLogLines();
+  ASSIGN_OR_RETURN(const SplitConfig split, Split(before.value_or(""), record.config));
+  const bool absent = !before || (split.made_file && split.without.empty());
+  RETURN_IF_ERROR(WriteConfig(absent ? std::nullopt : std::optional(split.without)));
+  if (!plan.drop_in.empty()) RETURN_IF_ERROR(files_.Remove(plan.drop_in));
+  step_("second restart");
+  Status again = runtime_.Restart();
+  if (again.ok()) {
+    auto facts = AwaitRuntime(runtime_, false, options_.patience);
+    if (!facts.ok()) again = facts.error();
+  }
+  if (again.ok()) {
+    record.restart_due = false;
+    RETURN_IF_ERROR(SaveRecord(record));
+  } else {
+    text += "\nWith the old configuration: " + again.error().text;
+  }
+  return Err("installer.restart-failed", options_.containerd_config, text);
+}
+
+Result<Report> Installer::Install() {
+  ASSIGN_OR_RETURN(const Fd lock, files_.Lock());
+  ASSIGN_OR_RETURN(const Files wanted, WantedFiles());
+  ASSIGN_OR_RETURN(const std::optional<Record> old, LoadRecord());
+  ASSIGN_OR_RETURN(const auto config, files_.Read(options_.containerd_config));
+  ASSIGN_OR_RETURN(const RuntimeFacts facts, AwaitRuntime(runtime_, std::nullopt, options_.patience));
+  ASSIGN_OR_RETURN(const ConfigPlan plan,
+                   PlanInstall(config, options_.containerd_config, facts.major, {options_.shim_config}));
+  ASSIGN_OR_RETURN(const SplitConfig split, Split(config.value_or(""), options_.containerd_config));
+  const std::string drop_in = DropInFor(old, split.without);
+  if (facts.knows_handler && !old && split.block.empty() && (drop_in.empty() || !files_.Exists(drop_in))) {
+    return Err("installer.foreign-handler", options_.containerd_config,
+               "containerd knows a handler \"ccgpu\" out of another file than this one; remove it first");
+  }
+  RETURN_IF_ERROR(CheckForeign(wanted, old, plan));
+
+  ASSIGN_OR_RETURN(Record record, Begin(old, wanted, plan, config));
+  RETURN_IF_ERROR(CopyFiles(wanted, record));
+  RETURN_IF_ERROR(ChangeConfig(plan, config, record));
+  Report report;
+  if (record.restart_due || !facts.knows_handler) {
+    RETURN_IF_ERROR(RestartWith(plan, config, record));
+    report.restarted = true;
+  }
+  record.restart_due = false;
+  if (old != record) RETURN_IF_ERROR(SaveRecord(record));
+  report.version = options_.version;
+  report.files_fit = report.configured = report.handler_known = true;
+  if (!config) report.note = options_.containerd_config + " was missing and has been made";
+  return report;
+}
+
+std::string Installer::DropInFor(const std::optional<Record>& record, const std::string& config) const {
+  if (record && !record->drop_in.empty()) return record->drop_in;
+  const auto facts = installer::Inspect(config, options_.containerd_config);
+  return facts.ok() ? DropInPath(facts->imports, options_.containerd_config) : "";
+}
+
+// True when something was changed.
+Result<bool> Installer::TakeOutConfig(const std::optional<Record>& record, std::string& note) {
+  ASSIGN_OR_RETURN(const auto config, files_.Read(options_.containerd_config));
+  ASSIGN_OR_RETURN(const SplitConfig split, Split(config.value_or(""), options_.containerd_config));
+  const std::string drop_in = DropInFor(record, split.without);
+  bool ours_there = false;
+  if (!drop_in.empty()) {
+    ASSIGN_OR_RETURN(const auto text, files_.Read(drop_in));
+    ours_there = text && IsOurDropIn(*text);
+  }
+  if (split.block.empty() && !ours_there) return false;
+  if (record) {
+    Record due = *record;
+    due.restart_due = true;
+    RETURN_IF_ERROR(SaveRecord(due));
+  }
+  if (!split.block.empty()) {
+    const bool remove = split.made_file && split.without.empty();
+    if (record && !remove && record->config_digest != DigestOf(split.without))
+      note =
+          options_.containerd_config + " was edited by somebody else after the installation: only our part was removed";
+    RETURN_IF_ERROR(WriteConfig(remove ? std::nullopt : std::optional(split.without)));
+  }
+  if (ours_there) {
+    step_("drop-in");
+    RETURN_IF_ERROR(files_.Remove(drop_in));
+  }
+  return true;
+}
+
+Status Installer::RemoveFiles(const std::optional<Record>& record) {
+  step_("backup");
+  RETURN_IF_ERROR(files_.Remove(BackupPath()));
+  for (const std::string& path : {options_.containerd_config, LinkPath(), RecordPath()})
+    RETURN_IF_ERROR(files_.RemoveLeftover(path));
+  if (record && !record->drop_in.empty()) RETURN_IF_ERROR(files_.RemoveLeftover(record->drop_in));
+  ASSIGN_OR_RETURN(const auto link, files_.LinkTarget(LinkPath()));
+  if (link == ShimPath()) {
+    step_("link");
+    RETURN_IF_ERROR(files_.Remove(LinkPath()));
+  }
+  if (!record) return files_.RemoveFolderIfEmpty(options_.home);
+  std::vector<std::string> folders = {options_.home, ParentOf(options_.shim_config)};
+  for (const auto& [path, digest] : record->files) {
+    step_("file");
+    RETURN_IF_ERROR(files_.Remove(path));
+    for (std::string at = ParentOf(path); at.starts_with(options_.home); at = ParentOf(at)) AddUnique(folders, {at});
+  }
+  AddUnique(folders, record->folders);
+  std::sort(folders.begin(), folders.end(), std::greater<>());  // inner ones first
+  step_("folders");
+  for (const std::string& folder : folders) {
+    // The record itself is still there, and goes last.
+    if (folder != options_.home && !options_.home.starts_with(folder + "/"))
+      RETURN_IF_ERROR(files_.RemoveFolderIfEmpty(folder));
+  }
+  step_("record");
+  RETURN_IF_ERROR(files_.Remove(RecordPath()));
+  for (const std::string& folder : folders) RETURN_IF_ERROR(files_.RemoveFolderIfEmpty(folder));
+  return Ok();
+}
+
+Result<Report> Installer::Uninstall(bool force) {
+  ASSIGN_OR_RETURN(const Fd lock, files_.Lock());
+  ASSIGN_OR_RETURN(const std::optional<Record> record, LoadRecord());
+  const auto pods = runtime_.RunningPods();
+  if (!force && !pods.ok()) return pods.error();
+  if (!force && !pods->empty()) {
+    std::string names;
+    for (const std::string& pod : *pods) names += (names.empty() ? "" : ", ") + pod;
+    return Err("installer.pods-running", names, "these pods need the shim; remove them first, or use --force");
+  }
+  const auto facts = runtime_.Facts();
+  Report report;
+  ASSIGN_OR_RETURN(const bool changed, TakeOutConfig(record, report.note));
+  if (changed || (record && record->restart_due) || (record && facts.ok() && facts->knows_handler)) {
+    step_("restart");
+    Status restarted = runtime_.Restart();
+    if (restarted.ok()) {
+      const auto without = AwaitRuntime(runtime_, false, options_.patience);
+      if (!without.ok()) restarted = without.error();
+    }
+    if (!restarted.ok() && !force) {
+      return Err("installer.restart-failed", options_.containerd_config,
+                 restarted.error().text +
+                     "; the configuration is what it was before ccgpu. containerd's log ends with:\n" +
+                     runtime_.LastLogLines());
+    }
+    report.restarted = true;
+  }
+  RETURN_IF_ERROR(RemoveFiles(record));
+  return report;
+}
+
+Result<Report> Installer::Inspect() {
+  Report report;
+  ASSIGN_OR_RETURN(const std::optional<Record> record, LoadRecord());
+  if (record) {
+    report.version = record->version;
+    ASSIGN_OR_RETURN(const auto link, files_.LinkTarget(LinkPath()));
+    report.files_fit = link == ShimPath();
+    for (const auto& [path, digest] : record->files) {
+      ASSIGN_OR_RETURN(const auto present, files_.Read(path));
+      if (present && DigestOf(*present) == digest) continue;
+      report.files_fit = false;
+      report.note = path + " is not what was installed";
+    }
+  }
+  ASSIGN_OR_RETURN(const auto config, files_.Read(options_.containerd_config));
+  ASSIGN_OR_RETURN(const SplitConfig split, Split(config.value_or(""), options_.containerd_config));
+  report.configured = !split.block.empty();
+  if (const std::string drop_in = DropInFor(record, split.without); !drop_in.empty()) {
+    ASSIGN_OR_RETURN(const auto text, files_.Read(drop_in));
+    report.configured = report.configured || (text && IsOurDropIn(*text));
+  }
+  const auto facts = runtime_.Facts();
+  report.handler_known = facts.ok() && facts->knows_handler;
+  if (!facts.ok() && report.note.empty()) report.note = facts.error().ToString();
+  return report;
+}
+
+}  // namespace ccgpu::installer

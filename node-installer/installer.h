@@ -1,0 +1,99 @@
+// Puts shim and guest half onto a machine, tells containerd about them, and takes all of it back.
+//
+// Every step can be the last one (kill, power loss): to install or to uninstall again goes on from there, and
+// uninstalled means that files, configuration and folders are what they were, byte for byte (unless somebody else
+// edited containerd's configuration in between: then only our part is taken out). Files are replaced by renaming, so
+// shims and guests that run keep what they run from: an upgrade does not touch running pods.
+//
+// Errors, besides those of HostFiles, containerd_config.h and Runtime:
+//   installer.payload          the payload folder cannot be read or lacks a program
+//   installer.foreign-file     a file that we would write is there and not ours
+//   installer.restart-failed   containerd did not come back with our handler; the configuration is what it was, and the
+//                              text has the end of containerd's log
+//   installer.pods-running     pods of our handler run: uninstalling would leave them without their shim
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node-installer/containerd_config.h"
+#include "node-installer/host_files.h"
+#include "node-installer/record.h"
+#include "node-installer/runtime.h"
+
+namespace ccgpu::installer {
+
+struct InstallOptions {
+  std::string payload = "/opt/ccgpu";  // our own folder with bin/, guest/, lib/
+  std::string version;
+  // On the machine:
+  std::string home = "/opt/ccgpu";
+  std::string shim_config = "/etc/ccgpu/shim.yaml";
+  std::string link_folder = "/usr/local/bin";  // of containerd's PATH: containerd 1.6 ignores runtime_path
+  std::string containerd_config = "/etc/containerd/config.toml";
+  bool require_policy = true;
+  std::chrono::milliseconds patience{30000};  // for containerd to answer
+};
+
+inline constexpr char kShim[] = "containerd-shim-ccgpu-v2";
+
+struct Report {
+  std::string version;         // what is installed; empty: nothing
+  bool files_fit = false;      // every file is there as it was installed
+  bool configured = false;     // containerd's configuration has our handler
+  bool handler_known = false;  // the running containerd has it
+  bool restarted = false;      // by the call that reports
+  std::string note;            // a sentence for people about what was unusual; may be empty
+};
+
+// Not for several threads. `files` and `runtime` must outlive it.
+class Installer {
+ public:
+  // `step`: called with a name before each change on the machine; for tests that end the program there.
+  Installer(
+      const HostFiles& files, Runtime& runtime, InstallOptions options,
+      std::function<void(const char* step)> step = [](const char*) {});
+
+  Result<Report> Install();
+  // `force`: also while pods of the handler run, or when containerd does not answer.
+  Result<Report> Uninstall(bool force);
+  // Changes nothing, takes no lock.
+  Result<Report> Inspect();
+
+ private:
+  struct Wanted {
+    std::string content;
+    mode_t mode;
+  };
+  using Files = std::map<std::string, Wanted>;  // by path on the machine
+  Result<Files> WantedFiles() const;
+  Result<std::optional<Record>> LoadRecord() const;
+  Status SaveRecord(const Record& record);
+  Status CheckForeign(const Files& wanted, const std::optional<Record>& record, const ConfigPlan& plan) const;
+  Result<Record> Begin(const std::optional<Record>& old, const Files& wanted, const ConfigPlan& plan,
+                       const std::optional<std::string>& config);
+  Status CopyFiles(const Files& wanted, Record& record);
+  Status ChangeConfig(const ConfigPlan& plan, const std::optional<std::string>& before, Record& record);
+  Status RestartWith(const ConfigPlan& plan, const std::optional<std::string>& before, Record& record);
+  Status WriteConfig(const std::optional<std::string>& text);
+  Result<bool> TakeOutConfig(const std::optional<Record>& record, std::string& note);
+  Status RemoveFiles(const std::optional<Record>& record);
+  std::string RecordPath() const { return options_.home + "/installed.json"; }
+  std::string LinkPath() const { return options_.link_folder + "/" + kShim; }
+  std::string ShimPath() const { return options_.home + "/bin/" + kShim; }
+  std::string BackupPath() const { return options_.containerd_config + ".ccgpu-backup"; }
+  std::string DropInFor(const std::optional<Record>& record, const std::string& config) const;
+
+  const HostFiles& files_;
+  Runtime& runtime_;
+  const InstallOptions options_;
+  const std::function<void(const char*)> step_;
+};
+
+// The shim's configuration as installed (shim/host/config.h).
+std::string ShimConfigText(const InstallOptions& options);
+
+}  // namespace ccgpu::installer
