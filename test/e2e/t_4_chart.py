@@ -363,3 +363,9 @@ def test_a_real_api_server_takes_everything_and_finds_little_to_warn_of():
             if objects:
                 result = api.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=yaml.safe_dump_all(objects))
                 assert result.code == 0, f"{path.name}: {result}"
+
+
+def test_examples_name_images_of_this_version():
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    named = {(path.name, image) for path in (ROOT / "manifests" / "kind").glob("*.yaml") for image in re.findall(r"image: (\S+)", path.read_text())}
+    assert named and {image for _, image in named} == {f"localhost/ccgpu/tools:{version}"}, named
