@@ -1,6 +1,5 @@
 #include "cli/anchors.h"
 
-#include "base/file.h"
 #include "cli/deployment/deployment.h"
 
 namespace ccgpu::cli {
@@ -23,14 +22,11 @@ Status AddRoots(const std::string& pem, const std::string& where, verify::Anchor
 
 }  // namespace
 
-Result<verify::Anchors> ChooseAnchors(const deployment::Layout& layout, const std::vector<std::string>& root_files,
+Result<verify::Anchors> ChooseAnchors(const deployment::Layout& layout, const std::vector<InputFile>& roots,
                                       bool insecure_accept_emulated, std::vector<std::string>* warnings) {
   verify::Anchors anchors = verify::BuiltinAnchors();
   anchors.insecure_accept_emulated = insecure_accept_emulated;
-  for (const std::string& file : root_files) {
-    ASSIGN_OR_RETURN(const std::string pem, ReadFile(file, 1u << 20));
-    RETURN_IF_ERROR(AddRoots(pem, file, anchors));
-  }
+  for (const InputFile& root : roots) RETURN_IF_ERROR(AddRoots(root.bytes, root.path, anchors));
   if (auto config = deployment::LoadConfig(layout);
       config.ok() && (insecure_accept_emulated || config->insecure_accept_emulated)) {
     if (!insecure_accept_emulated)
@@ -38,7 +34,7 @@ Result<verify::Anchors> ChooseAnchors(const deployment::Layout& layout, const st
           "emulated evidence is accepted, because the deployment was brought up with --insecure-accept-emulated");
     anchors.insecure_accept_emulated = true;
     // With --root the caller names the roots; the deployment's would let its emulator's evidence in beside them.
-    if (root_files.empty()) {
+    if (roots.empty()) {
       RETURN_IF_ERROR(AddRoots(config->device_root_pem, "config.json", anchors));
       RETURN_IF_ERROR(AddRoots(config->rim_root_pem, "config.json", anchors));
       RETURN_IF_ERROR(AddRoots(config->amd_root_pem, "config.json", anchors));

@@ -7,12 +7,16 @@
 namespace ccgpu::cli {
 namespace {
 
-// What `verify` and `explain` share.
-void AddJudging(CLI::App& sub, const std::shared_ptr<JudgeOptions>& options) {
+void AddFiles(CLI::App& sub, const std::shared_ptr<JudgeOptions>& options) {
   sub.add_option("FILE", options->files,
                  "The evidence, and what lies beside it in any order: certificate chain, RIMs, OCSP, CRLs, event log")
       ->required()
       ->check(CLI::ExistingFile);
+}
+
+}  // namespace
+
+void AddJudging(CLI::App& sub, const std::shared_ptr<JudgeOptions>& options) {
   sub.add_option("--at", options->at, "Judge as of this time (2026-11-22T06:30:00Z)");
   sub.add_option("--nonce", options->nonce_hex, "The nonce that was asked for (hexadecimal)");
   sub.add_option("--report-data", options->report_data_hex,
@@ -47,8 +51,6 @@ void AddJudging(CLI::App& sub, const std::shared_ptr<JudgeOptions>& options) {
                "Ask for no revocation statements; what says revoked still refuses");
 }
 
-}  // namespace
-
 void AddEvidence(CLI::App& app, Action& action, crypto::Random& random) {
   auto* evidence = app.add_subcommand("evidence", "Evidence: of running pods, and in files of any known format");
   evidence->require_subcommand(1);
@@ -79,6 +81,7 @@ void AddEvidence(CLI::App& app, Action& action, crypto::Random& random) {
 
   auto options = std::make_shared<JudgeOptions>();
   auto* judge = evidence->add_subcommand("verify", "Judge evidence, offline");
+  AddFiles(*judge, options);
   AddJudging(*judge, options);
   auto* token_key = judge
                         ->add_option("--token-key", options->token_key_file,
@@ -94,6 +97,7 @@ void AddEvidence(CLI::App& app, Action& action, crypto::Random& random) {
     };
   });
   auto* explain = evidence->add_subcommand("explain", "Judge evidence and say in words why it is refused");
+  AddFiles(*explain, options);
   AddJudging(*explain, options);
   explain->callback([=, &action] { action = [=](Context& context) { return ExplainEvidence(context, *options); }; });
 

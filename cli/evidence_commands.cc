@@ -56,9 +56,13 @@ Result<Expectations> Expect(const Context& context, const JudgeOptions& options,
                  "must be sha256:<64 hex digits>, as `ccgpu policy digest` prints it");
     out.host_data = *wanted;
   }
+  std::vector<InputFile> root_texts = options.root_texts;
   for (const std::string& file : options.root_files) {
-    ASSIGN_OR_RETURN(const std::string pem, ReadFile(file, 1u << 20));
-    ASSIGN_OR_RETURN(const auto roots, crypto::Certificate::ListFromPem(pem));
+    ASSIGN_OR_RETURN(std::string pem, ReadFile(file, 1u << 20));
+    root_texts.push_back({file, std::move(pem), Json()});
+  }
+  for (const InputFile& file : root_texts) {
+    ASSIGN_OR_RETURN(const auto roots, crypto::Certificate::ListFromPem(file.bytes));
     out.named_roots.insert(out.named_roots.end(), roots.begin(), roots.end());
   }
   for (const std::string& file : options.key_files) {
@@ -70,8 +74,7 @@ Result<Expectations> Expect(const Context& context, const JudgeOptions& options,
     out.policy.gpu.require_revocation = out.policy.snp.require_revocation = out.policy.tdx.require_revocation = false;
     warnings.push_back("--insecure-skip-revocation: a revoked device may be accepted");
   }
-  ASSIGN_OR_RETURN(out.anchors,
-                   ChooseAnchors(context.layout, options.root_files, options.insecure_accept_emulated, &warnings));
+  ASSIGN_OR_RETURN(out.anchors, ChooseAnchors(context.layout, root_texts, options.insecure_accept_emulated, &warnings));
   // No TPM vendor's root is built in: those that are named count, besides an emulating deployment's own.
   out.anchors.tpm_roots.insert(out.anchors.tpm_roots.end(), out.named_roots.begin(), out.named_roots.end());
   ASSIGN_OR_RETURN(const auto references, ReadReferences(options.reference_files, out));
@@ -89,7 +92,7 @@ Result<Judged> Judge(const Context& context, const JudgeOptions& options) {
   Judged out;
   std::vector<std::string> warnings;
   ASSIGN_OR_RETURN(const Expectations expect, Expect(context, options, warnings));
-  ASSIGN_OR_RETURN(out.evidence, OpenCase(options.files));
+  ASSIGN_OR_RETURN(out.evidence, OpenCase(options.files, options.inputs));
   for (const std::string& source : options.collateral) {
     ASSIGN_OR_RETURN(const collateral::Documents documents, ReadCollateral(source, options.bundle_key_file));
     // What was named last is looked at first.

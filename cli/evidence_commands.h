@@ -8,6 +8,7 @@
 
 #include "base/crypto/digest.h"
 #include "cli/context.h"
+#include "cli/evidence/format.h"
 
 namespace ccgpu::cli {
 
@@ -18,6 +19,8 @@ int CollectEvidence(Context& context, const CollectOptions& options, crypto::Ran
 
 struct JudgeOptions {
   std::vector<std::string> files;            // the evidence, and what lies beside it
+  std::vector<InputFile> inputs;             // more of it, in memory
+  std::vector<InputFile> root_texts;         // as root_files
   std::string at;                            // time to judge at; empty: now
   std::string nonce_hex;                     // the nonce that was asked for; empty: whatever the evidence says
   std::string report_data_hex;               // all of REPORT_DATA, for CPU evidence that stands alone

@@ -32,13 +32,26 @@ std::string CapabilityWords(const ContainerPolicy& container) {
   return "the usual capabilities with" + more + less;
 }
 
+constexpr const char* kUnchecked = ", whose content nobody checks";
+
 std::string MountWords(const MountPolicy& mount) {
   std::string out = mount.destination + " (";
   switch (mount.source) {
     case MountPolicy::Source::kEmptyDir: out += "the pod's empty volume " + mount.volume; break;
     case MountPolicy::Source::kHostPath: out += "the host's " + mount.path + ", whose content nobody checks"; break;
     case MountPolicy::Source::kImageVolume: out += "a volume of the image"; break;
+    case MountPolicy::Source::kConfigMap: out += "the cluster's ConfigMap volume " + mount.volume + kUnchecked; break;
+    case MountPolicy::Source::kSecret: out += "the cluster's Secret volume " + mount.volume + kUnchecked; break;
+    case MountPolicy::Source::kProjected: out += "the cluster's projected volume " + mount.volume + kUnchecked; break;
+    case MountPolicy::Source::kDownwardApi:
+      out += "the cluster's downward API volume " + mount.volume + kUnchecked;
+      break;
+    case MountPolicy::Source::kPersistentVolumeClaim:
+      out += "the cluster's persistent volume " + mount.volume + kUnchecked;
+      break;
+    case MountPolicy::Source::kServiceAccount: out += "the service account's token for the cluster's API"; break;
   }
+  if (mount.sub_path) out += ", a part of it that the host chooses";
   return out + (mount.read_only ? ", read-only)" : ")");
 }
 
@@ -54,6 +67,8 @@ void ExplainContainer(const ContainerPolicy& container, std::vector<std::string>
   out.push_back("  with exactly these variables: " + (names.empty() ? "none" : names));
   for (const std::string& pattern : container.allowed_env_patterns)
     out.push_back("  and any variable that looks like " + pattern);
+  for (const std::string& name : container.pod_name_env) out.push_back("  and " + name + " with the pod's name");
+  if (container.restarts) out.push_back("  and may be started again at any time");
   for (const MountPolicy& mount : container.mounts) out.push_back("  mounts " + MountWords(mount));
   if (container.gpus > 0) out.push_back("  holds " + std::to_string(container.gpus) + " GPU(s)");
   if (container.allowed_exec.empty()) out.push_back("  nobody may run another command in it");
@@ -64,8 +79,10 @@ void ExplainContainer(const ContainerPolicy& container, std::vector<std::string>
 
 std::vector<std::string> Explain(const policy::PodPolicy& policy) {
   std::vector<std::string> out;
-  out.push_back("Pod " + policy.pod_namespace + "/" + policy.pod_name + " may run " +
-                std::to_string(policy.containers.size()) + " container(s), " +
+  out.push_back((policy.generate_name.empty()
+                     ? "Pod " + policy.pod_namespace + "/" + policy.pod_name
+                     : "Each pod of " + policy.pod_namespace + " whose name begins with " + policy.generate_name) +
+                " may run " + std::to_string(policy.containers.size()) + " container(s), " +
                 (policy.restart_policy == "Never" ? "each of them once."
                                                   : "restarted as restartPolicy " + policy.restart_policy + " says."));
   if (policy.gpus.count == 0) out.push_back("It holds no GPU; a sandbox with one attached is refused.");
@@ -75,6 +92,8 @@ std::vector<std::string> Explain(const policy::PodPolicy& policy) {
   if (policy.gpus.allow_set_ready)
     out.push_back("Its containers may unlock the GPU themselves, without the agent's verification.");
   out.push_back(policy.host_network ? "It uses the host's network." : "It has a network of its own.");
+  if (policy.kubernetes_env)
+    out.push_back("The host tells its containers where the cluster's API is (KUBERNETES_... variables).");
   for (const auto& [name, value] : policy.sysctls) out.push_back("Kernel setting " + name + " = " + value + ".");
   for (const ContainerPolicy& container : policy.containers) ExplainContainer(container, out);
   out.push_back(
@@ -89,6 +108,8 @@ std::vector<Finding> Lint(const policy::PodPolicy& policy) {
   const auto add = [&](const char* code, std::string subject, std::string text) {
     out.push_back({code, std::move(subject), std::move(text)});
   };
+  if (!policy.generate_name.empty() && policy.generate_name.size() < 4)
+    add("lint.short-prefix", "metadata.generateName", "\"" + policy.generate_name + "\" fits many names");
   if (policy.host_network)
     add("lint.host-network", "spec.hostNetwork",
         "the pod shares the host's network: anybody there can talk to its agent");
@@ -122,6 +143,15 @@ std::vector<Finding> Lint(const policy::PodPolicy& policy) {
       if (mount.source == MountPolicy::Source::kHostPath)
         add("lint.host-path", at + ".mounts[" + mount.destination + "]",
             "its content comes from the host and goes to the host");
+      if (mount.source == MountPolicy::Source::kPersistentVolumeClaim)
+        add("lint.persistent-volume", at + ".mounts[" + mount.destination + "]",
+            "a disk of the cluster's, which the host can read and change: encrypt what lies there");
+      if (mount.source == MountPolicy::Source::kSecret)
+        add("lint.cluster-secret", at + ".mounts[" + mount.destination + "]",
+            "a Kubernetes Secret passes through the host: take secrets from the agent");
+      if (mount.source == MountPolicy::Source::kServiceAccount)
+        add("lint.service-account", at + ".mounts[" + mount.destination + "]",
+            "whoever holds the host can use the pod's token, and answer in the API server's place");
     }
     for (const std::string& capability : c.capabilities) {
       if (capability == "CAP_SYS_ADMIN" || capability == "CAP_SYS_MODULE" || capability == "CAP_SYS_PTRACE" ||

@@ -56,12 +56,13 @@ Error Unknown(const std::string& name, const char* file) {
 Result<ProcessUser> ResolveUser(const UserRequest& request, const std::string& etc_passwd,
                                 const std::string& etc_group) {
   const std::vector<Line> users = Lines(etc_passwd), groups = Lines(etc_group);
-  std::string text = request.image_user;
+  std::string text = request.kubelet ? request.image_user.substr(0, request.image_user.find(':')) : request.image_user;
   if (request.run_as_user) {
     text = std::to_string(*request.run_as_user);
     if (request.run_as_group) text += ":" + std::to_string(*request.run_as_group);
   }
   ProcessUser out;
+  const Line* member = nullptr;
   if (!text.empty()) {
     const size_t colon = text.find(':');
     const std::string user = text.substr(0, colon);
@@ -74,6 +75,7 @@ Result<ProcessUser> ResolveUser(const UserRequest& request, const std::string& e
       if (entry == nullptr) return Unknown(user, "/etc/passwd");
       out.uid = entry->id;
     }
+    member = entry;
     if (entry != nullptr) out.gid = Id(entry->third).value_or(0);
     if (colon != std::string::npos) {
       const std::string group = text.substr(colon + 1);
@@ -86,10 +88,10 @@ Result<ProcessUser> ResolveUser(const UserRequest& request, const std::string& e
       }
     }
   }
-  // containerd 1.6 looks the supplementary groups up for runAsUser, or for root when the pod names no user, even if the
+  // containerd looks the supplementary groups up for runAsUser, or for root when the client names no user, even if the
   // image does. What runs must be described as it is.
   std::set<uint32_t> all;
-  const Line* member = ById(users, static_cast<uint32_t>(request.run_as_user.value_or(0)));
+  if (!request.kubelet || text.empty()) member = ById(users, static_cast<uint32_t>(request.run_as_user.value_or(0)));
   for (const Line& group : groups) {
     if (member == nullptr || group.name == member->name) continue;
     const std::vector<std::string> members = Split(group.third, ',');

@@ -20,6 +20,9 @@ struct UserRequest {
   std::optional<int64_t> run_as_user, run_as_group;
   std::string image_user;  // the image config's User: "", "1000", "web", "web:audio", "1000:63"
   std::vector<int64_t> supplemental_groups;
+  // kubelet asks for the image's user as if the pod had named it: the group behind its colon is lost, and its
+  // supplementary groups are looked up.
+  bool kubelet = false;
 };
 
 // Error: cli.unknown-user, when a name is not in the files.

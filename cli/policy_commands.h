@@ -1,10 +1,12 @@
 // `ccgpu policy`: making, reading and judging the policies of pods.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/context.h"
+#include "cli/seal.h"
 #include "trust/policy/pod_policy.h"
 
 namespace ccgpu::cli {
@@ -19,6 +21,10 @@ struct GenerateOptions {
   std::string gpu_mode;                   // empty: the deployment's
   bool allow_set_ready = false;
   std::vector<std::string> allow_exec;  // "CONTAINER:command words"
+  // For a cluster's kubelet: workloads too, and what a kubelet adds. Nothing then comes from a deployment or node.
+  bool kubernetes = false;
+  std::string default_namespace = "default";  // of manifests that name none
+  std::optional<TrustChoices> cluster;        // what the cluster says of its broker and roots
 };
 
 int GeneratePolicy(Context& context, const GenerateOptions& options);

@@ -6,15 +6,14 @@
 #include "base/crypto/digest.h"
 #include "base/encoding.h"
 #include "cli/image_user.h"
+#include "cli/seal_parts.h"
 #include "trust/kbs/initdata.h"
+#include "trust/policy/image_name.h"
 
 namespace ccgpu::cli {
 namespace {
 
 using policy::ContainerPolicy;
-using policy::MountPolicy;
-
-constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 std::string RestartWord(node::RestartPolicy restart) {
   switch (restart) {
@@ -23,6 +22,14 @@ std::string RestartWord(node::RestartPolicy restart) {
     case node::RestartPolicy::kNever: return "Never";
   }
   return "Never";
+}
+
+const images::ImageInfo* FindImage(const std::map<std::string, images::ImageInfo>& images, const std::string& name) {
+  if (const auto found = images.find(name); found != images.end()) return &found->second;
+  for (const auto& [reference, info] : images) {
+    if (policy::FullImageName(reference) == policy::FullImageName(name)) return &info;
+  }
+  return nullptr;
 }
 
 uint32_t GpusOf(const node::ContainerSpec& container) {
@@ -46,70 +53,26 @@ Result<std::vector<std::string>> Capabilities(const node::SecurityContext& secur
   return std::vector<std::string>(out.begin(), out.end());
 }
 
-void SetEnv(const node::PodSpec& pod, const node::ContainerSpec& container, const images::ImageConfig& image,
-            ContainerPolicy& out) {
-  out.env["PATH"] = kDefaultPath;
-  if (container.tty) out.env["TERM"] = "xterm";
-  out.env["HOSTNAME"] = pod.hostname;
-  for (const std::string& item : image.env) {
-    const size_t equals = item.find('=');
-    if (equals != std::string::npos && equals > 0) out.env[item.substr(0, equals)] = item.substr(equals + 1);
-  }
-  for (const node::EnvVar& variable : container.env) {
-    if (variable.field_path == "metadata.name") out.env[variable.name] = pod.name;
-    else if (variable.field_path == "metadata.namespace") out.env[variable.name] = pod.pod_namespace;
-    else if (variable.field_path.empty()) out.env[variable.name] = variable.value;
-    else {  // known only when the pod runs: its UID, its address
-      out.env.erase(variable.name);
-      out.allowed_env_patterns.push_back(variable.name +
-                                         (variable.field_path == "status.podIP" ? "=*.*.*.*" : "=*-*-*-*-*"));
-    }
-  }
-}
-
-Status SetMounts(const node::PodSpec& pod, const node::ContainerSpec& container, const images::ImageConfig& image,
-                 const std::string& where, ContainerPolicy& out) {
-  for (const node::VolumeMount& mount : container.mounts) {
-    const auto volume = std::find_if(pod.volumes.begin(), pod.volumes.end(),
-                                     [&](const node::Volume& v) { return v.name == mount.volume; });
-    if (volume == pod.volumes.end())
-      return Err("cli.cannot-seal", where + ".volumeMounts", "names no volume of the pod: " + mount.volume);
-    MountPolicy one;
-    one.destination = mount.mount_path;
-    one.read_only = mount.read_only;
-    if (volume->kind == node::Volume::Kind::kEmptyDir) {
-      one.volume = volume->name;
-    } else {
-      one.source = MountPolicy::Source::kHostPath;
-      one.path = volume->host_path;
-    }
-    out.mounts.push_back(std::move(one));
-  }
-  for (const std::string& path : image.volumes) {
-    const bool taken =
-        std::any_of(out.mounts.begin(), out.mounts.end(), [&](const MountPolicy& m) { return m.destination == path; });
-    if (!taken)
-      out.mounts.push_back(
-          {.destination = path, .source = MountPolicy::Source::kImageVolume, .volume = {}, .path = {}});
-  }
-  return Ok();
-}
-
 Result<ContainerPolicy> MakeContainer(const node::PodSpec& pod, const node::ContainerSpec& container, bool init,
                                       const std::map<std::string, images::ImageInfo>& images,
                                       const PolicyChoices& choices) {
   const std::string where = (init ? "spec.initContainers[" : "spec.containers[") + container.name + "]";
-  const auto info = images.find(container.image);
-  if (info == images.end()) {
+  const images::ImageInfo* info = FindImage(images, container.image);
+  if (info == nullptr) {
     return Err("cli.unknown-image", where + ".image",
-               container.image + " is not on this node: `ccgpu image import FILE`, or --image-archive FILE");
+               pod.kubernetes
+                   ? container.image +
+                         " is in no --image-archive: `skopeo copy docker://IMAGE oci-archive:FILE:IMAGE` "
+                         "makes one of an image in a registry"
+                   : container.image + " is not on this node: `ccgpu image import FILE`, or --image-archive FILE");
   }
-  ASSIGN_OR_RETURN(const images::ImageConfig image, images::ParseImageConfig(info->second.config_json));
+  ASSIGN_OR_RETURN(const images::ImageConfig image, images::ParseImageConfig(info->config_json));
   ContainerPolicy out;
   out.name = container.name;
   out.init = init;
+  out.restarts = container.restarts;
   out.image = container.image;
-  out.rootfs_digest = info->second.rootfs_digest;
+  out.rootfs_digest = info->rootfs_digest;
   out.args = container.command.empty() ? image.entrypoint : container.command;
   const std::vector<std::string>& rest = !container.args.empty()     ? container.args
                                          : container.command.empty() ? image.cmd
@@ -120,12 +83,13 @@ Result<ContainerPolicy> MakeContainer(const node::PodSpec& pod, const node::Cont
   out.cwd = !container.working_dir.empty() ? container.working_dir
             : !image.working_dir.empty()   ? image.working_dir
                                            : "/";
-  SetEnv(pod, container, image, out);
+  SealEnv(pod, container, image, out);
   ASSIGN_OR_RETURN(const ProcessUser user, ResolveUser({.run_as_user = container.security.run_as_user,
                                                         .run_as_group = container.security.run_as_group,
                                                         .image_user = image.user,
-                                                        .supplemental_groups = pod.supplemental_groups},
-                                                       info->second.etc_passwd, info->second.etc_group));
+                                                        .supplemental_groups = pod.supplemental_groups,
+                                                        .kubelet = pod.kubernetes},
+                                                       info->etc_passwd, info->etc_group));
   if (container.security.run_as_non_root && user.uid == 0)
     return Err("cli.cannot-seal", where + ".securityContext.runAsNonRoot", "the container would run as root");
   out.uid = user.uid;
@@ -139,10 +103,14 @@ Result<ContainerPolicy> MakeContainer(const node::PodSpec& pod, const node::Cont
                "a filter that the host sets cannot be trusted inside the sandbox: leave it out");
   }
   out.terminal = container.tty;
-  RETURN_IF_ERROR(SetMounts(pod, container, image, where, out));
+  RETURN_IF_ERROR(SealMounts(pod, container, image, where, out));
   out.gpus = GpusOf(container);
   if (const auto exec = choices.allowed_exec.find(container.name); exec != choices.allowed_exec.end())
     out.allowed_exec = exec->second;
+  for (const auto& command : container.exec_hooks) {
+    if (std::find(out.allowed_exec.begin(), out.allowed_exec.end(), command) == out.allowed_exec.end())
+      out.allowed_exec.push_back(command);
+  }
   return out;
 }
 
@@ -153,19 +121,27 @@ Result<policy::PodPolicy> MakePodPolicy(const node::PodSpec& pod,
                                         const PolicyChoices& choices) {
   policy::PodPolicy out;
   out.pod_name = pod.name;
+  out.generate_name = pod.generate_name;
   out.pod_namespace = pod.pod_namespace;
   out.hostname = pod.hostname;
   out.restart_policy = RestartWord(pod.restart_policy);
   out.host_network = pod.host_network;
-  uint32_t together = 0, most = 0;  // init containers give their GPUs back before the others start
-  for (const auto& container : pod.init_containers) most = std::max(most, GpusOf(container));
+  out.share_process_namespace = pod.share_process_namespace;
+  out.kubernetes_env = pod.kubernetes;
+  out.sysctls = pod.sysctls;
+  uint32_t together = 0, most = 0;  // init containers give their GPUs back before the others start, sidecars do not
+  for (const auto& container : pod.init_containers) {
+    if (container.restarts) together += GpusOf(container);
+    most = std::max(most, container.restarts ? together : together + GpusOf(container));
+  }
   for (const auto& container : pod.containers) together += GpusOf(container);
   out.gpus.count = std::max(together, most);
   out.gpus.mode = choices.gpu_mode;
   out.gpus.allow_set_ready = choices.allow_set_ready;
   for (const auto& [name, commands] : choices.allowed_exec) {
     const auto named = [&](const node::ContainerSpec& c) { return c.name == name; };
-    if (std::none_of(pod.containers.begin(), pod.containers.end(), named))
+    if (std::none_of(pod.containers.begin(), pod.containers.end(), named) &&
+        std::none_of(pod.init_containers.begin(), pod.init_containers.end(), named))
       return Err("cli.cannot-seal", name, "--allow-exec names no container of the pod");
   }
   for (const auto& container : pod.init_containers) {
@@ -208,16 +184,6 @@ std::string MakeInitData(const policy::PodPolicy& policy, const TrustChoices& tr
     init.data["cdh.toml"] = kbs::WriteCdhToml(broker);
   }
   return kbs::WriteInitData(init);
-}
-
-Result<std::string> InitDataOf(const node::PodSpec& pod, const std::string& file) {
-  const auto annotation = pod.annotations.find(std::string(kbs::kInitDataAnnotation));
-  if (annotation == pod.annotations.end()) {
-    return Err(
-        "cli.not-sealed", file,
-        "has no policy in its annotations: `ccgpu policy generate " + file + " -o FILE` makes a manifest that has");
-  }
-  return kbs::DecodeInitDataAnnotation(annotation->second);
 }
 
 std::string DigestOf(const std::string& initdata) { return "sha256:" + HexEncode(crypto::Sha256(AsBytes(initdata))); }

@@ -41,9 +41,17 @@ std::string MakeInitData(const policy::PodPolicy& policy, const TrustChoices& tr
 // Error: cli.cannot-annotate, when metadata is not written in block style.
 Result<std::string> Annotate(const std::string& manifest, const std::string& file, const std::string& annotation);
 
-// A digest as release policies want it: "sha256:<hex>" of the initdata document of a sealed manifest.
-// Error: cli.not-sealed.
-Result<std::string> InitDataOf(const node::PodSpec& pod, const std::string& file);
+// The same for any field: `key: value` in the mapping at `path` of document number `document`; mappings that are not
+// there are made. `value` is written as it is and must be a plain scalar. Error: cli.cannot-annotate.
+struct FieldPlace {
+  size_t document = 0;
+  std::vector<std::string> path;
+  std::string key;
+};
+Result<std::string> SetField(const std::string& manifest, const std::string& file, const FieldPlace& place,
+                             const std::string& value);
+
+// A digest as release policies want it: "sha256:<hex>" of an initdata document.
 std::string DigestOf(const std::string& initdata);
 
 }  // namespace ccgpu::cli

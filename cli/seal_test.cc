@@ -165,7 +165,11 @@ TEST(Annotate, KeepsEverythingElse) {
   ASSERT_TRUE(with.ok()) << with.error().ToString();
   EXPECT_EQ(*with, "metadata:\n    name: x\n    annotations:\n        " + key +
                        ": C\n        one: '1'\n        two: |\n          text\nspec: {}\n");
-  for (const char* odd : {"metadata: {name: x}\n", "metadata:\n  name: x\n  annotations: {a: b}\n",
+  EXPECT_EQ(*Annotate("metadata: {name: x}\n", "p", "D="), "metadata: {annotations: {" + key + ": D=}, name: x}\n");
+  EXPECT_EQ(*Annotate("metadata:\n  name: x\n  annotations: {a: b}\n", "p", "D="),
+            "metadata:\n  name: x\n  annotations: {" + key + ": D=, a: b}\n");
+  for (const char* odd : {"metadata:\n  name: x\n  annotations: {"
+                          "io.katacontainers.config.hypervisor.cc_init_data: E}\n",
                           "metadata:\n  name: x\n  annotations: {}\n", "metadata:\n", "[]", "a: b\n---\nb: c\n"}) {
     auto refused = Annotate(odd, "p", "D");
     ASSERT_FALSE(refused.ok()) << odd;

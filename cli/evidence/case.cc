@@ -133,8 +133,8 @@ Result<EvidenceCase> MakeCase(std::vector<InputFile> files) {
   return out;
 }
 
-Result<EvidenceCase> OpenCase(const std::vector<std::string>& paths) {
-  std::vector<InputFile> files;
+Result<EvidenceCase> OpenCase(const std::vector<std::string>& paths, std::vector<InputFile> more) {
+  std::vector<InputFile> files = std::move(more);
   for (const std::string& path : paths) {
     ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, kMaxInput));
     files.push_back(MakeInput(path, std::move(bytes)));

@@ -72,7 +72,8 @@ struct Format {
 const std::vector<Format>& Formats();
 
 // Reads and recognises the files. Errors: file.*, input.unknown-format (says what is known), input.two-formats.
-Result<EvidenceCase> OpenCase(const std::vector<std::string>& paths);
+// `more` is in memory already.
+Result<EvidenceCase> OpenCase(const std::vector<std::string>& paths, std::vector<InputFile> more = {});
 // The same of bytes, for tests and fuzzing.
 Result<EvidenceCase> MakeCase(std::vector<InputFile> files);
 InputFile MakeInput(std::string path, std::string bytes);

@@ -4,15 +4,20 @@
 
 namespace ccgpu::node {
 
-void OnlyHonoured(YamlMap& map, std::initializer_list<const char*> honoured) {
+void OnlyHonoured(YamlMap& map, FieldNames honoured) { OnlyHonoured(map, false, honoured, {}); }
+
+void OnlyHonoured(YamlMap& map, bool for_kubernetes, FieldNames honoured, FieldNames kubernetes) {
   if (!map.node().IsMap()) return;
   for (const auto& entry : map.node()) {
     const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "?";
     bool known = false;
     for (const char* one : honoured) known = known || key == one;
+    for (const char* one : kubernetes) known = known || (for_kubernetes && key == one);
     if (known) continue;
     map.errors().Add("node.unsupported-field", entry.first, map.path().empty() ? key : map.path() + "." + key,
-                     "is not honoured by ccgpu-node; remove it, or run the pod on a Kubernetes cluster");
+                     for_kubernetes
+                         ? "no policy can hold what this field does: leave it out"
+                         : "is not honoured by ccgpu-node; remove it, or run the pod on a Kubernetes cluster");
   }
 }
 

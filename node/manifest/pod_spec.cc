@@ -5,6 +5,7 @@
 #include "base/yaml.h"
 #include "node/manifest/container_fields.h"
 #include "node/manifest/fields.h"
+#include "node/manifest/pod_fields.h"
 #include "node/manifest/quantity.h"
 
 namespace ccgpu::node {
@@ -12,19 +13,30 @@ namespace {
 
 // A field that tools write but that says nothing here: allowed with exactly this value.
 void OnlyFalse(YamlMap& map, const char* key) {
-  if (map.Bool(key)) map.Fail("node.unsupported-field", key, "must not be true: it is not honoured by ccgpu-node");
+  if (map.Bool(key))
+    map.Fail("node.unsupported-field", key, "must not be true: neither ccgpu-node nor a policy can honour it");
 }
+
+}  // namespace
 
 void ReadMetadata(YamlMap& root, PodSpec& pod) {
   YamlMap map = root.Map("metadata", true);
-  OnlyHonoured(map, {"name", "namespace", "labels", "annotations", "creationTimestamp"});
+  OnlyHonoured(map, pod.kubernetes, {"name", "namespace", "labels", "annotations", "creationTimestamp"},
+               {"generateName"});
   if (map.Has("creationTimestamp")) map.Fail("node.unsupported-field", "creationTimestamp", "must be empty");
-  pod.name = map.String("name", true);
+  if (pod.kubernetes) pod.generate_name = map.String("generateName");
+  pod.name = map.String("name", pod.generate_name.empty());
+  if (!pod.name.empty()) pod.generate_name.clear();  // as the API server decides
   if (!pod.name.empty() && !IsDnsSubdomain(pod.name))
     map.Fail("input.bad-value", "name", "\"" + pod.name + "\" is not a DNS name (a-z, 0-9, -, .)");
-  pod.pod_namespace = map.String("namespace", false, "default");
+  pod.pod_namespace = map.String("namespace", false, pod.pod_namespace.empty() ? "default" : pod.pod_namespace);
   if (!IsDnsLabel(pod.pod_namespace))
     map.Fail("input.bad-value", "namespace", "\"" + pod.pod_namespace + "\" is not a DNS label");
+  ReadLabels(map, pod);
+}
+
+// What a template has too.
+void ReadLabels(YamlMap& map, PodSpec& pod) {
   pod.labels = map.StringMap("labels");
   pod.annotations = map.StringMap("annotations");
   for (const auto& [key, value] : pod.labels) {
@@ -33,12 +45,43 @@ void ReadMetadata(YamlMap& root, PodSpec& pod) {
   }
 }
 
-Volume ReadVolume(YamlMap& map) {
-  OnlyHonoured(map, {"name", "emptyDir", "hostPath"});
+namespace {
+
+struct ClusterVolume {
+  const char* field;
+  Volume::Kind kind;
+};
+constexpr ClusterVolume kClusterVolumes[] = {
+    {"configMap", Volume::Kind::kConfigMap},
+    {"secret", Volume::Kind::kSecret},
+    {"projected", Volume::Kind::kProjected},
+    {"downwardAPI", Volume::Kind::kDownwardApi},
+    {"persistentVolumeClaim", Volume::Kind::kPersistentVolumeClaim},
+    {"ephemeral", Volume::Kind::kPersistentVolumeClaim},
+};
+
+// What is in such a volume is the cluster's business; nothing of it is read.
+bool ReadClusterVolume(YamlMap& map, Volume& out) {
+  int found = 0;
+  for (const ClusterVolume& one : kClusterVolumes) {
+    if (!map.Has(one.field)) continue;
+    map.Raw(one.field);
+    out.kind = one.kind;
+    ++found;
+  }
+  if (found > 1 || (found == 1 && (map.Has("emptyDir") || map.Has("hostPath"))))
+    map.Fail("input.bad-value", "name", "a volume has exactly one kind");
+  return found > 0;
+}
+
+Volume ReadVolume(YamlMap& map, bool kubernetes) {
+  OnlyHonoured(map, kubernetes, {"name", "emptyDir", "hostPath"},
+               {"configMap", "secret", "projected", "downwardAPI", "persistentVolumeClaim", "ephemeral"});
   Volume out;
   out.name = map.String("name", true);
   if (!out.name.empty() && !IsDnsLabel(out.name))
     map.Fail("input.bad-value", "name", "\"" + out.name + "\" is not a DNS label");
+  if (kubernetes && ReadClusterVolume(map, out)) return out;
   const bool empty_dir = map.node().IsMap() && map.node()["emptyDir"].IsDefined();
   if (empty_dir == map.Has("hostPath")) {
     map.Fail("input.bad-value", "name", "a volume has exactly one of emptyDir and hostPath");
@@ -49,7 +92,8 @@ Volume ReadVolume(YamlMap& map) {
     if (dir.Has("sizeLimit")) {
       const auto size = ParseQuantity(dir.String("sizeLimit"));
       if (!size || *size == 0) dir.Fail("input.bad-value", "sizeLimit", "is not a positive quantity such as 64Mi");
-      if (!out.memory) dir.Fail("node.unsupported-field", "sizeLimit", "is honoured with medium: Memory only");
+      if (!out.memory && !kubernetes)
+        dir.Fail("node.unsupported-field", "sizeLimit", "is honoured with medium: Memory only");
       out.size_limit = size.value_or(0);
     }
   } else {
@@ -65,9 +109,27 @@ Volume ReadVolume(YamlMap& map) {
   return out;
 }
 
+void ReadKubernetesSecurity(YamlMap& map, PodSpec& pod) {
+  map.OneOf("supplementalGroupsPolicy", {"", "Merge"});
+  ReadAppArmor(map);
+  if (map.Has("fsGroup")) {  // kubelet gives it to every container as one more group
+    const int64_t group = map.Int("fsGroup");
+    if (group < 0 || group > 0x7fffffff) map.Fail("input.bad-value", "fsGroup", "must be a group id");
+    pod.supplemental_groups.push_back(group);
+  }
+  for (YamlMap& one : map.Maps("sysctls")) {
+    OnlyHonoured(one, true, {"name", "value"}, {});
+    const std::string name = one.String("name", true);
+    pod.sysctls[name] = one.String("value", true);
+  }
+}
+
 SecurityContext ReadPodSecurity(YamlMap& spec, PodSpec& pod) {
   YamlMap map = spec.Map("securityContext");
-  OnlyHonoured(map, {"runAsUser", "runAsGroup", "runAsNonRoot", "supplementalGroups", "seccompProfile"});
+  OnlyHonoured(map, pod.kubernetes, {"runAsUser", "runAsGroup", "runAsNonRoot", "supplementalGroups", "seccompProfile"},
+               {"fsGroup", "fsGroupChangePolicy", "supplementalGroupsPolicy", "sysctls", "appArmorProfile",
+                "seLinuxChangePolicy"});
+  if (pod.kubernetes) ReadKubernetesSecurity(map, pod);
   SecurityContext out;
   if (map.Has("runAsUser")) out.run_as_user = map.Int("runAsUser");
   if (map.Has("runAsGroup")) out.run_as_group = map.Int("runAsGroup");
@@ -88,6 +150,7 @@ SecurityContext ReadPodSecurity(YamlMap& spec, PodSpec& pod) {
 }
 
 void ReadDns(YamlMap& spec, PodSpec& pod) {
+  if (pod.kubernetes) return;  // resolv.conf is the host's word
   pod.own_dns = spec.OneOf("dnsPolicy", {"Default", "None"}, false, "Default") == "None";
   YamlMap dns = spec.Map("dnsConfig");
   OnlyHonoured(dns, {"nameservers", "searches"});
@@ -97,12 +160,36 @@ void ReadDns(YamlMap& spec, PodSpec& pod) {
     spec.Fail("node.unsupported-field", "dnsConfig", "is honoured with dnsPolicy: None only");
 }
 
+// What only a cluster honours, and what of it the policy must know.
+void ReadKubernetesSpec(YamlMap& map, PodSpec& pod) {
+  if (map.Has("automountServiceAccountToken")) pod.automount_token = map.Bool("automountServiceAccountToken");
+  if (map.Has("enableServiceLinks")) pod.service_links = map.Bool("enableServiceLinks");
+  if (pod.service_links.value_or(false)) {
+    map.Fail("node.unsupported-field", "enableServiceLinks",
+             "must be false: the variables of other Services are not known when the pod is sealed");
+  }
+  pod.service_account = map.String("serviceAccountName", false, map.String("serviceAccount", false, "default"));
+  pod.share_process_namespace = map.Bool("shareProcessNamespace");
+  if (!map.Bool("hostUsers", true))
+    map.Fail("node.unsupported-field", "hostUsers",
+             "must not be false: sandboxes have no user namespace of the host's");
+  OnlyFalse(map, "setHostnameAsFQDN");
+}
+
+}  // namespace
+
 void ReadSpec(YamlMap& root, PodSpec& pod) {
   YamlMap map = root.Map("spec", true);
   OnlyHonoured(
-      map, {"containers", "initContainers", "runtimeClassName", "restartPolicy", "hostname", "hostNetwork", "volumes",
-            "terminationGracePeriodSeconds", "activeDeadlineSeconds", "securityContext", "dnsPolicy", "dnsConfig",
-            "automountServiceAccountToken", "enableServiceLinks", "hostPID", "hostIPC", "shareProcessNamespace", "os"});
+      map, pod.kubernetes,
+      {"containers", "initContainers", "runtimeClassName", "restartPolicy", "hostname", "hostNetwork", "volumes",
+       "terminationGracePeriodSeconds", "activeDeadlineSeconds", "securityContext", "dnsPolicy", "dnsConfig",
+       "automountServiceAccountToken", "enableServiceLinks", "hostPID", "hostIPC", "shareProcessNamespace", "os"},
+      // Where and when the pod runs, not what: the scheduler's and kubelet's business.
+      {"nodeSelector", "nodeName", "affinity", "tolerations", "topologySpreadConstraints", "priorityClassName",
+       "priority", "preemptionPolicy", "schedulerName", "schedulingGates", "readinessGates", "overhead",
+       "imagePullSecrets", "serviceAccountName", "serviceAccount", "subdomain", "hostAliases", "hostUsers",
+       "setHostnameAsFQDN"});
   pod.runtime_class = map.String("runtimeClassName");
   if (!pod.runtime_class.empty() && !IsDnsSubdomain(pod.runtime_class))
     map.Fail("input.bad-value", "runtimeClassName", "is not a DNS name");
@@ -110,17 +197,23 @@ void ReadSpec(YamlMap& root, PodSpec& pod) {
   pod.restart_policy = restart == "Never"       ? RestartPolicy::kNever
                        : restart == "OnFailure" ? RestartPolicy::kOnFailure
                                                 : RestartPolicy::kAlways;
-  pod.hostname = map.String("hostname", false, pod.name.substr(0, pod.name.find('.')).substr(0, 63));
-  if (!pod.name.empty() && !IsDnsLabel(pod.hostname))
+  // A cluster's pod without one has its name, as kubelet cuts it: left to the policy.
+  pod.hostname =
+      map.String("hostname", false, pod.kubernetes ? "" : pod.name.substr(0, pod.name.find('.')).substr(0, 63));
+  if (!pod.name.empty() && !IsDnsLabel(pod.hostname) && !(pod.kubernetes && pod.hostname.empty()))
     map.Fail("input.bad-value", "hostname", "\"" + pod.hostname + "\" is not a DNS label");
   pod.host_network = map.Bool("hostNetwork");
   if (pod.host_network && pod.runtime_class == "ccgpu") {
     map.Fail("node.unsupported-field", "hostNetwork",
              "must not be true with runtimeClassName ccgpu: the agent's address would be the host's");
   }
-  for (const char* key :
-       {"automountServiceAccountToken", "enableServiceLinks", "hostPID", "hostIPC", "shareProcessNamespace"})
-    OnlyFalse(map, key);
+  for (const char* key : {"hostPID", "hostIPC"}) OnlyFalse(map, key);
+  if (pod.kubernetes) {
+    ReadKubernetesSpec(map, pod);
+  } else {
+    for (const char* key : {"automountServiceAccountToken", "enableServiceLinks", "shareProcessNamespace"})
+      OnlyFalse(map, key);
+  }
   YamlMap os = map.Map("os");
   OnlyHonoured(os, {"name"});
   os.OneOf("name", {"linux"});
@@ -135,7 +228,7 @@ void ReadSpec(YamlMap& root, PodSpec& pod) {
   ReadDns(map, pod);
   std::set<std::string> volumes, names;
   for (auto& volume : map.Maps("volumes")) {
-    pod.volumes.push_back(ReadVolume(volume));
+    pod.volumes.push_back(ReadVolume(volume, pod.kubernetes));
     if (!volumes.insert(pod.volumes.back().name).second) volume.Fail("input.bad-value", "name", "is used twice");
   }
   auto read_all = [&](const char* key, bool required, std::vector<ContainerSpec>& out) {
@@ -153,9 +246,11 @@ void ReadSpec(YamlMap& root, PodSpec& pod) {
   read_all("containers", true, pod.containers);
   if (map.Has("containers") && pod.containers.empty())
     map.Fail("input.bad-value", "containers", "must have at least one container");
+  for (const ContainerSpec& container : pod.containers) {
+    if (container.restarts)
+      map.Fail("node.unsupported-field", "containers", "only init containers may have a restartPolicy of their own");
+  }
 }
-
-}  // namespace
 
 Result<PodSpec> ParsePod(const std::string& text, const std::string& file, std::vector<Error>* all) {
   auto documents = ParseYaml(text, file);

@@ -15,15 +15,18 @@ struct EnvVar {
   std::string name;
   std::string value;
   std::string field_path;  // metadata.name | metadata.namespace | metadata.uid | status.podIP instead of value
+  bool late = false;       // only the cluster knows the value: out of a ConfigMap, a Secret, the node, ...
 };
 
 struct VolumeMount {
   std::string volume, mount_path;
   bool read_only = false;
+  bool sub_path = false;
 };
 
 struct Volume {
-  enum class Kind { kEmptyDir, kHostPath };
+  // Those after kHostPath only in manifests for a cluster.
+  enum class Kind { kEmptyDir, kHostPath, kConfigMap, kSecret, kProjected, kDownwardApi, kPersistentVolumeClaim };
   std::string name;
   Kind kind = Kind::kEmptyDir;
   bool memory = false;     // emptyDir.medium: Memory
@@ -62,10 +65,14 @@ struct ContainerSpec {
   Resources resources;
   SecurityContext security;
   bool tty = false, stdin = false;
+  bool restarts = false;                             // an init container with restartPolicy Always: a sidecar
+  std::vector<std::vector<std::string>> exec_hooks;  // commands of probes and lifecycle hooks
 };
 
 struct PodSpec {
+  bool kubernetes = false;  // read for a cluster's kubelet (workload.h): fields that it alone honours may be set
   std::string name, pod_namespace;
+  std::string generate_name;  // instead of name: how the names begin that a controller gives
   std::map<std::string, std::string> labels, annotations;
   std::string runtime_class;  // = CRI runtime handler
   RestartPolicy restart_policy = RestartPolicy::kAlways;
@@ -78,6 +85,11 @@ struct PodSpec {
   bool own_dns = false;
   std::vector<Volume> volumes;
   std::vector<ContainerSpec> init_containers, containers;
+  // For a cluster only.
+  bool share_process_namespace = false;
+  std::map<std::string, std::string> sysctls;
+  std::optional<bool> automount_token, service_links;  // nothing: the manifest does not say
+  std::string service_account = "default";
 };
 
 // The one v1/Pod in `text`. Every error carries file:line:column and the field's path; all of them are in `all` when it

@@ -71,7 +71,7 @@ TEST(CheckSandbox, RefusesEachChange) {
   EXPECT_EQ(code([](Json& s) { Without(s["linux"]["namespaces"], "type", "network"); }), "policy.namespace");
   EXPECT_EQ(code([](Json& s) { Without(s["linux"]["namespaces"], "type", "pid"); }), "policy.namespace");
   EXPECT_EQ(code([](Json& s) { Without(s["linux"]["namespaces"], "type", "uts"); }), "policy.namespace");
-  EXPECT_EQ(code([](Json& s) { s["linux"]["seccomp"] = {{"defaultAction", "x"}}; }), "policy.seccomp");
+  EXPECT_EQ(code([](Json& s) { s["linux"]["mountLabel"] = "x"; }), "policy.security-label");
   EXPECT_EQ(code([](Json& s) { s["linux"]["devices"] = {{{"path", "/dev/kvm"}}}; }), "policy.device");
   EXPECT_EQ(code([](Json& s) { s["windows"] = {{"x", 1}}; }), "policy.unknown-field");
   EXPECT_EQ(CheckSandbox(Policy(), "nonsense", {}).error().code, "policy.bad-spec");

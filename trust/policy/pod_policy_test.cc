@@ -65,7 +65,13 @@ TEST(ParsePodPolicy, RoundTripsThroughItsOneText) {
   app.no_new_privileges = app.readonly_rootfs = app.terminal = true;
   app.mounts = {{"/a", MountPolicy::Source::kEmptyDir, "v", "", false},
                 {"/b", MountPolicy::Source::kHostPath, "", "/srv/x y", true},
-                {"/c", MountPolicy::Source::kImageVolume, "", "", false}};
+                {"/c", MountPolicy::Source::kImageVolume, "", "", false},
+                {"/d", MountPolicy::Source::kConfigMap, "v", "", true, true},
+                {"/e", MountPolicy::Source::kSecret, "v", "", true},
+                {"/f", MountPolicy::Source::kProjected, "v", "", true},
+                {"/g", MountPolicy::Source::kDownwardApi, "v", "", true},
+                {"/h", MountPolicy::Source::kPersistentVolumeClaim, "v", "", false},
+                {"/i", MountPolicy::Source::kServiceAccount, "", "", true}};
   app.gpus = 2;
   app.allowed_exec = {{"cat", "/x"}, {"true"}};
   policy.containers = {init, app};
@@ -74,6 +80,14 @@ TEST(ParsePodPolicy, RoundTripsThroughItsOneText) {
   ASSERT_TRUE(again.ok()) << again.error().ToString() << "\n" << text;
   EXPECT_EQ(*again, policy);
   EXPECT_EQ(WritePodPolicy(*again), text);
+  policy.pod_name.clear();
+  policy.generate_name = "demo-";
+  policy.kubernetes_env = true;
+  policy.containers[0].restarts = true;
+  policy.containers[1].pod_name_env = {"HOSTNAME", "POD"};
+  again = ParsePodPolicy(WritePodPolicy(policy), "p.yaml");
+  ASSERT_TRUE(again.ok()) << again.error().ToString() << "\n" << WritePodPolicy(policy);
+  EXPECT_EQ(*again, policy);
 }
 
 struct Bad {
@@ -110,6 +124,19 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{Document("    mounts: [{destination: /a, source: hostPath, path: x}]\n"), "10:56", "input.bad-value"},
         Bad{Document("    mounts: [{destination: /a, source: imageVolume}, {destination: /a, source: imageVolume}]\n"),
             "10:68", "input.bad-value"},
+        Bad{Document("    mounts: [{destination: /a, source: configMap}]\n"), "10:14", "input.missing-field"},
+        Bad{Document("    mounts: [{destination: /a, source: serviceAccount, volume: x}]\n"), "10:64",
+            "input.bad-value"},
+        Bad{Document("    mounts: [{destination: /a, source: hostPath, path: /x, subPath: true}]\n"), "10:69",
+            "input.bad-value"},
+        Bad{Document("    restartPolicy: Never\n"), "10:20", "input.bad-value"},
+        Bad{Document("    podNameEnv: [HOSTNAME]\n"), "10:17", "input.bad-value"},
+        Bad{"apiVersion: ccgpu.dev/v1alpha1\nkind: PodPolicy\nmetadata: {name: x, generateName: x-}\nspec: {}\n",
+            "3:35: metadata.generateName", "input.bad-value"},
+        Bad{"apiVersion: ccgpu.dev/v1alpha1\nkind: PodPolicy\nmetadata: {generateName: X*}\nspec: {}\n", "3:26",
+            "input.bad-value"},
+        Bad{"apiVersion: ccgpu.dev/v1alpha1\nkind: PodPolicy\nmetadata: {namespace: x}\nspec: {}\n",
+            "3:11: metadata.name", "input.missing-field"},
         Bad{Document("    gpus: 1\n"), "10:11: spec.containers[0].gpus", "input.bad-value"},
         Bad{Document("", "  gpus: {count: 1, mode: fast}\n"), "5:26: spec.gpus.mode", "input.bad-value"},
         Bad{Document("", "  gpus: {count: 1}\n"), "5:9", "input.bad-value"},

@@ -11,10 +11,14 @@ namespace ccgpu::policy::test {
 
 inline const std::string kDigest = "sha256:" + std::string(64, 'a');
 
-inline Json Dump(const std::string& name) {
-  auto text = ReadFile(std::string(CCGPU_SOURCE_DIR) + "/trust/policy/testdata/containerd-1.6.20-" + name + ".json");
+inline Json DumpFile(const std::string& name) {
+  auto text = ReadFile(std::string(CCGPU_SOURCE_DIR) + "/trust/policy/testdata/containerd-" + name + ".json");
   EXPECT_TRUE(text.ok()) << (text.ok() ? "" : text.error().ToString());
-  Json spec = Json::parse(*text);
+  return Json::parse(*text);
+}
+
+inline Json Dump(const std::string& name) {
+  Json spec = DumpFile("1.6.20-" + name);
   if (name != "sandbox") {
     spec["linux"]["maskedPaths"] = {"/proc/acpi",          "/proc/kcore",      "/proc/keys",
                                     "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
