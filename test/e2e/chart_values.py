@@ -49,13 +49,12 @@ RIGHTS = {
                      ("pods", "get", ()), ("pods", "list", ()), ("pods", "watch", ()), ("pods/status", "patch", ()), ("pods/eviction", "create", ()),
                      ("events", "create", ()), ("events", "patch", ())},
     "setup": {("secrets", "create", ()), ("secrets", "get", ("ccgpu-identity", "ccgpu-broker")), ("configmaps", "create", ()),
-              ("configmaps", "get", ("ccgpu-trust",)), ("configmaps", "patch", ("ccgpu-trust",)), ("configmaps", "update", ("ccgpu-trust",))},
-    "teardown": {("nodes", "get", ()), ("nodes", "list", ()), ("nodes", "watch", ()), ("nodes", "patch", ()), ("nodes/status", "patch", ()),
-                 ("daemonsets", "get", ("ccgpu-node-installer",)), ("daemonsets", "patch", ("ccgpu-node-installer",)),
-                 ("secrets", "get", ("ccgpu-identity", "ccgpu-broker")), ("secrets", "delete", ("ccgpu-identity", "ccgpu-broker")),
-                 ("configmaps", "get", ("ccgpu-trust",)), ("configmaps", "delete", ("ccgpu-trust",))},
+              ("configmaps", "patch", ("ccgpu-trust",))},
+    "teardown": {("nodes", "get", ()), ("nodes", "list", ()), ("nodes", "patch", ()), ("nodes/status", "patch", ()),
+                 ("daemonsets", "patch", ("ccgpu-node-installer",)), ("secrets", "delete", ("ccgpu-identity", "ccgpu-broker")),
+                 ("configmaps", "delete", ("ccgpu-trust",))},
 }
 HOST_PATHS = {
-    "emulator": {"/var/lib/ccgpu/emulator", "/run/ccgpu"}, "node-installer": {"/"}, "node-manager": {"/run/ccgpu"}, "broker": set(), "setup": set(), "teardown": set(),
+    "emulator": {"/var/lib/ccgpu/emulator", "/run/ccgpu"}, "node-installer": set(), "node-manager": {"/run/ccgpu"}, "broker": set(), "setup": set(), "teardown": set(),
     "device-plugin": {"/run/ccgpu", "/var/lib/kubelet/device-plugins", "/var/lib/kubelet/pod-resources", "/var/run/cdi"},
 }

@@ -211,6 +211,7 @@ def test_pods_reach_no_further_into_the_node_than_they_say():
             more = {"device-plugin": {"/var/lib/kubelet/plugins_registry"}, "broker": {"/var/lib/ccgpu/broker"}}.get(part, set()) if watcher else set()
             assert paths == HOST_PATHS[part] | more, (part, paths)
             assert spec["enableServiceLinks"] is False and spec["automountServiceAccountToken"] == (part in RIGHTS), part
+            assert {"key": "ccgpu.dev/cc-mode-switch", "operator": "Exists"} in spec.get("tolerations", []) or document["kind"] != "DaemonSet", part
             mounted = {mount["name"] for container in spec.get("initContainers", []) + spec["containers"] for mount in container.get("volumeMounts", [])}
             assert mounted == {volume["name"] for volume in spec.get("volumes", [])}, (part, mounted)
 
@@ -333,7 +334,7 @@ def test_programs_know_the_flags_that_they_are_given():
             if not program.exists():
                 raise harness.Skip(f"NO PROGRAM {program.name}: ./run build first")
             words = [word for word in container["args"] if not word.startswith("-")]
-            said = subprocess.run([program, *words, "--help"], stdout=subprocess.PIPE, text=True, timeout=20).stdout
+            said = "".join(subprocess.run([program, *some, "--help"], stdout=subprocess.PIPE, text=True, timeout=20).stdout for some in ([], words))
             unknown += [f"{where}: {program.name} {' '.join(words)} knows no {flag}" for flag in (word.split("=")[0] for word in container["args"] if word.startswith("-"))
                         if not re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", said)]
     assert not unknown, "\n".join(unknown)

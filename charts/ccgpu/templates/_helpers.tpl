@@ -44,10 +44,10 @@ labels:
   {{- include "ccgpu.labels" . | nindent 2 }}
 {{- end -}}
 
-{{- /* Of a pod's template; "annotations": those of the component */ -}}
+{{- /* Of a pod's template; "annotations": those of the component. No version: pods restart only when what they run differs. */ -}}
 {{- define "ccgpu.podMetadata" -}}
 labels:
-  {{- include "ccgpu.labels" . | nindent 2 }}
+  {{- include "ccgpu.selector" . | nindent 2 }}
   {{- with .root.Values.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -80,9 +80,12 @@ nodeSelector:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.tolerations }}
 tolerations:
-  {{- toYaml . | nindent 2 }}
+# While the node manager switches modes it keeps new pods away, but never us.
+- key: ccgpu.dev/cc-mode-switch
+  operator: Exists
+{{- with .Values.tolerations }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 
