@@ -8,6 +8,7 @@
   exec COMMAND...                       any command, in the cluster's network, with KUBECONFIG set
   load ARCHIVE...                       OCI archives into every node
   build [--containerd 1.6|2]            only build the programs and the node image
+  fetch                                 both node images; what cannot be had is noted for the tests, which are skipped with that reason
 
 --name NAME (or CCGPU_KIND_CLUSTER) before the command chooses among several clusters; default dev. Where Docker, podman or nerdctl and a
 registry are at hand, plain `kind create cluster` serves as well: docs/kind.md.
@@ -40,6 +41,18 @@ def build(cluster, options):
     node_image.build(Podman(cluster.name), options.containerd, say)
 
 
+def fetch(cluster, options):
+    programs.MISSING.unlink(missing_ok=True)
+    try:
+        programs.build(say)
+        for containerd in ("1.6", "2"):
+            node_image.build(Podman(cluster.name), containerd, say)
+    except (OSError, subprocess.SubprocessError) as error:
+        programs.MISSING.parent.mkdir(parents=True, exist_ok=True)
+        programs.MISSING.write_text(f"{error}\n")
+        say(f"NO CLUSTER, its tests will be skipped: {error}")
+
+
 def down(cluster, options):
     cluster.down()
     say(f"cluster {cluster.name} is gone")
@@ -69,7 +82,7 @@ def main():
         sys.exit(cluster.execute(words[1:] if words[0] == "exec" else words))
     parser = argparse.ArgumentParser(prog="./run kind", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (up, build, down, status, load):
+    for command in (up, build, fetch, down, status, load):
         one = commands.add_parser(command.__name__)
         one.set_defaults(run=command)
         if command in (up, build):

@@ -19,6 +19,8 @@ import golang
 PINS = json.loads((HERE / "versions.json").read_text())
 HOME = pathlib.Path(os.environ.get("CCGPU_KIND_HOME") or golang.CACHE / "kind")
 
+MISSING = HOME / "missing.txt"  # why there is no cluster, for those who skip
+
 KUBERNETES = ["kubelet", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubeadm", "kube-proxy"]
 CONTAINERD = ["containerd", "containerd-shim-runc-v2", "ctr"]
 # What kubeadm's Corefile names, in the order in which CoreDNS asks its plugins.
