@@ -57,7 +57,7 @@ class Node:
     def file(self, name, text):
         path = self.state / "test" / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text if isinstance(text, str) else to_yaml(text))
+        path.write_bytes(text) if isinstance(text, bytes) else path.write_text(text if isinstance(text, str) else to_yaml(text))
         return path
 
     # A pod on its usual way: policy made, secret put for exactly this pod.

@@ -327,6 +327,23 @@ def test_containerd_imports_the_archives_and_starts_each():
         assert set(listed) >= {entry["reference"] for entry in index().values()}, listed
 
 
+def test_a_pod_of_the_tools_image_gets_its_keys_and_its_gpu():
+    node = harness.shared(gpus=2)
+    assert node.ccgpu("image", "import", out() / "tools.tar").code == 0
+    model, key, sealed_model = (node.state / "test" / name for name in ("model.txt", "model.key", "model.enc"))
+    shutil.copy(harness.BUILD / "share" / "digits" / "model.txt", model)
+    subprocess.run([str(harness.BUILD / "bin" / "digits-seal"), str(model), str(key), str(sealed_model)], check=True)
+    # The encrypted model may come by any hand; here the broker's is at hand.
+    script = "id -u; wget -q -O /model/model.enc http://127.0.0.1:8006/cdh/resource/default/digits/model && digits --data /usr/local/share/digits"
+    pod = harness.pod("tools", script, image=index()["tools"]["reference"], volumeMounts=[{"name": "model", "mountPath": "/model"}])
+    pod["spec"]["volumes"] = [{"name": "model", "emptyDir": {}}]
+    sealed = node.seal(pod)
+    node.put_secret("default/digits/model", sealed_model.read_bytes(), sealed)
+    node.put_secret("default/digits/model-key", key.read_bytes(), sealed)
+    result = node.run(sealed)
+    assert result.code == 0 and result.out.startswith("65532\n") and "same predictions 899 of 899" in result.out, result
+
+
 def test_check_notices_other_bytes():
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder)
