@@ -51,7 +51,7 @@ Status RunAgent(const AgentOptions& options) {
     ASSIGN_OR_RETURN(std::unique_ptr<Nvml> nvml, OpenGpus(options.nvml));
     Collector collector(std::move(nvml), options.tsm);
     GpuGate gate(collector, collateral, trust.anchors, random, clock, events);
-    BrokerClient broker(trust.broker, trust.init_data_text, collector, clock);
+    BrokerClient broker(trust.broker, trust.init_data_text, collector, clock, options.sandbox_id);
     ApiServer server(ApiParts{collector, gate, broker, collateral, trust.init_data_text, events});
     RETURN_IF_ERROR(server.Bind(options.port));
 

@@ -14,6 +14,7 @@ struct AgentOptions {
   std::string nvml = "/run/ccgpu/lib/libnvidia-ml.so.1";  // "" or a file that is not there: no GPUs in this sandbox
   int port = 8006;
   int events_fd = -1;
+  std::string sandbox_id;  // for logs, ours and the broker's; nobody trusts it
 };
 
 // Runs until SIGTERM or SIGINT. Errors are those of starting.

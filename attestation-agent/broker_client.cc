@@ -63,9 +63,10 @@ struct BrokerClient::Http {
 };
 
 BrokerClient::BrokerClient(kbs::BrokerAddress broker, std::string init_data_text, Collector& collector,
-                           const Clock& clock)
+                           const Clock& clock, std::string sandbox_id)
     : broker_(std::move(broker)),
       init_data_text_(std::move(init_data_text)),
+      sandbox_id_(std::move(sandbox_id)),
       collector_(collector),
       clock_(clock),
       key_(kbs::TeeKey::Generate()) {}
@@ -74,6 +75,7 @@ BrokerClient::~BrokerClient() = default;
 Result<Token> BrokerClient::Attest() {
   if (!http_) {
     ASSIGN_OR_RETURN(http_, Http::Connect(broker_));
+    if (!sandbox_id_.empty()) http_->client->set_default_headers({{std::string(kbs::kSandboxHeader), sandbox_id_}});
   }
   httplib::Client& client = *http_->client;
 

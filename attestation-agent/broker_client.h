@@ -21,8 +21,10 @@ struct Token {
 // Any thread; requests go one after the other.
 class BrokerClient {
  public:
-  // The token's key is made here and lives as long as this object.
-  BrokerClient(kbs::BrokerAddress broker, std::string init_data_text, Collector& collector, const Clock& clock);
+  // The token's key is made here and lives as long as this object. `sandbox_id`, if any, goes along for the broker's
+  // log.
+  BrokerClient(kbs::BrokerAddress broker, std::string init_data_text, Collector& collector, const Clock& clock,
+               std::string sandbox_id = "");
   ~BrokerClient();
 
   // A token that is good for some time yet: the last one, or a new one by attesting.
@@ -40,7 +42,7 @@ class BrokerClient {
 
   std::mutex mutex_;
   kbs::BrokerAddress broker_;
-  std::string init_data_text_;
+  std::string init_data_text_, sandbox_id_;
   Collector& collector_;
   const Clock& clock_;
   kbs::TeeKey key_;

@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 
 #include "attestation-agent/agent.h"
 #include "base/log.h"
@@ -25,6 +26,10 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   ccgpu::log::Init("ccgpu-agent");
+  if (const char* sandbox = std::getenv("CCGPU_SANDBOX_ID"); sandbox && *sandbox) {
+    options.sandbox_id = sandbox;
+    ccgpu::log::AddContext("sandbox", options.sandbox_id);
+  }
   if (auto status = ccgpu::agent::RunAgent(options); !status.ok()) {
     ccgpu::log::Error(status.error().text, {{"code", status.error().code}, {"subject", status.error().subject}});
     return 1;

@@ -2,7 +2,10 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <mutex>
+#include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/clock.h"
 
@@ -11,8 +14,9 @@ namespace {
 
 std::mutex mutex;
 std::string component = "ccgpu";
-std::string context;
+std::vector<std::pair<std::string, std::string>> context;
 Level lowest = Level::kInfo;
+Format format = Format::kText;
 int out_fd = 2;
 
 std::string_view Name(Level level) {
@@ -26,7 +30,7 @@ std::string_view Name(Level level) {
 }
 
 void AppendField(std::string& line, std::string_view key, std::string_view value) {
-  line += ' ';
+  if (!line.empty()) line += ' ';
   line += key;
   line += '=';
   const bool plain = !value.empty() && value.find_first_of(" =\"\\\n\r\t") == std::string_view::npos;
@@ -44,17 +48,40 @@ void AppendField(std::string& line, std::string_view key, std::string_view value
   line += '"';
 }
 
+// Values may hold anything that somebody sent: the library escapes, and replaces what is no UTF-8.
+std::string Quoted(std::string_view text) {
+  return nlohmann::json(std::string(text)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+void AppendJson(std::string& line, std::string_view key, std::string_view value) {
+  line += line.empty() ? '{' : ',';
+  line += Quoted(key) + ":" + Quoted(value);
+}
+
 }  // namespace
 
 void Init(std::string name, Level level) {
+  const char* wanted = std::getenv(kFormatVariable);
+  SetFormat(wanted ? wanted : "");
   std::lock_guard lock(mutex);
   component = std::move(name);
   lowest = level;
 }
 
+void SetFormat(std::string_view name) {
+  std::lock_guard lock(mutex);
+  if (name == "json") format = Format::kJson;
+  if (name == "text") format = Format::kText;
+}
+
+Format CurrentFormat() {
+  std::lock_guard lock(mutex);
+  return format;
+}
+
 void AddContext(std::string key, std::string value) {
   std::lock_guard lock(mutex);
-  AppendField(context, key, value);
+  context.emplace_back(std::move(key), std::move(value));
 }
 
 void SetFd(int fd) {
@@ -65,13 +92,18 @@ void SetFd(int fd) {
 void Write(Level level, std::string_view message, std::initializer_list<Field> fields) {
   std::lock_guard lock(mutex);
   if (level < lowest) return;
-  std::string line = "time=" + FormatTime(SystemClock().Now());
-  AppendField(line, "level", Name(level));
-  AppendField(line, "component", component);
-  AppendField(line, "msg", message);
-  line += context;
-  for (const auto& [key, value] : fields) AppendField(line, key, value);
-  line += '\n';
+  const bool json = format == Format::kJson;
+  std::string line;
+  const auto append = [&](std::string_view key, std::string_view value) {
+    json ? AppendJson(line, key, value) : AppendField(line, key, value);
+  };
+  append("time", FormatTime(SystemClock().Now()));
+  append("level", Name(level));
+  append("component", component);
+  append("msg", message);
+  for (const auto& [key, value] : context) append(key, value);
+  for (const auto& [key, value] : fields) append(key, value);
+  line += json ? "}\n" : "\n";
   // A log that cannot be written (a full or broken pipe) must never stop the program.
   [[maybe_unused]] const ssize_t ignored = ::write(out_fd, line.data(), line.size());
 }

@@ -47,6 +47,8 @@ int main(int argc, char** argv) {
                  "GPUs in another CC mode are reported unhealthy (default: any)")
       ->delimiter(',');
   app.add_option("--log-level", config.log_level)->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.add_option("--log-format", config.log_format, "text or json [$CCGPU_LOG_FORMAT]")
+      ->check(CLI::IsMember({"text", "json"}));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -55,6 +57,7 @@ int main(int argc, char** argv) {
   config.FillFrom(state);
   config.version = CCGPU_VERSION;
   log::Init("ccgpu-device-plugin", LogLevelNamed(config.log_level));
+  log::SetFormat(config.log_format);
   if (auto served = deviceplugin::Serve(config); !served.ok()) {
     log::Error("cannot run", {{"why", served.error().ToString()}});
     return served.error().code == "plugin.bad-config" ? 2 : 1;

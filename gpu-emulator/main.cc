@@ -42,6 +42,9 @@ int main(int argc, char** argv) {
                "make the authorities in --state, and their roots in --state/roots, and end");
   app.add_option("--config", config, "YAML file with the keys state, run, gpus, profile, http, platform; flags win")
       ->check(CLI::ExistingFile);
+  std::string log_format;
+  app.add_option("--log-format", log_format, "text or json [$CCGPU_LOG_FORMAT]; guests get it too")
+      ->check(CLI::IsMember({"text", "json"}));
   app.add_option("--ready-fd", ready_fd, "writes the line \"ready\" there when every socket answers");
   try {
     app.parse(argc, argv);
@@ -49,6 +52,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   ccgpu::log::Init("ccgpu-emulator");
+  ccgpu::log::SetFormat(log_format);
   const auto fail = [](const ccgpu::Error& error, int code) {
     std::fprintf(stderr, "ccgpu-emulator: %s\n", error.ToString().c_str());
     return code;

@@ -7,6 +7,7 @@ int main(int argc, char** argv) {
   const auto config = ccgpu::broker::ReadCommandLine(argc, argv, CCGPU_VERSION, &exit_code);
   if (!config) return exit_code;
   ccgpu::log::Init("ccgpu-broker", ccgpu::LogLevelNamed(config->log_level));
+  ccgpu::log::SetFormat(config->log_format);
   const ccgpu::Status status = ccgpu::broker::RunBroker(*config, CCGPU_VERSION);
   if (status.ok()) return 0;
   const ccgpu::Error& error = status.error();

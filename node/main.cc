@@ -40,6 +40,8 @@ int main(int argc, char** argv) {
   app.add_option("--cgroup-parent", config.cgroup_parent, "cgroup that pods are put below; empty: the runtime's choice")
       ->capture_default_str();
   app.add_option("--log-level", config.log_level)->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.add_option("--log-format", config.log_format, "text or json [$CCGPU_LOG_FORMAT]")
+      ->check(CLI::IsMember({"text", "json"}));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -47,6 +49,7 @@ int main(int argc, char** argv) {
   }
   config.FillFrom(state);
   log::Init("ccgpu-node", LogLevelNamed(config.log_level));
+  log::SetFormat(config.log_format);
   if (auto served = node::Serve(config); !served.ok()) {
     log::Error("cannot run", {{"why", served.error().ToString()}});
     return served.error().code == "node.bad-config" ? 2 : 1;

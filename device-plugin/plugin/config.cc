@@ -41,6 +41,7 @@ Status LoadConfig(const std::string& path, Config& config) {
   config.http = spec.String("http", false, config.http);
   config.resource = spec.String("resource", false, config.resource);
   config.log_level = spec.OneOf("logLevel", {"debug", "info", "warning", "error"}, false, config.log_level);
+  config.log_format = spec.OneOf("logFormat", {"text", "json"}, false, config.log_format);
   if (spec.Has("allowedModes")) config.allowed_modes = spec.Strings("allowedModes");
   spec.Done();
   root.Done();

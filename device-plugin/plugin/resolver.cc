@@ -18,6 +18,14 @@ void SetDeadline(grpc::ClientContext& context) {
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
 }
 
+std::string GpusOf(const v1::PodGpusResponse& answer) {
+  std::string out;
+  for (const auto& container : answer.containers()) {
+    for (const auto& gpu : container.gpus()) out += (out.empty() ? "" : ",") + gpu.device_id();
+  }
+  return out;
+}
+
 }  // namespace
 
 struct Resolver::Server {
@@ -94,7 +102,18 @@ Status Resolver::Serve(const std::string& socket) {
       [this](const v1::PodGpusRequest& request, const ttrpc::CallContext&) -> Result<v1::PodGpusResponse> {
         auto answer = PodGpus(request.pod_name(), request.pod_namespace());
         (answer.ok() ? metrics_.resolver_ok : metrics_.resolver_failed)++;
-        if (!answer.ok()) log::Warning("cannot tell a pod's GPUs", {{"why", answer.error().ToString()}});
+        const std::string pod = request.pod_namespace() + "/" + request.pod_name();
+        if (answer.ok()) {
+          log::Info("told a pod's GPUs", {{"sandbox", request.sandbox_id()},
+                                          {"pod", pod},
+                                          {"pod_uid", request.pod_uid()},
+                                          {"gpus", GpusOf(*answer)}});
+        } else {
+          log::Warning("cannot tell a pod's GPUs", {{"sandbox", request.sandbox_id()},
+                                                    {"pod", pod},
+                                                    {"pod_uid", request.pod_uid()},
+                                                    {"why", answer.error().ToString()}});
+        }
         return answer;
       });
   return server_->ttrpc.ServeUnix(socket);

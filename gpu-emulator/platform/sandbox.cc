@@ -137,6 +137,8 @@ Status Sandbox::StartGuest(const LaunchRequest& request, std::vector<Fd> fds) {
   spec.executable = images_[0]->fd.get();
   spec.argv0 = "ccgpu-guestd";
   spec.environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "CCGPU_SANDBOX_ID=" + id_};
+  if (log::CurrentFormat() == log::Format::kJson)
+    spec.environment.push_back(std::string(log::kFormatVariable) + "=json");
   spec.mount_namespace = peer_mount_namespace_.get();
   spec.network_namespace = request.has_netns() ? fds[image_count + channel_count].get() : -1;
   spec.hostname = request.hostname().empty() ? "ccgpu" : request.hostname();

@@ -116,7 +116,8 @@ HttpResponse Broker::Handle(const HttpRequest& request) {
   if (!out.reason.empty()) ++metrics_.refusals.With({path, out.reason});
   if (out.our_fault) {
     ++metrics_.internal_errors.With({out.reason});
-    log::Error("cannot answer", {{"route", path}, {"code", out.reason}, {"remote", request.remote}});
+    log::Error("cannot answer",
+               {{"route", path}, {"code", out.reason}, {"remote", request.remote}, {"sandbox", request.sandbox}});
   }
   return out;
 }
@@ -135,9 +136,11 @@ HttpResponse Broker::Dispatch(const HttpRequest& request, const Route** found) {
     *found = &route;
     call.rest = request.path.substr(path.size());
     if (auto refusal = Admit(route, call)) {
-      log::Info(
-          "refused",
-          {{"route", route.path}, {"method", route.method}, {"code", refusal->why.code}, {"remote", request.remote}});
+      log::Info("refused", {{"route", route.path},
+                            {"method", route.method},
+                            {"code", refusal->why.code},
+                            {"remote", request.remote},
+                            {"sandbox", request.sandbox}});
       return Refuse(*refusal);
     }
     return (this->*route.handler)(call);
@@ -231,7 +234,7 @@ HttpResponse Broker::Auth(const Call& call) {
   ++metrics_.auth_requests;
   auto refuse = [&](Error why) {
     ++metrics_.auth_errors;
-    log::Info("auth refused", {{"code", why.code}, {"remote", call.request.remote}});
+    log::Info("auth refused", {{"code", why.code}, {"remote", call.request.remote}, {"sandbox", call.request.sandbox}});
     return Refuse(AuthFailed(std::move(why)));
   };
   auto request = kbs::ParseAuthRequest(call.request.body);
@@ -258,8 +261,11 @@ HttpResponse Broker::Attest(const Call& call) {
   ++metrics_.attestation_requests;
   auto refuse = [&](Error why, std::string checks) {
     ++metrics_.attestation_failures;
-    log::Warning("attestation refused",
-                 {{"code", why.code}, {"subject", why.subject}, {"reason", why.text}, {"remote", call.request.remote}});
+    log::Warning("attestation refused", {{"code", why.code},
+                                         {"subject", why.subject},
+                                         {"reason", why.text},
+                                         {"remote", call.request.remote},
+                                         {"sandbox", call.request.sandbox}});
     return Refuse(AttestFailed(std::move(why), std::move(checks)));
   };
   const std::string id = SessionCookie(call.request.cookie);
@@ -304,8 +310,10 @@ HttpResponse Broker::Attest(const Call& call) {
     if (!kept.ok()) return Refuse(Broken(kept.error()));
   }
   ++metrics_.attestation_successes;
-  log::Info("attested",
-            {{"session", session->id}, {"environment", appraisal.environment}, {"remote", call.request.remote}});
+  log::Info("attested", {{"session", session->id},
+                         {"environment", appraisal.environment},
+                         {"remote", call.request.remote},
+                         {"sandbox", call.request.sandbox}});
   const std::string claims =
       kbs::MakeEarClaims({call.now, attestation.expires, options_.issuer, "ccgpu", "ccgpu-broker " + options_.version,
                           appraisal.environment, session->id, appraisal.submods});
@@ -317,6 +325,7 @@ HttpResponse Broker::Attest(const Call& call) {
 HttpResponse Broker::DenyRelease(const Call& call, const std::string& resource, Error why, std::string checks_json) {
   ++metrics_.policy_violations;
   log::Warning("release denied", {{"resource", resource},
+                                  {"sandbox", call.request.sandbox},
                                   {"session", call.attestation->id},
                                   {"code", why.code},
                                   {"subject", why.subject},
@@ -378,9 +387,10 @@ HttpResponse Broker::GetResource(const Call& call) {
   ++metrics_.resource_reads;
   ++metrics_.releases;
   if (const auto took = sessions_.FirstRelease(call.attestation->id)) metrics_.handshake_seconds.Observe(took->count());
-  log::Info(
-      "released",
-      {{"resource", resource}, {"session", call.attestation->id}, {"environment", call.attestation->environment}});
+  log::Info("released", {{"resource", resource},
+                         {"session", call.attestation->id},
+                         {"environment", call.attestation->environment},
+                         {"sandbox", call.request.sandbox}});
   return JsonAnswer(std::move(*jwe));
 }
 

@@ -13,7 +13,8 @@ struct HttpRequest {
   std::string cookie;         // the Cookie header
   std::string authorization;  // the Authorization header
   std::string body;
-  std::string remote;  // address, for the log
+  std::string remote;   // address, for the log
+  std::string sandbox;  // what the client calls its sandbox, for the log only; letters, digits, '.', '-', '_'
 };
 
 struct HttpResponse {

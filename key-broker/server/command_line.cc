@@ -13,7 +13,7 @@ struct Flags {
   std::string config;
   std::vector<std::string> listen, tls_names, device_roots, rim_roots, amd_roots, intel_roots, tpm_roots;
   std::string state, master_key, tls_cert, tls_key, admin_token, auditor_token, rim_url, ocsp_url, pcs_url,
-      intel_root_crl_url, log_level;
+      intel_root_crl_url, log_level, log_format;
   bool init_only = false, strict_status = false, explain_denials = false, insecure_accept_emulated = false;
   int ready_fd = -1;
 };
@@ -59,6 +59,8 @@ void Describe(CLI::App& app, Flags& flags, const std::string& version) {
       ->type_name("URL");
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.add_option("--log-format", flags.log_format, "text or json (default: what CCGPU_LOG_FORMAT says, else text)")
+      ->check(CLI::IsMember({"text", "json"}));
   app.add_option("--ready-fd", flags.ready_fd, "write \"ready ADDR...\" and a line end there when serving")
       ->type_name("N");
   app.add_flag("--strict-status", flags.strict_status, "answer 403, 404, 400 where CoCo's broker says 401");
@@ -91,6 +93,7 @@ Result<BrokerConfig> Merge(const Flags& flags) {
                                                                {&flags.rim_url, &out.rim_url},
                                                                {&flags.ocsp_url, &out.ocsp_url},
                                                                {&flags.log_level, &out.log_level},
+                                                               {&flags.log_format, &out.log_format},
                                                                {&flags.pcs_url, &out.pcs_url},
                                                                {&flags.intel_root_crl_url, &out.intel_root_crl_url}};
   for (const auto& [from, to] : texts) {

@@ -83,6 +83,7 @@ Result<BrokerConfig> ParseBrokerConfig(const std::string& yaml, const std::strin
   out.explain_denials = map.Bool("explainDenials");
   out.insecure_accept_emulated = map.Bool("insecureAcceptEmulated");
   out.log_level = map.OneOf("logLevel", {"debug", "info", "warning", "error"}, false, "info");
+  out.log_format = map.OneOf("logFormat", {"text", "json"}, false, "");
   map.Done();
   RETURN_IF_ERROR(errors.status());
   return out;

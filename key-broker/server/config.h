@@ -36,6 +36,7 @@ struct BrokerConfig {
   int threads = 32;
   bool strict_status = false, explain_denials = false, insecure_accept_emulated = false;
   std::string log_level = "info";
+  std::string log_format;  // text, json; empty: the environment's
   int ready_fd = -1;
 };
 

@@ -4,6 +4,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <cctype>
 #include <thread>
 
 #include "base/log.h"
@@ -37,6 +39,14 @@ void SetSocketOptions(int socket) {
   ::setsockopt(socket, IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
 }
 
+// Anybody may send it: what is no name at all is left out of the log.
+std::string PlainName(std::string text) {
+  const bool plain = text.size() <= 128 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+                       return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
+                     });
+  return plain ? std::move(text) : "";
+}
+
 void Answer(Broker& broker, const httplib::Request& in, std::string body, httplib::Response& out) {
   HttpRequest request;
   request.method = in.method;
@@ -45,6 +55,7 @@ void Answer(Broker& broker, const httplib::Request& in, std::string body, httpli
   request.cookie = in.get_header_value("Cookie");
   request.authorization = in.get_header_value("Authorization");
   request.remote = in.remote_addr;
+  request.sandbox = PlainName(in.get_header_value(std::string(kbs::kSandboxHeader)));
   request.body = std::move(body);
   HttpResponse response = broker.Handle(request);
   out.status = response.status;

@@ -143,8 +143,12 @@ void Pod::Save() {
 }
 
 void Pod::Event(const std::string& code, const std::string& subject, const std::string& message) {
-  log::Info(message, {{"pod", spec_.pod_namespace + "/" + spec_.name}, {"code", code}, {"subject", subject}});
   std::lock_guard lock(mutex_);
+  log::Info(message, {{"sandbox", record_.sandbox_id},
+                      {"pod", spec_.pod_namespace + "/" + spec_.name},
+                      {"pod_uid", identity_.uid},
+                      {"code", code},
+                      {"subject", subject}});
   events_.Pull();  // what shim and agent wrote happened before this
   events_.Add({FormatTime(env_.clock.Now()), "ccgpu-node", code, message, subject});
   Changed();

@@ -49,6 +49,7 @@ Status LoadConfig(const std::string& path, Config& config) {
   config.ctr = spec.String("ctr", false, config.ctr);
   config.restart_backoff_ms = spec.Int("restartBackoffMilliseconds", false, config.restart_backoff_ms);
   config.log_level = spec.OneOf("logLevel", {"debug", "info", "warning", "error"}, false, config.log_level);
+  config.log_format = spec.OneOf("logFormat", {"text", "json"}, false, config.log_format);
   spec.Done();
   root.Done();
   return errors.status();

@@ -15,6 +15,7 @@ struct Config {
   std::string ctr = "ctr";
   int64_t restart_backoff_ms = 1000;
   std::string log_level = "info";
+  std::string log_format;  // text, json; empty: the environment's
 
   void FillFrom(const std::string& state);  // defaults of what is still empty
 };

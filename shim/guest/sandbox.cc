@@ -10,6 +10,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/ttrpc/socket.h"
 #include "shim/api/names.h"
 #include "shim/guest/sandbox_mounts.h"
@@ -126,7 +127,9 @@ Status Sandbox::StartAgent() {
                std::string("CCGPU_NVML=") + kLibraries + "/libnvidia-ml.so.1",
                "CCGPU_INITDATA=/run/ccgpu/initdata.toml",
                "CCGPU_COLLATERAL=/run/ccgpu/collateral",
-               std::string("CCGPU_TSM=") + kTsmDir + "/report"};
+               std::string("CCGPU_TSM=") + kTsmDir + "/report",
+               "CCGPU_SANDBOX_ID=" + launch_.sandbox_id,
+               std::string(log::kFormatVariable) + (log::CurrentFormat() == log::Format::kJson ? "=json" : "=text")};
   spawn.fds = {-1, 2, 2, write_end.get()};
   ASSIGN_OR_RETURN([[maybe_unused]] pid_t pid, reaper_.Start(spawn, [this](int status) {
     host_.Event("ccgpu-guestd", "agent.exited", "the agent ended with status " + std::to_string(status),

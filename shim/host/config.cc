@@ -119,6 +119,12 @@ Result<Config> ParseConfig(std::string_view text, const std::string& file) {
       config.require_policy = value == "true";
       continue;
     }
+    if (entry.key == "log_format") {
+      if (value != "text" && value != "json")
+        return Err("shim.bad-config", entry.where, "log_format: expected text or json, found " + value);
+      config.log_format = value;
+      continue;
+    }
     auto it = texts.find(entry.key);
     if (it == texts.end()) return Err("shim.bad-config", entry.where, "no such key: " + entry.key + "; see --help");
     if (entry.key != "runc" && entry.key != "pod_gpu_resource" && !value.empty() && value.front() != '/')

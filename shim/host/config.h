@@ -17,6 +17,7 @@ struct Config {
   std::string events_dir;   // <events_dir>/<sandbox>/events.jsonl; empty: no event files
   std::vector<std::string> cdi_dirs = {"/etc/cdi", "/var/run/cdi"};
   bool require_policy = false;  // refuse pods without initdata
+  std::string log_format;       // text or json; empty: what CCGPU_LOG_FORMAT says, else text
   std::string runc = "runc";
   std::string pod_gpu_resource = "ccgpu.dev/cc-gpu";
 };

@@ -52,7 +52,7 @@ std::string UsageText() {
          "\n"
          "Configuration: the file named by the runtime's ConfigPath option, by $CCGPU_SHIM_CONFIG, or "
          "/etc/ccgpu/shim.yaml.\n"
-         "Keys: platform_socket, resolver_socket, guest_image, events_dir, cdi_dirs, require_policy, runc, "
+         "Keys: platform_socket, resolver_socket, guest_image, events_dir, cdi_dirs, require_policy, log_format, runc, "
          "pod_gpu_resource.\n";
 }
 

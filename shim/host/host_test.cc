@@ -55,6 +55,7 @@ TEST(Config, SaysWhereItIsWrong) {
       {"runc: a\nrunc: b\n", "f:2:1"},
       {"platform_socket: run/p\n", "absolute"},
       {"require_policy: yes\n", "true or false"},
+      {"log_format: xml\n", "text or json"},
       {"nonsense\n", "f:1:1"},
       {"a:\n  b: c\n", "f:2:1"},
       {"runc: [a]\n", "one value"},

@@ -34,8 +34,18 @@ Status Pod::Begin(const SpecFacts& spec, const std::string& spec_json, const std
   events_ = std::make_unique<EventLog>(spec.kind == ContainerKind::kSingle ? "" : config_.events_dir, sandbox_id_);
   events_->WritePod(spec.Annotation(kCriSandboxName), spec.Annotation(kCriSandboxNamespace),
                     spec.Annotation(kCriSandboxUid));
+  if (const std::string uid = spec.Annotation(kCriSandboxUid); !uid.empty()) {
+    // From here on each line joins the sandbox, which all parts name, to the pod that its owner knows.
+    log::AddContext("pod", spec.Annotation(kCriSandboxNamespace) + "/" + spec.Annotation(kCriSandboxName));
+    log::AddContext("pod_uid", uid);
+  }
   Status status = BeginSteps(spec, spec_json, id, bundle, std::move(callbacks));
-  if (status.ok()) return status;
+  if (status.ok()) {
+    log::Info("the sandbox runs", {{"gpus", std::to_string(gpus_.size())}});
+    return status;
+  }
+  log::Warning("no sandbox",
+               {{"code", status.error().code}, {"subject", status.error().subject}, {"reason", status.error().text}});
   events_->Write(refused_by_guest_ ? "ccgpu-guestd" : "containerd-shim-ccgpu-v2", status.error().code,
                  status.error().text, status.error().subject);
   End(kCleanTimeout);
@@ -112,6 +122,8 @@ Status Pod::FindGpus(const SpecFacts& spec, bool has_policy) {
   deviceplugin::v1::PodGpusRequest request;
   request.set_pod_name(name);
   request.set_pod_namespace(spec.Annotation(kCriSandboxNamespace));
+  request.set_sandbox_id(sandbox_id_);
+  request.set_pod_uid(spec.Annotation(kCriSandboxUid));
   auto answer = [&]() -> Result<deviceplugin::v1::PodGpusResponse> {
     ASSIGN_OR_RETURN(ttrpc::Client client, ttrpc::Client::ConnectUnix(config_.resolver_socket));
     return client.Call<deviceplugin::v1::PodGpusResponse>("ccgpu.deviceplugin.v1.Resolver", "PodGpus", request,

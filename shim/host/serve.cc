@@ -25,7 +25,7 @@ constexpr size_t kWorkers = 16;
 // containerd reads the bundle's fifo `log`. Non-blocking: a containerd that is away must not stop the pod.
 void LogToBundle(const Flags& flags) {
   log::Init("containerd-shim-ccgpu-v2", flags.debug ? log::Level::kDebug : log::Level::kInfo);
-  log::AddContext("id", flags.id);
+  log::AddContext("sandbox", flags.id);  // a pod's shim is started for its sandbox
   Fd fifo(::open("log", O_WRONLY | O_NONBLOCK | O_CLOEXEC));
   if (fifo.valid()) ::dup2(fifo.get(), 2);
 }
@@ -74,6 +74,7 @@ int ServeAction(const Flags& flags) {
     ::unlink(socket.c_str());
     return 1;
   }
+  log::SetFormat(config->log_format);
   const char* events = std::getenv("TTRPC_ADDRESS");
   Publisher publisher(events ? events : "", flags.ns);
   std::promise<void> stop;

@@ -15,6 +15,8 @@ namespace ccgpu::kbs {
 inline constexpr std::string_view kProtocolVersion = "0.4.0";
 inline constexpr std::string_view kPathPrefix = "/kbs/v0";
 inline constexpr std::string_view kSessionCookie = "kbs-session-id";
+// Ours: the agent says which sandbox it runs in, so that logs of both sides can be joined. Nobody trusts it.
+inline constexpr std::string_view kSandboxHeader = "Ccgpu-Sandbox";
 inline constexpr size_t kMaxRequestBody = 2u << 20;
 
 // POST /kbs/v0/auth
