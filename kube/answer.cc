@@ -7,11 +7,6 @@ namespace {
 
 constexpr size_t kMostText = 1000;  // of a server's words in an error
 
-std::string Member(const Json& object, const char* key) {
-  const auto found = object.is_object() ? object.find(key) : object.end();
-  return object.is_object() && found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 int64_t Number(const Json& object, const char* key) {
   const auto found = object.is_object() ? object.find(key) : object.end();
   return object.is_object() && found != object.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
@@ -35,11 +30,11 @@ Error Named(int http_status, const std::string& reason, const std::string& path,
 }
 
 Failure Make(int http_status, const Json& status, std::string text, const std::string& path) {
-  const std::string message = Member(status, "message");
+  const std::string message = MemberText(status, "message");
   if (!message.empty()) text = message;
   if (text.size() > kMostText) text = text.substr(0, kMostText) + " ...";
   if (text.empty()) text = "the API server answers " + std::to_string(http_status);
-  Failure failure{Named(http_status, Member(status, "reason"), path, text), false, {}};
+  Failure failure{Named(http_status, MemberText(status, "reason"), path, text), false, {}};
   failure.again = http_status == 429 || http_status >= 500;
   if (status.is_object() && status.contains("details"))
     failure.retry_after =
@@ -49,9 +44,14 @@ Failure Make(int http_status, const Json& status, std::string text, const std::s
 
 }  // namespace
 
+std::string MemberText(const Json& object, const char* key) {
+  const auto found = object.is_object() ? object.find(key) : object.end();
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 Failure FailureOf(int http_status, const std::string& body, const std::string& retry_after, const std::string& path) {
   const auto parsed = ParseJson(body, path);
-  Json status = parsed.ok() && Member(*parsed, "kind") == "Status" ? *parsed : Json();
+  Json status = parsed.ok() && MemberText(*parsed, "kind") == "Status" ? *parsed : Json();
   Failure failure = Make(http_status, status, parsed.ok() && status.is_null() ? "" : body, path);
   if (!retry_after.empty() && retry_after.size() < 4 &&
       std::all_of(retry_after.begin(), retry_after.end(), [](char c) { return c >= '0' && c <= '9'; }))

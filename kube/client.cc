@@ -28,6 +28,10 @@ Result<Json> ParseAnswer(const std::string& text, const std::string& path) {
     return Err("kube.bad-answer", path,
                "expected a JSON object" + (json.ok() ? std::string() : ": " + json.error().text) +
                    "; is this the address of a Kubernetes API?");
+  // Who uses objects may rely on their metadata.
+  const bool is_status = json->contains("kind") && (*json)["kind"] == "Status";
+  if (!is_status && !(json->contains("metadata") && (*json)["metadata"].is_object()))
+    return Err("kube.bad-answer", path, "expected an object with metadata");
   return json;
 }
 
@@ -178,19 +182,20 @@ Result<std::vector<Json>> Client::Impl::ListAll(const std::string& path, const C
       continue;
     }
     if (!list.ok()) return list.error();
-    if (!list->contains("items") || !((*list)["items"].is_array() || (*list)["items"].is_null()))
+    if (!list->contains("metadata") || !list->contains("items") ||
+        !((*list)["items"].is_array() || (*list)["items"].is_null()))
       return Err("kube.bad-answer", path, "expected a list with items");
-    std::string kind = list->value("kind", "");
+    std::string kind = MemberText(*list, "kind");
     if (kind.ends_with("List")) kind.resize(kind.size() - 4);
     for (Json& item : (*list)["items"]) {
-      if (!item.is_object()) return Err("kube.bad-answer", path, "an item of the list is no object");
+      if (!item.is_object() || !item.contains("metadata") || !item["metadata"].is_object())
+        return Err("kube.bad-answer", path, "an item of the list is no object");
       item.emplace("kind", kind);
-      item.emplace("apiVersion", list->value("apiVersion", ""));
+      item.emplace("apiVersion", MemberText(*list, "apiVersion"));
       items.push_back(std::move(item));
     }
-    const Json metadata = list->value("metadata", Json::object());
-    version = metadata.value("resourceVersion", "");
-    next = metadata.value("continue", "");
+    version = MemberText((*list)["metadata"], "resourceVersion");
+    next = MemberText((*list)["metadata"], "continue");
     if (next.empty()) return items;
   }
 }
