@@ -36,7 +36,7 @@ def build_image(name, folder, out, registry):
     labels = {"org.opencontainers.image.title": f"ccgpu/{name}", "org.opencontainers.image.version": release,
               "org.opencontainers.image.licenses": "Apache-2.0", "org.opencontainers.image.description": image.description, **more}
     archive = out / f"{name}.tar"
-    digest = oci.write(archive, reference, rootfs.tree, image.entrypoint, user=image.user, labels=labels, cmd=image.cmd, level=6)
+    digest = oci.write(archive, reference, rootfs.tree, image.entrypoint, user=image.user, labels=labels, cmd=image.cmd, level=4)
     (out / f"{name}.spdx.json").write_text(sbom)
     size = archive.stat().st_size
     if size > LIMIT:
