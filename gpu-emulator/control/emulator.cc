@@ -107,7 +107,8 @@ Result<std::unique_ptr<Emulator>> Emulator::Start(const EmulatorOptions& options
   e->http_url_ = e->http_->base_url();
   ASSIGN_OR_RETURN(e->control_,
                    ControlService::Listen({options.run_dir + "/emulator.sock", e->http_url_,
-                                           e->tdx_.root.certificate.Pem(), e->vtpm_.root.certificate.Pem()},
+                                           e->tdx_.root.certificate.Pem(), e->vtpm_.root.certificate.Pem(),
+                                           options.platform.substr(0, options.platform.find('-'))},  // tdx-v5 is tdx
                                           *e->machine_, e->pki_, e->chip_));
   e->parts_.gpus = e->machine_.get();
   e->parts_.cpu = e->cpu_.get();
