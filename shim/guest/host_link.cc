@@ -46,6 +46,8 @@ void HostLink::Exited(const std::string& id, const std::string& exec_id, int sta
 
 void HostLink::Event(const std::string& component, const std::string& code, const std::string& message,
                      const std::string& subject) {
+  // The agent writes its own lines.
+  if (component == "ccgpu-guestd") log::Info(message, {{"code", code}, {"subject", subject}});
   v1::EventRequest request;
   request.set_component(component);
   request.set_code(code);
