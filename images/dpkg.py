@@ -91,17 +91,33 @@ def owner(path):
     raise Problem(f"images: no Debian package owns {path}: an image takes only its own programs and Debian's files")
 
 
+def lister(path):
+    """The package that lists a path, whatever the file holds now; None for nobody's."""
+    names = [name for spelling in _spellings(str(path)) for name in _owners().get(spelling, ()) if name in _packages()]
+    return _packages()[names[0]] if names else None
+
+
+@functools.cache
+def has_libraries(name):
+    """Whether a package brings something to link with."""
+    return any(re.search(r"\.(so|a)$", path) for path in files_and_links_of(name, "/"))
+
+
 def package(name):
     if name not in _packages():
         raise Problem(f"images: Debian package {name} is not installed: ./run deps")
     return _packages()[name]
 
 
-def files_of(name, under):
-    """Regular files of an installed package below a folder, sorted."""
+def files_and_links_of(name, under):
     wanted = package(name)
     listing = next(path for path in (DATABASE / "info" / f"{name}.list", DATABASE / "info" / f"{name}:{wanted.architecture}.list") if path.exists())
-    return [path for path in sorted(listing.read_text().splitlines()) if path.startswith(under) and os.path.isfile(path) and not os.path.islink(path)]
+    return [path for path in sorted(listing.read_text().splitlines()) if path.startswith(under) and os.path.isfile(path)]
+
+
+def files_of(name, under):
+    """Regular files of an installed package below a folder, sorted."""
+    return [path for path in files_and_links_of(name, under) if not os.path.islink(path)]
 
 
 def closure(program):

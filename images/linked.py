@@ -1,14 +1,17 @@
-"""Which of Debian's static libraries are inside our programs: an image's packages are not only its files.
+"""Which of Debian's packages are inside our programs, as static libraries or as headers: an image's packages are not only its files.
 
-Read from the link lines that CMake wrote for ninja.
+Read from the link lines that CMake wrote for ninja, and from what the compiler told ninja that it had read.
 """
 import functools
 import os
 import re
+import subprocess
 
 import dpkg
 from dpkg import Problem
 
+# Only declarations: nothing of the kernel is in a program that includes its headers.
+DECLARATIONS = {"linux-libc-dev"}
 COMPILER = "12"  # Debian 12's g++: libstdc++ and libgcc of a static link
 
 
@@ -24,7 +27,26 @@ def _links(build):
 
 
 def packages(build, output):
-    """Debian packages whose static libraries were linked into bin/NAME, sorted by name."""
+    """Debian packages that were linked or compiled into bin/NAME, sorted by name."""
+    return sorted(_archives(build, output) | _headers(build, output), key=lambda package: package.name)
+
+
+def _headers(build, output):
+    """Packages that are headers alone: what a program takes from them is in the program."""
+    inputs = _ninja(build, "inputs", output)
+    read = _ninja(build, "deps", *(path for path in inputs if path.endswith(".o")))
+    found = {dpkg.lister(path) for path in {line.strip() for line in read if line.startswith("    /usr/include/")}}
+    return {package for package in found if package and package.name not in DECLARATIONS and not dpkg.has_libraries(package.name)}
+
+
+def _ninja(build, tool, *arguments):
+    try:
+        return subprocess.run(["ninja", "-C", str(build), "-t", tool, *arguments], check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError) as failed:
+        raise Problem(f"images: ninja -t {tool} in {build.name}: {getattr(failed, 'stderr', '') or failed}: ./run build first") from None
+
+
+def _archives(build, output):
     if output not in _links(build):
         raise Problem(f"images: {build.name}/build.ninja has no link line for {output}: ./run build first")
     flags, libraries = _links(build)[output]
@@ -45,4 +67,4 @@ def packages(build, output):
     missing = sorted(archive for archive in archives if not os.path.exists(archive))
     if missing:
         raise Problem(f"images: {output} is linked with {', '.join(missing)}, which is not there: ./run deps, then ./run build")
-    return sorted({dpkg.owner(os.path.realpath(archive)) for archive in archives}, key=lambda package: package.name)
+    return {dpkg.owner(os.path.realpath(archive)) for archive in archives}

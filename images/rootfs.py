@@ -20,7 +20,7 @@ class Rootfs:
     def __init__(self):
         self.tree = oci.Tree().base()
         self.origin = {path: OWN for path, entry in self.tree.entries.items() if entry[0] == oci.tarfile.REGTYPE}
-        self.static = {}  # path of a program -> packages whose static libraries are in it
+        self.static = {}  # path of a program -> packages that were linked or compiled into it
         self.tree.link("lib", "usr/lib")
 
     def own(self, path, data, mode=0o644):
