@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/program.h"
 #include "node-installer/node_agent.h"
 
@@ -26,18 +27,16 @@ struct Flags {
   kube::Access access;
   ClusterPlace place;
   std::string host_root = "/", http = "0.0.0.0:9430", log_level = "info";
-  bool host_mount_namespace = false, force = false, allow_no_policy = false;
+  bool host_mount_namespace = false, force = false;
   int patience_s = 30;
 };
 
 void Describe(CLI::App& app, Flags& flags) {
-  auto* root =
-      app.add_option("--host-root", flags.host_root, "where the machine's root folder is")->capture_default_str();
-  app.add_flag(
-         "--host-mount-namespace", flags.host_mount_namespace,
-         "the machine is that of PID 1: its files through /proc/1/root, commands in its namespaces (needs hostPID "
-         "and a privileged container)")
-      ->excludes(root);
+  app.add_option("--host-root", flags.host_root,
+                 "where the machine's root folder is; where it is PID 1's, commands run in PID 1's namespaces (needs "
+                 "hostPID and a privileged container)")
+      ->capture_default_str();
+  app.add_flag("--host-mount-namespace", flags.host_mount_namespace, "the same as --host-root /proc/1/root");
   app.add_option("--payload", flags.install.payload, "folder with bin/, guest/ and lib/ to install")
       ->capture_default_str();
   app.add_option("--home", flags.install.home, "where they go on the machine")->capture_default_str();
@@ -45,8 +44,8 @@ void Describe(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--link-folder", flags.install.link_folder, "folder of containerd's PATH for a link to the shim")
       ->capture_default_str();
-  app.add_flag("--allow-pods-without-policy", flags.allow_no_policy,
-               "the shim also starts pods that bring no policy (default: it refuses them)");
+  app.add_option("--require-policy", flags.install.require_policy, "the shim refuses pods that bring no policy")
+      ->capture_default_str();
   app.add_option("--containerd-config", flags.install.containerd_config, "containerd's configuration on the machine")
       ->capture_default_str();
   app.add_option("--containerd-socket", flags.runtime.socket, "containerd's socket on the machine")
@@ -59,6 +58,15 @@ void Describe(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(1, 600))
       ->capture_default_str();
   app.add_option("--log-level", flags.log_level)->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+}
+
+// Whether a folder is the root of a machine that we are only a container on.
+bool IsRootOfProcessOne(const std::string& folder) {
+  struct stat root {
+  }, one{}, our_mounts{}, its_mounts{};
+  return ::stat(folder.c_str(), &root) == 0 && ::stat("/proc/1/root/", &one) == 0 && root.st_dev == one.st_dev &&
+         root.st_ino == one.st_ino && ::stat("/proc/self/ns/mnt", &our_mounts) == 0 &&
+         ::stat("/proc/1/ns/mnt", &its_mounts) == 0 && our_mounts.st_ino != its_mounts.st_ino;
 }
 
 void PrintReport(const char* done, const Report& report) {
@@ -91,7 +99,7 @@ class StatusServer {
     auto& server = out->server_;
     server.new_task_queue = [] { return new httplib::ThreadPool(2); };
     server.Get("/metrics", [&agent](const httplib::Request&, httplib::Response& response) {
-      response.set_content(agent.Metrics(), "text/plain; version=0.0.4");
+      response.set_content(agent.Metrics(), metrics::kContentType);
     });
     server.Get("/healthz", [](const httplib::Request&, httplib::Response& response) {
       response.set_content("ok\n", "text/plain");
@@ -129,7 +137,7 @@ Status RunAgent(Flags& flags, Installer& installer, const sigset_t& ends) {
   options.request_timeout = options.retry_for = std::chrono::seconds(5);
   ASSIGN_OR_RETURN(const auto client, kube::Client::Make(flags.access, options));
   const auto cluster = MakeCluster(*client, flags.place);
-  NodeAgent agent(installer, *cluster);
+  NodeAgent agent(installer, *cluster, flags.install.version);
   std::unique_ptr<StatusServer> server;
   if (!flags.http.empty()) {
     ASSIGN_OR_RETURN(server, StatusServer::Listen(flags.http, agent));
@@ -166,7 +174,8 @@ int RunCommandLine(int argc, char** argv, const char* version) {
   Describe(app, flags);
   auto* run = app.add_subcommand("run", "as a DaemonSet: install, label the node, watch, uninstall when told");
   run->add_option("--node", flags.place.node, "our node's name")->envname("NODE_NAME")->required();
-  run->add_option("--namespace", flags.place.name_space, "of our DaemonSet (default: of our pod)");
+  run->add_option("--namespace", flags.place.name_space, "of our DaemonSet (default: of our pod)")
+      ->envname("POD_NAMESPACE");
   run->add_option("--daemon-set", flags.place.daemon_set, "our DaemonSet's name")->capture_default_str();
   run->add_option("--http", flags.http, "address of /metrics, /healthz, /readyz; empty: none")->capture_default_str();
   run->add_option("--api-server", flags.access.server, "the Kubernetes API (default: the pod's)");
@@ -193,10 +202,9 @@ int RunCommandLine(int argc, char** argv, const char* version) {
   ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
 
   flags.install.version = version;
-  flags.install.require_policy = !flags.allow_no_policy;
   flags.install.patience = std::chrono::seconds(flags.patience_s);
   if (flags.host_mount_namespace) flags.host_root = "/proc/1/root";
-  flags.runtime.on_host = flags.host_mount_namespace;
+  flags.runtime.on_host = IsRootOfProcessOne(flags.host_root);
   const auto files = HostFiles::Open(flags.host_root);
   if (!files.ok()) return Finish("", files.error());
   flags.runtime.socket = files->root() + flags.runtime.socket;

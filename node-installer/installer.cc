@@ -74,16 +74,21 @@ Result<Installer::Files> Installer::WantedFiles() const {
   return wanted;
 }
 
-Result<std::optional<Record>> Installer::LoadRecord() const {
+Result<std::optional<Record>> Installer::LoadRecord() {
+  saved_.reset();
   ASSIGN_OR_RETURN(const auto text, files_.Read(RecordPath()));
   if (!text) return std::optional<Record>();
   ASSIGN_OR_RETURN(Record record, ReadRecord(*text, RecordPath()));
+  saved_ = record;
   return std::optional(std::move(record));
 }
 
 Status Installer::SaveRecord(const Record& record) {
+  if (saved_ == record) return Ok();
   step_("record");
-  return files_.Write(RecordPath(), WriteRecord(record), 0644);
+  RETURN_IF_ERROR(files_.Write(RecordPath(), WriteRecord(record), 0644));
+  saved_ = record;
+  return Ok();
 }
 
 // Before the first change: nothing of somebody else's is in our way.
@@ -128,10 +133,11 @@ Result<Record> Installer::Begin(const std::optional<Record>& old, const Files& w
   for (const std::string& place : places) {
     ASSIGN_OR_RETURN(const auto missing, files_.MissingFolders(ParentOf(place)));
     AddUnique(record.folders, missing);
+    std::erase(record.folders, options_.home);  // ours by its name; it may be there before the record is
   }
   step_("home");
   RETURN_IF_ERROR(files_.MakeFolder(options_.home));
-  if (old != record) RETURN_IF_ERROR(SaveRecord(record));
+  RETURN_IF_ERROR(SaveRecord(record));
   return record;
 }
 
@@ -252,7 +258,7 @@ Result<Report> Installer::Install() {
     report.restarted = true;
   }
   record.restart_due = false;
-  if (old != record) RETURN_IF_ERROR(SaveRecord(record));
+  RETURN_IF_ERROR(SaveRecord(record));
   report.version = options_.version;
   report.files_fit = report.configured = report.handler_known = true;
   if (!config) report.note = options_.containerd_config + " was missing and has been made";

@@ -70,8 +70,8 @@ class Installer {
   };
   using Files = std::map<std::string, Wanted>;  // by path on the machine
   Result<Files> WantedFiles() const;
-  Result<std::optional<Record>> LoadRecord() const;
-  Status SaveRecord(const Record& record);
+  Result<std::optional<Record>> LoadRecord();
+  Status SaveRecord(const Record& record);  // unless that is what stands there
   Status CheckForeign(const Files& wanted, const std::optional<Record>& record, const ConfigPlan& plan) const;
   Result<Record> Begin(const std::optional<Record>& old, const Files& wanted, const ConfigPlan& plan,
                        const std::optional<std::string>& config);
@@ -91,6 +91,7 @@ class Installer {
   Runtime& runtime_;
   const InstallOptions options_;
   const std::function<void(const char*)> step_;
+  std::optional<Record> saved_;  // as it stands on the machine
 };
 
 // The shim's configuration as installed (shim/host/config.h).

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/metrics.h"
 
 namespace ccgpu::installer {
 
@@ -106,31 +107,15 @@ bool NodeAgent::Ready() const {
 }
 
 std::string NodeAgent::Metrics() const {
+  metrics::Page page;
+  metrics::WriteProcess(page, "ccgpu_node_installer", version_);
+  page.Gauge("ccgpu_node_installer_installed", "Shim and containerd handler are there and as they should be.", Ready());
   std::lock_guard lock(mutex_);
-  const bool ready = report_.files_fit && report_.configured && report_.handler_known;
-  std::string text =
-      "# HELP ccgpu_node_installer_ready Shim and containerd handler are there.\n"
-      "# TYPE ccgpu_node_installer_ready gauge\n"
-      "ccgpu_node_installer_ready " +
-      std::to_string(ready) + "\n";
-  if (!report_.version.empty()) {
-    text +=
-        "# HELP ccgpu_node_installer_version_info What is installed.\n"
-        "# TYPE ccgpu_node_installer_version_info gauge\n"
-        "ccgpu_node_installer_version_info{version=\"" +
-        report_.version + "\"} 1\n";
-  }
-  text +=
-      "# HELP ccgpu_node_installer_containerd_restarts_total Restarts of containerd that the installer asked for.\n"
-      "# TYPE ccgpu_node_installer_containerd_restarts_total counter\n"
-      "ccgpu_node_installer_containerd_restarts_total " +
-      std::to_string(restarts_) + "\n";
-  text +=
-      "# HELP ccgpu_node_installer_failures_total What could not be done, by reason code.\n"
-      "# TYPE ccgpu_node_installer_failures_total counter\n";
-  for (const auto& [code, count] : failures_)
-    text += "ccgpu_node_installer_failures_total{code=\"" + code + "\"} " + std::to_string(count) + "\n";
-  return text;
+  page.Counter("ccgpu_node_installer_containerd_restarts_total", "Restarts of containerd that the installer asked for.",
+               restarts_);
+  page.Head("ccgpu_node_installer_failures_total", "counter", "What could not be done, by reason code.");
+  for (const auto& [code, count] : failures_) page.Sample({{"code", code}}, count);
+  return page.Take();
 }
 
 }  // namespace ccgpu::installer

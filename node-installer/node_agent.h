@@ -21,7 +21,8 @@ namespace ccgpu::installer {
 class NodeAgent {
  public:
   // All must outlive it.
-  NodeAgent(Installer& installer, Cluster& cluster) : installer_(installer), cluster_(cluster) {}
+  NodeAgent(Installer& installer, Cluster& cluster, std::string version)
+      : installer_(installer), cluster_(cluster), version_(std::move(version)) {}
 
   static constexpr std::chrono::seconds kRound{2};
   static constexpr int kCheckRounds = 15;      // between two looks at the files: half a minute
@@ -46,6 +47,7 @@ class NodeAgent {
 
   Installer& installer_;
   Cluster& cluster_;
+  const std::string version_;
   // Of the thread that calls Round().
   bool uninstall_wanted_ = false, gone_ = false, blocked_ = false, labels_differ_ = true, cluster_silent_ = false;
   int rounds_to_check_ = 0, pause_ = 1;
