@@ -58,6 +58,7 @@ FakeApi::FakeApi(std::string folder) : folder_(std::move(folder)) {
   server_ = std::make_unique<httplib::SSLServer>(certificate.raw(), key.raw());
   server_->new_task_queue = [] { return new httplib::ThreadPool(24); };
   server_->set_keep_alive_max_count(1000000);
+  server_->set_tcp_nodelay(true);
   auto handle = [this](const httplib::Request& request, httplib::Response& response) { Handle(request, response); };
   server_->Get("/.*", handle).Post("/.*", handle).Put("/.*", handle).Patch("/.*", handle).Delete("/.*", handle);
   port_ = server_->bind_to_any_port("127.0.0.1");
@@ -85,6 +86,11 @@ void FakeApi::SetToken(const std::string& token, bool write_file) {
 void FakeApi::FailNext(int count, int status, const std::string& method_and_path, const std::string& retry_after) {
   std::lock_guard lock(mutex_);
   misfortunes_.push_back({count, status, method_and_path, retry_after});
+}
+
+void FakeApi::ForgetMisfortunes() {
+  std::lock_guard lock(mutex_);
+  misfortunes_.clear();
 }
 
 void FakeApi::DropWatches() {

@@ -35,6 +35,7 @@ class FakeApi {
   void SetToken(const std::string& token, bool write_file = true);  // what the server accepts, and the file
   // The next `count` requests whose "METHOD path" begins so are answered with this.
   void FailNext(int count, int status, const std::string& method_and_path = "", const std::string& retry_after = "");
+  void ForgetMisfortunes();
   void DropWatches();       // ends every watch that is open now in the middle
   void SetAway(bool away);  // every request is answered by closing the connection
   void Forbid(const std::string& method_and_path);

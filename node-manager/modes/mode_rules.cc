@@ -75,8 +75,8 @@ Decision DecideUnderWay(const Facts& facts, const Limits& limits) {
       if (*wanted != journal.to) return {Step::kRetarget, *wanted, 0, {}};
     }
   }
-  if (facts.now > journal.since + limits.drain) return {Step::kAbort, {}, 0, TooLate(facts)};
-  if (!facts.gpus) return {};
+  const bool late = facts.now > journal.since + limits.drain;
+  if (!facts.gpus) return late ? Decision{Step::kAbort, {}, 0, TooLate(facts)} : Decision{};
   const Gpu* next = nullptr;
   bool held = false, errors = false;
   for (const auto& gpu : *facts.gpus) {
@@ -88,9 +88,11 @@ Decision DecideUnderWay(const Facts& facts, const Limits& limits) {
       next = &gpu;
     }
   }
-  if (next == nullptr && !held) return errors ? Decision{} : Decision{Step::kFinish, journal.to, 0, {}};
-  if (!facts.pods) return {Step::kDrain, {}, 0, {}};
-  if (*facts.pods > 0 || next == nullptr || held) return {};
+  const bool all_set = next == nullptr && !held;
+  if (all_set && !errors) return {Step::kFinish, journal.to, 0, {}};
+  if (!facts.pods && !all_set) return {Step::kDrain, {}, 0, {}};
+  if (late) return {Step::kAbort, {}, 0, TooLate(facts)};
+  if (next == nullptr || held || *facts.pods > 0) return {};
   return {Step::kSwitch, journal.to, next->index, {}};
 }
 
