@@ -27,7 +27,7 @@ PACKAGES = ("systemd systemd-sysv dbus iptables ebtables containerd runc conntra
             "containernetworking-plugins ca-certificates curl bash tar gzip xz-utils netbase less iputils-ping fuse3").split()
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 # What the image is made of; read once, so that an edit meanwhile changes the next image and not this one's name.
-RECIPE = hashlib.sha256(b"\0".join((HERE / one).read_bytes() for one in ("versions.json", "programs.py", "node_image.py", "pause.c", "netd.sh", "netd.yaml"))).hexdigest()[:12]
+RECIPE = hashlib.sha256(b"\0".join((HERE / one).read_bytes() for one in ("versions.json", "programs.py", "node_image.py", "pause.c", "netd.sh", "netd.yaml", "storage.yaml"))).hexdigest()[:12]
 CRICTL = """#!/bin/sh
 # kind asks crictl only for the id of one image and for the list of all.
 case $1 in
@@ -108,6 +108,8 @@ def _kind_files(root):
     golang.run(["systemctl", f"--root={root}", "mask", "systemd-binfmt.service"])
     (root / "opt/cni/bin").symlink_to("/usr/lib/cni")
     shutil.copy(HERE / "netd.yaml", root / "kind/manifests/default-cni.yaml")
+    storage = (HERE / "storage.yaml").read_text().replace("PROVISIONER", f"v{PINS['local-path-provisioner']}")
+    (root / "kind/manifests/default-storage.yaml").write_text(storage)
     (root / "kind/version").write_text(f"v{PINS['kubernetes']}")
     (root / "usr/local/bin/crictl").write_text(CRICTL)
     (root / "usr/local/bin/crictl").chmod(0o755)
@@ -147,6 +149,7 @@ def _images(root, out):
         _one(out, tool, version, [], {program(tool): f"usr/local/bin/{tool}"})
     _one(out, "etcd", f"{PINS['etcd']}-0", [], {program("etcd"): "usr/local/bin/etcd"})
     _one(out, "coredns", f"v{PINS['coredns']}", ["/coredns"], {program("coredns"): "coredns"})
+    _one(out, "local-path-provisioner", f"v{PINS['local-path-provisioner']}", ["/local-path-provisioner"], {program("local-path-provisioner"): "local-path-provisioner"})
     pause = out / "pause"
     golang.run(["gcc", "-Os", "-static", "-s", "-o", pause, HERE / "pause.c"])
     _one(out, "pause", PINS["pause"], ["/pause"], {pause: "pause"})

@@ -98,6 +98,12 @@ def _kind(go, work):
     _compile(go, work, "kind", "sigs.k8s.io/kind", "")
 
 
+def _provisioner(go, work):
+    module = "github.com/rancher/local-path-provisioner"
+    _tool_module(go, work, f"{module} v{PINS['local-path-provisioner']}", [module])
+    _compile(go, work, "local-path-provisioner", module, "")
+
+
 def _coredns(go, work):
     packages = [COREDNS_PACKAGES.get(name, name) for name in COREDNS_DIRECTIVES]
     (work / "main.go").write_text(
@@ -121,4 +127,4 @@ def _compile(go, work, name, package, flags):
     part.rename(program(name))
 
 
-GROUPS = {tuple(KUBERNETES + ["etcd"]): _kubernetes, ("kind",): _kind, ("coredns",): _coredns, tuple(CONTAINERD): _containerd, ("helm",): _helm}
+GROUPS = {tuple(KUBERNETES + ["etcd"]): _kubernetes, ("kind",): _kind, ("coredns",): _coredns, ("local-path-provisioner",): _provisioner, tuple(CONTAINERD): _containerd, ("helm",): _helm}
