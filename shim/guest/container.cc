@@ -109,6 +109,7 @@ Status Containers::CreateIn(Container& container, const v1::CreateContainerReque
                                          changes.gpu_folder + "/driver.sock", sandbox_.policy()->gpus.allow_set_ready));
     container.has_gpu = true;
   }
+  changes.own_cgroups = !request.runtime().systemd_cgroup();
   ASSIGN_OR_RETURN(std::string config, RewriteSpec(request.oci_spec_json(), changes));
   RETURN_IF_ERROR(WriteFileAtomic(container.folder + "/config.json", config, 0600));
 

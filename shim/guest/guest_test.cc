@@ -42,6 +42,22 @@ TEST(RewriteSpec, SharedNamespacesAreTheSandboxesWhateverTheHostWrote) {
   EXPECT_EQ(spec["mounts"].size(), 1u) << "no GPU, no driver";
 }
 
+// Under kubelet's systemd driver the path names a slice; runc without systemd would take it for a folder's name and put
+// the container outside of its pod's limits.
+TEST(RewriteSpec, SlicesBecomeTheFoldersThatTheyMean) {
+  const auto path = [](const std::string& given, bool own) {
+    const auto spec =
+        RewriteSpec(R"({"linux": {"cgroupsPath": ")" + given + "\"}}", {.in_pod = true, .own_cgroups = own});
+    return ParseJson(*spec, "spec")->at("linux").at("cgroupsPath").get<std::string>();
+  };
+  const std::string slice = "kubelet-kubepods-pod1.slice:cri-containerd:abc";
+  EXPECT_EQ(path(slice, true),
+            "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod1.slice/cri-containerd-abc.scope");
+  EXPECT_EQ(path(slice, false), slice);
+  EXPECT_EQ(path("/kubepods/pod1/abc", true), "/kubepods/pod1/abc");
+  EXPECT_EQ(path("", true), "");
+}
+
 TEST(RewriteSpec, ASharedPidNamespaceIsTheSandboxesAndOthersAreRefused) {
   auto shared = RewriteSpec(R"({"linux": {"namespaces": [{"type": "pid", "path": "/proc/99/ns/pid"}]}})",
                             {.in_pod = true, .rootfs = "/r", .gpu_folder = "", .library_folder = ""});

@@ -1,6 +1,7 @@
 #include "shim/guest/spec_rewrite.h"
 
 #include "base/json.h"
+#include "shim/oci/cgroup.h"
 
 namespace ccgpu::shim {
 namespace {
@@ -64,6 +65,11 @@ Result<std::string> RewriteSpec(std::string_view config_json, const SpecChanges&
   spec["root"]["path"] = changes.rootfs;
   if (spec.contains("process")) ChangeEnv(spec["process"], has_gpu);
   if (spec.contains("linux")) RETURN_IF_ERROR(ChangeNamespaces(spec["linux"], changes.in_pod));
+  if (changes.own_cgroups && spec.contains("linux") && spec["linux"].contains("cgroupsPath")) {
+    Json& path = spec["linux"]["cgroupsPath"];
+    if (!path.is_string()) return Err("oci.bad-spec", "linux.cgroupsPath", "must be a string");
+    path = CgroupFolder(path.get<std::string>());
+  }
   if (has_gpu) {
     if (!spec.contains("mounts") || !spec["mounts"].is_array()) spec["mounts"] = Json::array();
     spec["mounts"].push_back(BindMount(changes.gpu_folder, "/run/ccgpu"));

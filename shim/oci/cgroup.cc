@@ -54,18 +54,6 @@ std::string ExpandSlice(const std::string& slice) {
   return out;
 }
 
-// What runc makes of linux.cgroupsPath, as a path below a hierarchy's root.
-std::string RelativePath(const std::string& cgroups_path) {
-  size_t first = cgroups_path.find(':');
-  size_t second = first == std::string::npos ? first : cgroups_path.find(':', first + 1);
-  if (second == std::string::npos) return cgroups_path.front() == '/' ? cgroups_path : "/" + cgroups_path;
-  std::string slice = cgroups_path.substr(0, first);
-  std::string unit =
-      cgroups_path.substr(first + 1, second - first - 1) + "-" + cgroups_path.substr(second + 1) + ".scope";
-  if (slice.empty() || slice == "-.slice") return "/system.slice/" + unit;
-  return ExpandSlice(slice) + "/" + unit;
-}
-
 bool WriteText(const std::string& path, const std::string& text) {
   Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   return fd.valid() && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
@@ -118,9 +106,21 @@ void RemoveTree(const std::string& folder) {
 
 }  // namespace
 
+std::string CgroupFolder(const std::string& cgroups_path) {
+  if (cgroups_path.empty()) return "";
+  size_t first = cgroups_path.find(':');
+  size_t second = first == std::string::npos ? first : cgroups_path.find(':', first + 1);
+  if (second == std::string::npos) return cgroups_path.front() == '/' ? cgroups_path : "/" + cgroups_path;
+  std::string slice = cgroups_path.substr(0, first);
+  std::string unit =
+      cgroups_path.substr(first + 1, second - first - 1) + "-" + cgroups_path.substr(second + 1) + ".scope";
+  if (slice.empty() || slice == "-.slice") return "/system.slice/" + unit;
+  return ExpandSlice(slice) + "/" + unit;
+}
+
 Cgroup::Cgroup(const std::string& cgroups_path, const std::string& root) {
   if (cgroups_path.empty()) return;
-  std::string relative = RelativePath(cgroups_path);
+  std::string relative = CgroupFolder(cgroups_path);
   if (relative.find("/../") != std::string::npos || relative == "/" || relative.ends_with("/.."))
     return;  // never the root
   unified_ = IsFs(root, kCgroup2Magic);

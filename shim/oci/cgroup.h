@@ -12,6 +12,10 @@
 
 namespace ccgpu::shim {
 
+// What linux.cgroupsPath means as a folder below a hierarchy's root: "/x" as it is, "a-b.slice:cri-containerd:ID" as
+// systemd would place it. Empty stays empty.
+std::string CgroupFolder(const std::string& cgroups_path);
+
 // Cheap to copy, keeps nothing open. An empty path makes an empty object on which everything is a no-op.
 class Cgroup {
  public:
