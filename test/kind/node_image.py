@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 
-from programs import CONTAINERD, HERE, HOME, PINS, folder, program
+from programs import CONTAINERD, HERE, HOME, PINS, identity, program
 import golang
 
 sys.path.insert(0, str(HERE.parent.parent / "images"))
@@ -27,7 +27,7 @@ PACKAGES = ("systemd systemd-sysv dbus iptables ebtables containerd runc conntra
             "containernetworking-plugins ca-certificates curl bash tar gzip xz-utils netbase less iputils-ping fuse3").split()
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 # What the image is made of; read once, so that an edit meanwhile changes the next image and not this one's name.
-RECIPE = hashlib.sha256(b"\0".join((HERE / one).read_bytes() for one in ("versions.json", "programs.py", "node_image.py", "pause.c", "netd.sh", "netd.yaml", "storage.yaml"))).hexdigest()[:12]
+RECIPE = hashlib.sha256(b"\0".join([identity().encode(), *((HERE / one).read_bytes() for one in ("node_image.py", "pause.c", "netd.sh", "netd.yaml", "storage.yaml"))])).hexdigest()[:12]
 CRICTL = """#!/bin/sh
 # kind asks crictl only for the id of one image and for the list of all.
 case $1 in
@@ -49,7 +49,7 @@ def build(engine, containerd, say):
     if engine.has_image(name(containerd)):
         return
     packages = _packages(say)
-    root = HOME / f"root.{os.getpid()}"
+    root = HOME / f"root-{os.getpid()}"
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     try:

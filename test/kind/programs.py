@@ -3,7 +3,9 @@
 `program("helm")` is the path of a built one. Kubernetes' own go.mod wants its staging modules from beside it, so each of them is replaced
 by the published one of the same release; versions are stamped in, since clients parse them.
 """
+import dataclasses
 import hashlib
+import inspect
 import json
 import os
 import pathlib
@@ -29,36 +31,57 @@ COREDNS_PACKAGES = {"prometheus": "metrics"}
 
 
 def folder():
-    """Where the programs of exactly these versions lie."""
-    key = hashlib.sha256((json.dumps(PINS, sort_keys=True) + pathlib.Path(__file__).read_text()).encode()).hexdigest()[:12]
-    return HOME / f"programs-{key}-{platform.machine()}"
+    """Links to the programs of exactly these versions, for a PATH."""
+    return HOME / f"bin-{_digest(json.dumps(PINS, sort_keys=True))}"
 
 
 def program(name):
-    return folder() / name
+    """Where a program of this version lies, built or not."""
+    return next(_place(group) for group in GROUPS if name in group.names) / name
 
 
 def missing():
-    return [name for names in GROUPS for name in names if not program(name).exists()]
+    return [name for group in GROUPS for name in group.names if not program(name).exists()]
 
 
 def build(say):
     """Builds what is missing, group by group (one Go build at a time: each may take 2 GiB). Raises OSError when something cannot be had."""
-    if not missing():
+    if not missing() and folder().exists():
         return
     go = golang.usable(PINS["go"])
-    folder().mkdir(parents=True, exist_ok=True)
-    for names, make in GROUPS.items():
-        if all(program(name).exists() for name in names):
+    for group in GROUPS:
+        if all(program(name).exists() for name in group.names):
             continue
-        say(f"building {', '.join(names)} from Go modules")
+        say(f"building {', '.join(group.names)} from Go modules")
+        _place(group).mkdir(parents=True, exist_ok=True)
         work = HOME / f"modules.{os.getpid()}"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         try:
-            make(lambda *words: golang.run([go, *words], cwd=work, env=dict(os.environ, **golang.ENVIRONMENT)), work)
+            group.make(lambda *words: golang.run([go, *words], cwd=work, env=dict(os.environ, **golang.ENVIRONMENT)), work)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+    folder().mkdir(parents=True, exist_ok=True)
+    for group in GROUPS:
+        for name in group.names:
+            link = folder() / f"{name}.part{os.getpid()}"
+            link.symlink_to(program(name))
+            link.rename(folder() / name)
+
+
+def identity():
+    """What node images depend on: which programs, of which versions, built how."""
+    return " ".join(str(_place(group).name) for group in GROUPS)
+
+
+def _digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()[:12] + "-" + platform.machine()
+
+
+def _place(group):
+    """By what the programs are made of, so that another version of one leaves the others as they are."""
+    pins = {pin: PINS[pin] for pin in group.pins}
+    return HOME / f"{group.names[0]}-{_digest(json.dumps(pins) + inspect.getsource(group.make))}"
 
 
 def _kubernetes(go, work):
@@ -122,9 +145,18 @@ def _tool_module(go, work, requirement, packages):
 
 
 def _compile(go, work, name, package, flags):
-    part = folder() / f"{name}.part"
+    part = program(name).with_suffix(".part")
     go("build", "-ldflags", f"-s -w {flags}", "-o", str(part), package)
     part.rename(program(name))
 
 
-GROUPS = {tuple(KUBERNETES + ["etcd"]): _kubernetes, ("kind",): _kind, ("coredns",): _coredns, ("local-path-provisioner",): _provisioner, tuple(CONTAINERD): _containerd, ("helm",): _helm}
+@dataclasses.dataclass(frozen=True)
+class Group:
+    names: tuple
+    pins: tuple
+    make: object  # (go, folder to work in)
+
+
+GROUPS = (Group((*KUBERNETES, "etcd"), ("kubernetes", "etcd"), _kubernetes), Group(("kind",), ("kind",), _kind), Group(("coredns",), ("coredns",), _coredns),
+          Group(("local-path-provisioner",), ("local-path-provisioner",), _provisioner), Group(tuple(CONTAINERD), ("containerd",), _containerd),
+          Group(("helm",), ("helm",), _helm))
