@@ -54,6 +54,7 @@ CASES = {
     "CcgpuModeSwitchFailed": ([{f'ccgpu_node_manager_mode_switches_total{{{NODE},result="failed"}}': "_x55 1x5"}, {f'ccgpu_node_manager_mode_switches_total{{{NODE},result="failed"}}': "1x55 2x5"}],
                               [{f'ccgpu_node_manager_mode_switches_total{{{NODE},result="failed"}}': "1x60"}, {f'ccgpu_node_manager_mode_switches_total{{{NODE},result="ok"}}': "0+1x60"}]),
     "CcgpuApiErrors": ([{f'ccgpu_node_manager_api_errors_total{{{NODE},code="kube.unavailable"}}': "0+30x60"}], [{f'ccgpu_node_manager_api_errors_total{{{NODE},code="kube.conflict"}}': "0+1x60"}]),
+    "CcgpuNodeManagerDown": ([{f"ccgpu_emulator_info{{{NODE}}}": "1x60"}], [{f"ccgpu_emulator_info{{{NODE}}}": "1x60", f"ccgpu_node_manager_info{{{NODE}}}": "1x60"}, {}]),
     "CcgpuBrokerDown": ([{}, {"ccgpu_broker_info": "1x40 stale"}], [{"ccgpu_broker_info": "1x60"}]),
     "CcgpuBrokerInternalErrors": ([{'ccgpu_broker_internal_errors_total{code="store.failed"}': "_x57 1x3"}, {'ccgpu_broker_internal_errors_total{code="store.failed"}': "1x57 2x3"}],
                                   [{'ccgpu_broker_internal_errors_total{code="store.failed"}': "2x60"}]),
@@ -151,7 +152,7 @@ def test_each_alert_fires_on_its_series_and_is_silent_on_others():
 
 def test_the_healthy_world_is_silent():
     """All silent series of all alerts at once, as one machine that works has them."""
-    series = {f"ccgpu_emulator_info{{{NODE}}}": "1x60", f"ccgpu_device_plugin_info{{{NODE}}}": "1x60", HEALTHY_GPU: "1x60", f"ccgpu_device_plugin_registered{{{NODE}}}": "1x60", f"ccgpu_device_plugin_emulator_connected{{{NODE}}}": "1x60",
+    series = {f"ccgpu_emulator_info{{{NODE}}}": "1x60", f"ccgpu_device_plugin_info{{{NODE}}}": "1x60", f"ccgpu_node_manager_info{{{NODE}}}": "1x60", HEALTHY_GPU: "1x60", f"ccgpu_device_plugin_registered{{{NODE}}}": "1x60", f"ccgpu_device_plugin_emulator_connected{{{NODE}}}": "1x60",
               "ccgpu_broker_info": "1x60", "ccgpu_broker_state_free_bytes": "50x60", "ccgpu_broker_state_size_bytes": "100x60", "ccgpu_broker_tls_certificate_expires_timestamp_seconds": "3000000x60",
               'ccgpu_broker_collateral_expires_timestamp_seconds{kind="rim"}': "700000x60", f"ccgpu_node_installer_installed{{{NODE}}}": "1x60", ATTEST % "session.expired": "0+0.1x60",
               **histogram("ccgpu_broker_handshake_seconds", "", 10, 0), **histogram("ccgpu_device_plugin_allocate_seconds", NODE + ",", 10, 0)}
@@ -250,7 +251,7 @@ def test_each_metric_that_rules_and_dashboard_name_is_exported():
     # What runs only in clusters: the names in its source; test/e2e's cluster tests scrape the programs themselves.
     clusters = {name for folder in ("node-manager", "node-installer") for path in (ROOT / folder).rglob("*.cc") if not path.name.endswith("_test.cc")
                 for name in re.findall(r'"(ccgpu_[a-z0-9_]+)"', path.read_text())}
-    clusters |= {name + "_info" for name in ("ccgpu_node_manager", "ccgpu_node_installer") if name in clusters}
+    clusters |= {name + "_info" for name in ("ccgpu_node_manager", "ccgpu_node_installer") if name in clusters}  # metrics::WriteProcess
     wanted = {}
     for name, rule in rules().items():
         for metric in names_in(rule["expr"]):
