@@ -185,6 +185,8 @@ Answer ObjectStore::Create(const std::string& collection, Json object) {
   const std::string path = collection + "/" + name;
   if (Find(path) != nullptr) return Failed(409, "AlreadyExists", path + " already exists");
   object["metadata"]["name"] = name;
+  if (const auto at = collection.find("/namespaces/"); at != std::string::npos)
+    object["metadata"]["namespace"] = collection.substr(at + 12, collection.find('/', at + 12) - at - 12);
   object["metadata"]["uid"] = "uid-" + std::to_string(version_ + 1);
   Commit("ADDED", path, object);
   return {201, object};
@@ -224,6 +226,9 @@ Answer ObjectStore::Patch(const std::string& path, const std::string& content_ty
   } catch (const Json::exception& e) {
     return Failed(422, "Invalid", e.what());
   }
+  // A rule of the real one that is easy to break: a series counts all occurrences, so it begins at two.
+  if (now.value("/series/count"_json_pointer, 2) < 2)
+    return Failed(422, "Invalid", "series.count: should be at least 2");
   if (now["metadata"].value("resourceVersion", "") != (*old)["metadata"]["resourceVersion"])
     return Failed(409, "Conflict", "the object has been modified; please apply your changes to the latest version");
   KeepOtherHalf(*old, now, status);

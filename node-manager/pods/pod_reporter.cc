@@ -140,9 +140,7 @@ PodReporter::Told PodReporter::Tell(const std::string& id, Sandbox& sandbox, con
 }
 
 PodReporter::Told PodReporter::TellSeries(Sandbox& sandbox, Series& series) {
-  // The API's count of a series is that of the occurrences after the first.
-  const Json patch = {
-      {"series", {{"count", std::max<uint64_t>(series.count - 1, 1)}, {"lastObservedTime", series.last}}}};
+  const Json patch = {{"series", {{"count", series.count}, {"lastObservedTime", series.last}}}};
   auto patched = client_.Patch(kube::Group("events.k8s.io/v1", sandbox.pod->ns, "events", series.name),
                                kube::PatchType::kMerge, patch, Once());
   const Told told = patched.ok() ? Told::kYes : ToldBy(patched.error());
