@@ -22,7 +22,7 @@ struct BrokerClient::Impl {
       }
       return Err("cli.unavailable", where,
                  "the broker does not answer (" + httplib::to_string(result.error()) +
-                     "): run `ccgpu up`, or name it with --broker-url");
+                     "): does it run, and is this its address?");
     }
     if (result->status == 200) return BrokerAnswer{result->status, result->body};
     if (auto body = kbs::ParseErrorBody(result->body); body.ok()) {
@@ -49,7 +49,10 @@ Result<BrokerClient> BrokerClient::Connect(const BrokerAccess& access) {
     return Err("cli.bad-url", access.url, "must be https://HOST:PORT");
   }
   ASSIGN_OR_RETURN(const auto certificates, crypto::Certificate::ListFromPem(access.ca_pem));
-  auto impl = std::make_unique<Impl>(rest.substr(0, colon), std::stoi(port), access.token);
+  const std::string host = rest.substr(0, colon);
+  auto impl =
+      std::make_unique<Impl>(host, access.forwarded_port ? access.forwarded_port : std::stoi(port), access.token);
+  if (access.forwarded_port) impl->client.set_hostname_addr_map({{host, "127.0.0.1"}});
   impl->where = access.url;
   X509_STORE* store = X509_STORE_new();  // the client frees it
   for (const auto& certificate : certificates) X509_STORE_add_cert(store, certificate.raw());

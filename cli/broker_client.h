@@ -11,7 +11,8 @@ namespace ccgpu::cli {
 struct BrokerAccess {
   std::string url;  // https://host:port
   std::string ca_pem;
-  std::string token;  // bearer token
+  std::string token;       // bearer token
+  int forwarded_port = 0;  // not 0: connect to 127.0.0.1 there; the certificate must still be for the URL's host
 };
 
 struct BrokerAnswer {

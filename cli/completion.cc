@@ -1,5 +1,7 @@
 #include "cli/completion.h"
 
+#include <algorithm>
+
 namespace ccgpu::cli {
 namespace {
 
@@ -48,38 +50,40 @@ void AddPaths(const CLI::App& app, const std::string& path, std::string& paths) 
 }  // namespace
 
 std::string CompletionScript(const CLI::App& app, const std::string& shell) {
-  std::string cases, values, paths;
+  std::string cases, values, paths, function = "_" + app.get_name();
+  std::replace(function.begin(), function.end(), '-', '_');
   AddCases(app, "", cases, values);
   AddPaths(app, "", paths);
   std::string out = shell == "zsh" ? "autoload -U +X bashcompinit && bashcompinit\n" : "";
-  out +=
-      "_ccgpu() {\n"
-      "  local current=\"${COMP_WORDS[COMP_CWORD]}\" previous=\"${COMP_WORDS[COMP_CWORD-1]}\" path=\"\" words=\"\" "
-      "values=\"\" word i\n"
-      "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
-      "    word=\"${COMP_WORDS[i]}\"\n"
-      "    case \"${path:+$path }$word\" in\n"
-      "      " +
-      paths +
-      ") path=\"${path:+$path }$word\" ;;\n"
-      "    esac\n"
-      "  done\n"
-      "  case \"$path $previous\" in\n" +
-      (values.empty() ? "    *) ;;\n" : values) +
-      "  esac\n"
-      "  if [[ -n \"$values\" ]]; then\n"
-      "    COMPREPLY=($(compgen -W \"$values\" -- \"$current\"))\n"
-      "    return\n"
-      "  fi\n"
-      "  case \"$path\" in\n" +
-      cases +
-      "  esac\n"
-      "  case \"$current\" in\n"
-      "    -*) COMPREPLY=($(compgen -W \"$words --state --json --help\" -- \"$current\")) ;;\n"
-      "    *) COMPREPLY=($(compgen -W \"$words\" -- \"$current\") $(compgen -f -- \"$current\")) ;;\n"
-      "  esac\n"
-      "}\n"
-      "complete -o filenames -F _ccgpu ccgpu\n";
+  out += function +
+         "() {\n"
+         "  local current=\"${COMP_WORDS[COMP_CWORD]}\" previous=\"${COMP_WORDS[COMP_CWORD-1]}\" path=\"\" words=\"\" "
+         "values=\"\" word i\n"
+         "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
+         "    word=\"${COMP_WORDS[i]}\"\n"
+         "    case \"${path:+$path }$word\" in\n"
+         "      " +
+         paths +
+         ") path=\"${path:+$path }$word\" ;;\n"
+         "    esac\n"
+         "  done\n"
+         "  case \"$path $previous\" in\n" +
+         (values.empty() ? "    *) ;;\n" : values) +
+         "  esac\n"
+         "  if [[ -n \"$values\" ]]; then\n"
+         "    COMPREPLY=($(compgen -W \"$values\" -- \"$current\"))\n"
+         "    return\n"
+         "  fi\n"
+         "  case \"$path\" in\n" +
+         cases +
+         "  esac\n"
+         "  case \"$current\" in\n"
+         "    -*) COMPREPLY=($(compgen -W \"$words --state --json --help\" -- \"$current\")) ;;\n"
+         "    *) COMPREPLY=($(compgen -W \"$words\" -- \"$current\") $(compgen -f -- \"$current\")) ;;\n"
+         "  esac\n"
+         "}\n"
+         "complete -o filenames -F " +
+         function + " " + app.get_name() + "\n";
   return out;
 }
 

@@ -24,7 +24,9 @@ std::string Trimmed(std::string text) {
 }
 
 Result<BrokerClient> Connect(const Context& context, const BrokerOptions& options) {
-  BrokerAccess access{options.url, "", ""};
+  if (options.access) return BrokerClient::Connect(*options.access);
+  BrokerAccess access;
+  access.url = options.url;
   std::string token_file = options.token_file;
   if (options.url.empty() || options.ca_file.empty() || options.token_file.empty()) {
     ASSIGN_OR_RETURN(const deployment::DeploymentConfig config, deployment::LoadConfig(context.layout));

@@ -1,8 +1,10 @@
 // `ccgpu secret`: resources of the broker and who may have them.
 #pragma once
 
+#include <optional>
 #include <string>
 
+#include "cli/broker_client.h"
 #include "cli/context.h"
 
 namespace ccgpu::cli {
@@ -10,6 +12,7 @@ namespace ccgpu::cli {
 // Where the broker is; empty fields come from the deployment's config.json.
 struct BrokerOptions {
   std::string url, ca_file, token_file;
+  std::optional<BrokerAccess> access;  // instead of all of them: what a caller has found out already
 };
 
 // `file` "-" is standard input. The policy goes up before the secret: at no moment does a new secret lie under an old
