@@ -1,6 +1,7 @@
 #include "node-manager/service/folder_watch.h"
 
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 
 #include <filesystem>
@@ -8,7 +9,15 @@
 namespace ccgpu::nodemanager {
 
 FolderWatch::FolderWatch(std::string folder)
-    : folder_(std::move(folder)), notify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {}
+    : folder_(std::move(folder)),
+      notify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+void FolderWatch::Wake() {
+  const uint64_t one = 1;
+  // Fails only when it is woken already.
+  if (::write(wake_.get(), &one, sizeof one) < 0) return;
+}
 
 void FolderWatch::AddAll() {
   // Adding a path that is watched already changes nothing and costs one system call.
@@ -31,9 +40,10 @@ void FolderWatch::Wait(std::chrono::milliseconds at_most) {
   AddAll();
   // What was written into a folder before it was watched must not wait.
   if (watched_.size() > known) return;
-  pollfd ready{notify_.get(), POLLIN, 0};
-  if (::poll(&ready, 1, static_cast<int>(at_most.count())) <= 0) return;
+  pollfd ready[] = {{notify_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+  if (::poll(ready, 2, static_cast<int>(at_most.count())) <= 0) return;
   char buffer[8192];
+  while (::read(wake_.get(), buffer, sizeof buffer) > 0) {}
   while (::read(notify_.get(), buffer, sizeof buffer) > 0) {}
 }
 

@@ -11,7 +11,6 @@
 #include "base/metrics.h"
 #include "kube/paths.h"
 #include "node-manager/cluster/names.h"
-#include "node-manager/service/folder_watch.h"
 
 namespace ccgpu::nodemanager {
 namespace {
@@ -81,12 +80,14 @@ Manager::Manager(const RunConfig& config, kube::Client& client, const Clock& clo
       node_events_(client, config.node, clock),
       state_(node_, node_events_),
       modes_(ModeOptionsOf(config), client, node_, *emulator_, node_events_, clock),
-      pods_(PodOptionsOf(config), client, clock) {
+      pods_(PodOptionsOf(config), client, clock),
+      folders_(config.events_dir) {
   node_beat_ = pods_beat_ = Beat(clock);
   emulator_watch_ =
       std::make_unique<EmulatorWatch>(config.emulator_socket, [this](const std::optional<std::vector<Gpu>>& gpus) {
         std::lock_guard lock(mutex_);
         gpus_ = gpus;
+        gpus_asked_ = true;
         node_signal_.Set();
       });
   node_watcher_ = std::thread([this] { WatchNode(); });
@@ -97,6 +98,7 @@ Manager::Manager(const RunConfig& config, kube::Client& client, const Clock& clo
 Manager::~Manager() {
   node_signal_.Stop();
   pods_signal_.Stop();
+  folders_.Wake();
   client_.Stop();
   node_worker_.join();
   pods_worker_.join();
@@ -158,6 +160,10 @@ void Manager::RunNode() {
     bool leaving;
     {
       std::lock_guard lock(mutex_);
+      if (!gpus_asked_) {
+        pause = kStateInterval;
+        continue;
+      }
       leaving = leaving_;
     }
     Status written = leaving ? state_.Remove() : state_.Write(FactsNow());
@@ -171,7 +177,6 @@ void Manager::RunNode() {
 }
 
 void Manager::RunPods() {
-  FolderWatch folders(config_.events_dir);
   auto removed = std::chrono::steady_clock::now();
   bool all = true;
   while (pods_signal_.Wait(milliseconds(0))) {
@@ -182,7 +187,7 @@ void Manager::RunPods() {
       pods_.RemoveGone();
     }
     if (all) {
-      folders.Wait(kPodsInterval);
+      folders_.Wait(kPodsInterval);
     } else if (!pods_signal_.Wait(kPodsTrouble)) {
       return;
     }

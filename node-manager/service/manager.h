@@ -14,6 +14,7 @@
 #include "node-manager/modes/mode_manager.h"
 #include "node-manager/pods/pod_reporter.h"
 #include "node-manager/service/config.h"
+#include "node-manager/service/folder_watch.h"
 
 namespace ccgpu::nodemanager {
 
@@ -63,11 +64,13 @@ class Manager {
 
   mutable std::mutex mutex_;
   std::optional<std::vector<Gpu>> gpus_;
-  std::string seen_words_;  // labels, annotations, taints of the Node, to see changes that are about us
+  bool gpus_asked_ = false;  // the emulator answered or did not; before that nothing is said about it
+  std::string seen_words_;   // labels, annotations, taints of the Node, to see changes that are about us
   bool installed_seen_ = false, leaving_ = false;
   std::string trouble_ = "the Node was not read yet";
   std::atomic<int64_t> node_beat_{0}, pods_beat_{0};  // when each loop last came round, for /healthz
 
+  FolderWatch folders_;
   Signal node_signal_, pods_signal_;
   std::unique_ptr<EmulatorWatch> emulator_watch_;
   std::thread node_watcher_, node_worker_, pods_worker_;

@@ -1,0 +1,172 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <httplib.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/file.h"
+#include "device-plugin/testing/stub_emulator.h"
+#include "kube/testing/fake_api.h"
+#include "node-manager/cluster/names.h"
+#include "node-manager/service/http.h"
+#include "node-manager/service/manager.h"
+
+namespace ccgpu::nodemanager {
+namespace {
+
+using deviceplugin::StubEmulator;
+using kube::testing::FakeApi;
+using ::testing::HasSubstr;
+
+TEST(Config, EveryKeyAndNothingElse) {
+  const std::string file = ::testing::TempDir() + "/nm" + std::to_string(::getpid()) + ".yaml";
+  (void)WriteFileAtomic(file, R"(apiVersion: ccgpu.dev/v1alpha1
+kind: NodeManagerConfig
+spec:
+  node: n1
+  apiServer: https://10.0.0.1:443
+  tokenFile: /t
+  caFile: /c
+  emulatorSocket: /e
+  resolverSocket: /r
+  eventsDir: /p
+  stateDir: /s
+  http: 127.0.0.1:1
+  resource: a.b/c
+  defaultMode: on
+  drainTimeout: 5
+  logLevel: debug
+)");
+  RunConfig config;
+  ASSERT_TRUE(LoadConfig(file, config).ok());
+  EXPECT_TRUE(CheckConfig(config).ok());
+  EXPECT_EQ(config.default_mode, "on");
+  EXPECT_EQ(config.drain_timeout, 5);
+  EXPECT_EQ(config.state_dir, "/s");
+  (void)WriteFileAtomic(file, "apiVersion: ccgpu.dev/v1alpha1\nkind: NodeManagerConfig\nspec:\n  nodes: x\n");
+  EXPECT_THAT(LoadConfig(file, config).error().ToString(), HasSubstr("4:"));
+  std::filesystem::remove(file);
+  config.default_mode = "warp";
+  EXPECT_EQ(CheckConfig(config).error().code, "manager.bad-config");
+  config.default_mode = "";
+  config.drain_timeout = 0;
+  EXPECT_EQ(CheckConfig(config).error().code, "manager.bad-config");
+  EXPECT_EQ(CheckConfig(RunConfig{}).error().subject, "node");
+}
+
+class ManagerTest : public ::testing::Test {
+ protected:
+  ManagerTest() {
+    (void)MakeDirs(folder_ + "/pods");
+    emulator_ = std::make_unique<StubEmulator>(folder_ + "/emulator.sock");
+    auto gpu = StubEmulator::MakeGpu(0);
+    gpu.set_model("NVIDIA H100 NVL (EMULATED)");
+    emulator_->Set({gpu});
+    config_.node = "n1";
+    config_.emulator_socket = folder_ + "/emulator.sock";
+    config_.resolver_socket = "";
+    config_.events_dir = folder_ + "/pods";
+    config_.state_dir = folder_ + "/state";
+    api_.objects().Create(
+        "/api/v1/nodes",
+        {{"kind", "Node"},
+         {"metadata", {{"name", "n1"}, {"labels", {{kEnabledLabel, "true"}, {kInstalledLabel, "1"}}}}}});
+    client_ = kube::Client::Make(api_.access()).value();
+    manager_ = std::make_unique<Manager>(config_, *client_, clock_);
+  }
+  ~ManagerTest() override {
+    manager_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  Json Node() { return api_.objects().Get("/api/v1/nodes/n1").body; }
+  bool Sees(const std::function<bool()>& holds) { return api_.objects().WaitFor(holds); }
+  void Label(const char* label, const Json& value) {
+    api_.objects().Patch("/api/v1/nodes/n1", "application/merge-patch+json",
+                         {{"metadata", {{"labels", {{label, value}}}}}});
+  }
+
+  const std::string folder_ = "/tmp/nm-service" + std::to_string(::getpid());
+  FakeApi api_{folder_ + "/api"};
+  SystemClock clock_;
+  RunConfig config_;
+  std::unique_ptr<StubEmulator> emulator_;
+  std::unique_ptr<kube::Client> client_;
+  std::unique_ptr<Manager> manager_;
+};
+
+TEST_F(ManagerTest, FollowsItsNodeItsGpusAndItsPods) {
+  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kModeStateLabel) == "hopper-cc"; }));
+  EXPECT_EQ(LabelOf(Node(), kModelLabel), "NVIDIA-H100-NVL-EMULATED");
+  EXPECT_TRUE(Sees([&] { return manager_->NotReadyBecause().empty(); }));
+  emulator_->Set({StubEmulator::MakeGpu(0), StubEmulator::MakeGpu(1)});
+  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kCountLabel) == "2"; }));
+  // Refused by the label's watch, not by the next round of anything.
+  Label(kModeLabel, "warp");
+  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kModeStateLabel) == "failed"; }));
+
+  // A denial reaches the API within the ten seconds that are promised.
+  (void)MakeDirs(config_.events_dir + "/sb");
+  (void)WriteFileAtomic(config_.events_dir + "/sb/pod.json", R"({"name":"p","namespace":"team","uid":"u"})");
+  const auto begin = std::chrono::steady_clock::now();
+  std::ofstream(config_.events_dir + "/sb/events.jsonl") << R"({"code":"policy.command","message":"denied"})"
+                                                         << "\n";
+  EXPECT_TRUE(Sees(
+      [&] { return !api_.objects().List("/apis/events.k8s.io/v1/namespaces/team/events", {}).body["items"].empty(); }));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+  const std::string metrics = manager_->Metrics("1");
+  for (const char* line :
+       {"ccgpu_node_manager_gpus{mode=\"hopper-cc\",health=\"healthy\"} 2",
+        "ccgpu_node_manager_mode_switches_total{result=\"failed\"} 1", "ccgpu_node_manager_emulator_up 1"})
+    EXPECT_THAT(metrics, HasSubstr(line));
+  emulator_.reset();
+  EXPECT_TRUE(Sees([&] { return manager_->NotReadyBecause() == "the emulator does not answer"; }));
+  EXPECT_EQ(manager_->NotAliveBecause(), "");
+}
+
+TEST_F(ManagerTest, WhenTheRuntimeIsUninstalledNothingOfOursStaysOrComesBack) {
+  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kModeStateLabel) == "hopper-cc"; }));
+  EXPECT_TRUE(Sees([&] { return Node()["status"]["conditions"].size() == 1; }));
+  Label(kInstalledLabel, nullptr);
+  EXPECT_TRUE(Sees([&] {
+    return Node()["metadata"]["labels"] == Json({{kEnabledLabel, "true"}}) && Node()["status"]["conditions"].empty();
+  }));
+  emulator_->Set({StubEmulator::MakeGpu(0), StubEmulator::MakeGpu(1), StubEmulator::MakeGpu(2)});
+  Label("theirs", "x");
+  EXPECT_TRUE(Sees([&] { return manager_->Metrics("1").find("health=\"healthy\"} 3") != std::string::npos; }));
+  EXPECT_EQ(Node()["metadata"]["labels"], Json({{kEnabledLabel, "true"}, {"theirs", "x"}}));
+  Label(kInstalledLabel, "2");  // installed again
+  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kCountLabel) == "3"; }));
+}
+
+TEST_F(ManagerTest, AnEndKeepsEverythingUnlessTheNodeIsOursNoMore) {
+  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kModeStateLabel) == "hopper-cc"; }));
+  EXPECT_TRUE(Sees([&] { return Node()["status"]["conditions"].size() == 1; }));
+  manager_->Leave();
+  EXPECT_EQ(LabelOf(Node(), kCountLabel), "1");
+  Label(kEnabledLabel, "false");
+  manager_->Leave();
+  EXPECT_EQ(Node()["metadata"]["labels"], Json({{kEnabledLabel, "false"}, {kInstalledLabel, "1"}}));
+  EXPECT_TRUE(Node()["status"]["conditions"].empty());
+}
+
+TEST(Http, SaysWhatIsMissing) {
+  std::string missing = "the emulator does not answer";
+  auto server = HttpServer::Start(
+      "127.0.0.1:0", {[] { return std::string("x 1\n"); }, [&] { return missing; }, [] { return std::string(); }});
+  ASSERT_TRUE(server.ok());
+  httplib::Client client("127.0.0.1", (*server)->port());
+  EXPECT_EQ(client.Get("/readyz")->status, 503);
+  EXPECT_EQ(client.Get("/readyz")->body, "the emulator does not answer\n");
+  missing = "";
+  EXPECT_EQ(client.Get("/readyz")->status, 200);
+  EXPECT_EQ(client.Get("/healthz")->status, 200);
+  EXPECT_EQ(client.Get("/metrics")->body, "x 1\n");
+  EXPECT_EQ(HttpServer::Start("127.0.0.1:" + std::to_string((*server)->port()), {}).error().code,
+            "manager.http-bind-failed");
+  EXPECT_EQ(HttpServer::Start("nowhere", {}).error().code, "manager.bad-config");
+}
+
+}  // namespace
+}  // namespace ccgpu::nodemanager
