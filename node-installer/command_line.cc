@@ -27,7 +27,7 @@ struct Flags {
   kube::Access access;
   ClusterPlace place;
   std::string host_root = "/", http = "0.0.0.0:9430", log_level = "info";
-  bool host_mount_namespace = false, force = false;
+  bool host_mount_namespace = false, force = false, allow_no_policy = false;
   int patience_s = 30;
 };
 
@@ -44,8 +44,8 @@ void Describe(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--link-folder", flags.install.link_folder, "folder of containerd's PATH for a link to the shim")
       ->capture_default_str();
-  app.add_option("--require-policy", flags.install.require_policy, "the shim refuses pods that bring no policy")
-      ->capture_default_str();
+  app.add_flag("--allow-pods-without-policy", flags.allow_no_policy,
+               "the shim also starts pods that bring no policy (default: it refuses them)");
   app.add_option("--containerd-config", flags.install.containerd_config, "containerd's configuration on the machine")
       ->capture_default_str();
   app.add_option("--containerd-socket", flags.runtime.socket, "containerd's socket on the machine")
@@ -202,6 +202,7 @@ int RunCommandLine(int argc, char** argv, const char* version) {
   ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
 
   flags.install.version = version;
+  flags.install.require_policy = !flags.allow_no_policy;
   flags.install.patience = std::chrono::seconds(flags.patience_s);
   if (flags.host_mount_namespace) flags.host_root = "/proc/1/root";
   flags.runtime.on_host = IsRootOfProcessOne(flags.host_root);

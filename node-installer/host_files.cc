@@ -126,6 +126,18 @@ mode_t HostFiles::Mode(const std::string& path) const {
   return info.st_mode & 07777;
 }
 
+std::string HostFiles::Stamp(const std::string& path) const {
+  const Fd folder = Folder(path);
+  struct stat info {};
+  if (!folder.valid() || ::fstatat(folder.get(), NameOf(path).c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return "";
+  std::string stamp;
+  for (const auto number : {static_cast<long>(info.st_dev), static_cast<long>(info.st_ino),
+                            static_cast<long>(info.st_mode), static_cast<long>(info.st_size), info.st_mtim.tv_sec,
+                            info.st_mtim.tv_nsec, info.st_ctim.tv_sec, info.st_ctim.tv_nsec})
+    stamp += std::to_string(number) + " ";
+  return stamp;
+}
+
 Status HostFiles::Remove(const std::string& path) const {
   const Fd folder = Folder(path);
   if (!folder.valid()) return errno == ENOENT ? Ok() : Status(Fail("cannot open the folder of", path));

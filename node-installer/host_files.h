@@ -35,6 +35,8 @@ class HostFiles {
   Result<std::optional<std::string>> LinkTarget(const std::string& path) const;  // nothing when it is no link
   bool Exists(const std::string& path) const;                                    // also a link to nothing
   mode_t Mode(const std::string& path) const;                                    // 07777 part; 0 when there is none
+  // Changes whenever the file does (inode, size, times); empty when there is none.
+  std::string Stamp(const std::string& path) const;
   // Fine if it is gone already; a write's leftover goes too.
   Status Remove(const std::string& path) const;
   Status RemoveLeftover(const std::string& path) const;

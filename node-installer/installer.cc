@@ -49,7 +49,26 @@ Installer::Installer(const HostFiles& files, Runtime& runtime, InstallOptions op
                      std::function<void(const char*)> step)
     : files_(files), runtime_(runtime), options_(std::move(options)), step_(std::move(step)) {}
 
-Result<Installer::Files> Installer::WantedFiles() const {
+Result<std::string> Installer::Wanted::Content() const {
+  if (source.empty()) return text;
+  auto content = ReadFile(source, kMaxPayloadFile);
+  if (!content.ok()) return Err("installer.payload", source, content.error().text);
+  return content;
+}
+
+// Files are compared once, and again when their stamps have changed.
+Result<bool> Installer::IsThere(const std::string& path, const Wanted& file) {
+  const std::string stamp = files_.Stamp(path);
+  std::string& seen = seen_there_[path];
+  if (!stamp.empty() && stamp == seen) return true;
+  seen.clear();
+  ASSIGN_OR_RETURN(const auto present, files_.Read(path));
+  if (!present || DigestOf(*present) != file.digest || files_.Mode(path) != file.mode) return false;
+  seen = stamp;
+  return true;
+}
+
+Result<Installer::Files> Installer::WantedFiles() {
   Files wanted;
   std::error_code error;
   for (const char* part : {"bin", "guest", "lib"}) {
@@ -58,11 +77,16 @@ Result<Installer::Files> Installer::WantedFiles() const {
     // An image's links within its folder become files: what they point to may be named otherwise next time.
     for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
       if (!entry.is_regular_file(error)) continue;
-      auto content = ReadFile(entry.path().string(), kMaxPayloadFile);
-      if (!content.ok()) return Err("installer.payload", entry.path().string(), content.error().text);
+      Wanted file{entry.path().string(), "", "", 0644};
+      std::string& digest = digests_[file.source];
+      if (digest.empty()) {
+        ASSIGN_OR_RETURN(const std::string content, file.Content());
+        digest = DigestOf(content);
+      }
+      file.digest = digest;
       const bool executable = (entry.status().permissions() & fs::perms::owner_exec) != fs::perms::none;
-      wanted[options_.home + "/" + fs::relative(entry.path(), options_.payload).string()] = {
-          std::move(*content), static_cast<mode_t>(executable ? 0755 : 0644)};
+      if (executable) file.mode = 0755;
+      wanted[options_.home + "/" + fs::relative(entry.path(), options_.payload).string()] = std::move(file);
     }
     if (error) return Err("installer.payload", folder.string(), error.message());
   }
@@ -70,7 +94,8 @@ Result<Installer::Files> Installer::WantedFiles() const {
     if (!wanted.contains(options_.home + "/" + program))
       return Err("installer.payload", options_.payload + "/" + program, "is not in the installer's image");
   }
-  wanted[options_.shim_config] = {ShimConfigText(options_), 0644};
+  const std::string text = ShimConfigText(options_);
+  wanted[options_.shim_config] = {"", text, DigestOf(text), 0644};
   return wanted;
 }
 
@@ -99,7 +124,7 @@ Status Installer::CheckForeign(const Files& wanted, const std::optional<Record>&
   for (const auto& [path, file] : wanted) {
     if (!files_.Exists(path) || (record && record->files.contains(path))) continue;
     ASSIGN_OR_RETURN(const auto present, files_.Read(path));
-    if (present != file.content) return foreign(path);
+    if (!present || DigestOf(*present) != file.digest) return foreign(path);
   }
   ASSIGN_OR_RETURN(const auto link, files_.LinkTarget(LinkPath()));
   if (files_.Exists(LinkPath()) && link != ShimPath()) return foreign(LinkPath());
@@ -127,7 +152,7 @@ Result<Record> Installer::Begin(const std::optional<Record>& old, const Files& w
   std::vector<std::string> places = {LinkPath(), record.config, RecordPath()};
   if (!record.drop_in.empty()) places.push_back(record.drop_in);
   for (const auto& [path, file] : wanted) {
-    record.files.try_emplace(path, DigestOf(file.content));
+    record.files.try_emplace(path, file.digest);
     places.push_back(path);
   }
   for (const std::string& place : places) {
@@ -143,11 +168,12 @@ Result<Record> Installer::Begin(const std::optional<Record>& old, const Files& w
 
 Status Installer::CopyFiles(const Files& wanted, Record& record) {
   for (const auto& [path, file] : wanted) {
-    ASSIGN_OR_RETURN(const auto present, files_.Read(path));
-    if (present == file.content && files_.Mode(path) == file.mode) continue;
+    ASSIGN_OR_RETURN(const bool there, IsThere(path, file));
+    if (there) continue;
     step_("file");
+    ASSIGN_OR_RETURN(const std::string content, file.Content());
     RETURN_IF_ERROR(files_.MakeFolder(ParentOf(path)));
-    RETURN_IF_ERROR(files_.Write(path, file.content, file.mode));
+    RETURN_IF_ERROR(files_.Write(path, content, file.mode));
   }
   ASSIGN_OR_RETURN(const auto link, files_.LinkTarget(LinkPath()));
   if (link != ShimPath()) {
@@ -162,7 +188,7 @@ Status Installer::CopyFiles(const Files& wanted, Record& record) {
     RETURN_IF_ERROR(files_.Remove(path));
   }
   record.files.clear();
-  for (const auto& [path, file] : wanted) record.files[path] = DigestOf(file.content);
+  for (const auto& [path, file] : wanted) record.files[path] = file.digest;
   return Ok();
 }
 

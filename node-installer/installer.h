@@ -64,12 +64,17 @@ class Installer {
   Result<Report> Inspect();
 
  private:
+  // Payloads are large: a file is read when it is needed, and once for its digest.
   struct Wanted {
-    std::string content;
+    std::string source;  // of our own image; empty: `text` it is
+    std::string text;
+    std::string digest;
     mode_t mode;
+    Result<std::string> Content() const;
   };
   using Files = std::map<std::string, Wanted>;  // by path on the machine
-  Result<Files> WantedFiles() const;
+  Result<Files> WantedFiles();
+  Result<bool> IsThere(const std::string& path, const Wanted& file);
   Result<std::optional<Record>> LoadRecord();
   Status SaveRecord(const Record& record);  // unless that is what stands there
   Status CheckForeign(const Files& wanted, const std::optional<Record>& record, const ConfigPlan& plan) const;
@@ -91,7 +96,9 @@ class Installer {
   Runtime& runtime_;
   const InstallOptions options_;
   const std::function<void(const char*)> step_;
-  std::optional<Record> saved_;  // as it stands on the machine
+  std::optional<Record> saved_;                    // as it stands on the machine
+  std::map<std::string, std::string> digests_;     // of the payload's files, which do not change while we run
+  std::map<std::string, std::string> seen_there_;  // path -> stamp of files on the machine that were found to be right
 };
 
 // The shim's configuration as installed (shim/host/config.h).
