@@ -36,10 +36,14 @@ bool StartsBlock(const Lines& lines, const YAML::Node& key) {
 bool Insert(Lines& lines, const YAML::Node& map, const std::vector<std::string>& keys, const std::string& value) {
   const YAML::Node first = map.begin()->first;
   const auto line = static_cast<size_t>(first.Mark().line), column = static_cast<size_t>(first.Mark().column);
-  if (line >= lines.size() || column > lines[line].size()) return false;
+  if (line >= lines.size() || column >= lines[line].size()) return false;
   if (map.Style() == YAML::EmitterStyle::Flow) {
-    std::string entry = value;
-    for (size_t i = keys.size(); i-- > 0;) entry = (i == 0 ? "" : "{") + keys[i] + ": " + entry + (i == 0 ? "" : "}");
+    // JSON stays JSON.
+    const bool json = lines[line][column] == '"';
+    const auto quoted = [&](const std::string& text) { return json ? '"' + text + '"' : text; };
+    std::string entry = value == "true" || value == "false" ? value : quoted(value);
+    for (size_t i = keys.size(); i-- > 0;)
+      entry = (i == 0 ? "" : "{") + quoted(keys[i]) + ": " + entry + (i == 0 ? "" : "}");
     lines[line].insert(column, entry + ", ");
     return true;
   }

@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "base/json.h"
 #include "cli/image_user.h"
+#include "node/manifest/workload.h"
 #include "trust/kbs/initdata.h"
 
 namespace ccgpu::cli {
@@ -116,6 +117,25 @@ TEST(MakePodPolicy, ExecAndUnknownThings) {
   EXPECT_EQ(MakePodPolicy(*pod, {}, {}).error().code, "cli.unknown-image");
 }
 
+// Recorded in kind clusters, under containerd 1.6.20 and 2.4.2 alike.
+TEST(ResolveUser, AsKubelet) {
+  using Groups = std::vector<uint32_t>;
+  const char* passwd = "root:x:0:0:root:/:/bin/sh\nweb:x:1000:1001::/:/bin/sh\n";
+  const char* group = "root:x:0:\nwheel:x:10:root\nweb:x:1001:\naudio:x:63:\ncdrom:x:24:web\n";
+  for (const char* user : {"1000:63", "web", "web:audio"}) {
+    const auto out = ResolveUser(
+        {.run_as_user = {}, .run_as_group = {}, .image_user = user, .supplemental_groups = {}, .kubelet = true}, passwd,
+        group);
+    ASSERT_TRUE(out.ok());
+    EXPECT_EQ(std::make_tuple(out->uid, out->gid, out->additional_gids), std::make_tuple(1000u, 1001u, Groups{24}))
+        << user;
+  }
+  const auto root = ResolveUser(
+      {.run_as_user = {}, .run_as_group = {}, .image_user = "0", .supplemental_groups = {}, .kubelet = true}, passwd,
+      group);
+  EXPECT_EQ(std::make_tuple(root->uid, root->gid, root->additional_gids), std::make_tuple(0u, 0u, Groups{10}));
+}
+
 TEST(ResolveUser, AsContainerd) {
   const auto user = [](UserRequest request) {
     auto out = ResolveUser(request, kPasswd, kGroup);
@@ -175,6 +195,156 @@ TEST(Annotate, KeepsEverythingElse) {
     ASSERT_FALSE(refused.ok()) << odd;
     EXPECT_EQ(refused.error().code, "cli.cannot-annotate") << odd;
   }
+}
+
+TEST(SetField, GoesIntoTemplatesOfAnyDocumentAndStyle) {
+  const std::string two =
+      "kind: Service\nmetadata: {name: s}\n---\n# mine\nkind: Deployment\nspec:\n  template:\n    metadata:\n      "
+      "labels: {a: b}"
+      "  # keep\n    spec:\n      containers: []\n";
+  auto once = SetField(two, "p", {1, {"spec", "template", "metadata", "annotations"}, "x/y"}, "AA==");
+  ASSERT_TRUE(once.ok()) << once.error().ToString();
+  EXPECT_EQ(*once,
+            "kind: Service\nmetadata: {name: s}\n---\n# mine\nkind: Deployment\nspec:\n  template:\n    metadata:\n    "
+            "  annotations:\n"
+            "        x/y: AA==\n      labels: {a: b}  # keep\n    spec:\n      containers: []\n");
+  auto spec = SetField(*once, "p", {1, {"spec", "template", "spec"}, "enableServiceLinks"}, "false");
+  ASSERT_TRUE(spec.ok()) << spec.error().ToString();
+  EXPECT_THAT(*spec, HasSubstr("    spec:\n      enableServiceLinks: false\n      containers: []\n"));
+  // A template without metadata, in a flow mapping and in a block.
+  EXPECT_EQ(*SetField("spec: {template: {spec: {a: b}}}\n", "p",
+                      {0, {"spec", "template", "metadata", "annotations"}, "k"}, "v"),
+            "spec: {template: {metadata: {annotations: {k: v}}, spec: {a: b}}}\n");
+  EXPECT_EQ(*SetField("spec:\n  template:\n    spec: {a: b}\n", "p", {0, {"spec", "template", "metadata"}, "k"}, "v"),
+            "spec:\n  template:\n    metadata:\n      k: v\n    spec: {a: b}\n");
+  auto json =
+      SetField(R"({"metadata": {"name": "x"}, "spec": {"a": 1}})", "p", {0, {"metadata", "annotations"}, "k"}, "v=");
+  ASSERT_TRUE(json.ok());
+  json = SetField(*json, "p", {0, {"spec"}, "enableServiceLinks"}, "false");
+  ASSERT_TRUE(json.ok());
+  EXPECT_EQ(Json::parse(*json), Json::parse(R"({"metadata": {"name": "x", "annotations": {"k": "v="}},
+                                                "spec": {"a": 1, "enableServiceLinks": false}})"));
+  for (const char* odd : {"[]", "", "spec:\n", "spec: text\n", "spec: {}\n"})
+    EXPECT_FALSE(SetField(odd, "p", {0, {"spec"}, "k"}, "v").ok()) << odd;
+  EXPECT_FALSE(SetField("spec:\n  a: b\n", "p", {1, {"spec"}, "k"}, "v").ok());
+}
+
+// What a manifest for a cluster becomes.
+Result<policy::PodPolicy> MakeWorkload(const std::string& manifest, const Json& config) {
+  auto workloads = node::ParseWorkloads(manifest, "w.yaml", "team");
+  if (!workloads.ok()) return workloads.error();
+  return MakePodPolicy(workloads->at(0).pod, {{"localhost/img:latest", Image(config)}}, {});
+}
+std::string Deployment(const std::string& spec, const std::string& container = "") {
+  return "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  template:\n    metadata: {labels: "
+         "{app: web}}\n"
+         "    spec:\n      runtimeClassName: ccgpu\n" +
+         spec + "      containers:\n      - name: app\n        image: localhost/img\n" + container;
+}
+
+TEST(Workloads, ADeploymentsPodsAreSealedByTheirPrefix) {
+  const Json config = {{"Cmd", {"c"}}, {"User", "web:audio"}};
+  auto policy = MakeWorkload(
+      Deployment(
+          "      shareProcessNamespace: true\n      nodeSelector: {a: b}\n      securityContext: {fsGroup: 7, sysctls: "
+          "[{name: n.x, "
+          "value: '1'}]}\n"
+          "      initContainers: [{name: side, image: localhost/img, restartPolicy: Always, resources: {limits: "
+          "{ccgpu.dev/cc-gpu: 1}}}]\n"
+          "      volumes: [{name: c, configMap: {name: x}}, {name: d, persistentVolumeClaim: {claimName: y}}]\n",
+          "        env: [{name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}, {name: NS, valueFrom: "
+          "{fieldRef: {fieldPath: "
+          "metadata.namespace}}},\n"
+          "          {name: APP, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['app']\"}}}, {name: S, valueFrom: "
+          "{secretKeyRef: "
+          "{name: s, key: k}}}]\n"
+          "        volumeMounts: [{name: c, mountPath: /c, subPath: part}, {name: d, mountPath: /d}]\n"
+          "        livenessProbe: {exec: {command: [check, it]}}\n        readinessProbe: {httpGet: {port: 80}}\n"
+          "        resources: {limits: {ccgpu.dev/cc-gpu: 1}}\n"),
+      config);
+  ASSERT_TRUE(policy.ok()) << policy.error().ToString();
+  EXPECT_EQ(policy->generate_name, "web-");
+  EXPECT_EQ(policy->pod_name, "");
+  EXPECT_EQ(policy->hostname, "");
+  EXPECT_EQ(policy->pod_namespace, "team");
+  EXPECT_EQ(policy->restart_policy, "Always");
+  EXPECT_TRUE(policy->kubernetes_env && policy->share_process_namespace);
+  EXPECT_EQ(policy->sysctls.at("n.x"), "1");
+  EXPECT_EQ(policy->gpus.count, 2u);  // a sidecar keeps its GPU
+  ASSERT_EQ(policy->containers.size(), 2u);
+  EXPECT_TRUE(policy->containers[0].init && policy->containers[0].restarts);
+  const policy::ContainerPolicy& app = policy->containers[1];
+  EXPECT_THAT(app.pod_name_env, ElementsAre("HOSTNAME", "POD"));
+  EXPECT_EQ(app.env.at("NS"), "team");
+  EXPECT_EQ(app.env.at("APP"), "web");
+  EXPECT_THAT(app.allowed_env_patterns, ElementsAre("S=*"));
+  EXPECT_EQ(std::make_pair(app.uid, app.gid), std::make_pair(1000u, 1001u));  // kubelet drops the image's group
+  EXPECT_THAT(app.additional_gids, ElementsAre(7, 63));
+  EXPECT_THAT(app.allowed_exec, ElementsAre(ElementsAre("check", "it")));
+  using Source = policy::MountPolicy::Source;
+  EXPECT_EQ(app.mounts[0], (policy::MountPolicy{"/c", Source::kConfigMap, "c", "", true, true}));
+  EXPECT_EQ(app.mounts[1], (policy::MountPolicy{"/d", Source::kPersistentVolumeClaim, "d", "", false, false}));
+  // What was made can be read again, as the sandbox does.
+  EXPECT_TRUE(policy::ParsePodPolicy(policy::WritePodPolicy(*policy), "p").ok());
+}
+
+TEST(Workloads, TheTokenIsMountedWhenTheManifestWantsIt) {
+  const Json config = {{"Cmd", {"c"}}};
+  EXPECT_TRUE(MakeWorkload(Deployment(""), config)->containers[0].mounts.empty());
+  EXPECT_TRUE(
+      MakeWorkload(Deployment("      automountServiceAccountToken: false\n"), config)->containers[0].mounts.empty());
+  const auto with = MakeWorkload(Deployment("      automountServiceAccountToken: true\n"), config);
+  ASSERT_EQ(with->containers[0].mounts.size(), 1u);
+  EXPECT_EQ(with->containers[0].mounts[0].source, policy::MountPolicy::Source::kServiceAccount);
+}
+
+TEST(Workloads, WhatNoPolicyCanHoldIsRefused) {
+  const Json config = {{"Cmd", {"c"}}};
+  const auto code = [&](const std::string& manifest) {
+    auto made = MakeWorkload(manifest, config);
+    return made.ok() ? "made" : made.error().code;
+  };
+  EXPECT_EQ(code(Deployment("")), "made");
+  for (const char* spec :
+       {"enableServiceLinks: true", "hostPID: true", "hostIPC: true", "hostNetwork: true", "hostUsers: false",
+        "setHostnameAsFQDN: true", "ephemeralContainers: []", "resourceClaims: []",
+        "securityContext: {supplementalGroupsPolicy: Strict}", "securityContext: {seLinuxOptions: {}}",
+        "volumes: [{name: a, nfs: {}}]", "volumes: [{name: a, emptyDir: {}, configMap: {}}]"})
+    EXPECT_NE(code(Deployment(std::string("      ") + spec + "\n")), "made") << spec;
+  for (const char* field :
+       {"envFrom: []", "securityContext: {privileged: true}", "securityContext: {procMount: Unmasked}",
+        "terminationMessagePath: /x", "securityContext: {seccompProfile: {type: RuntimeDefault}}",
+        "securityContext: {appArmorProfile: {type: Localhost}}", "restartPolicy: Always", "volumeDevices: []",
+        "env: [{name: A, valueFrom: {}}]", "args: [$(KUBERNETES_SERVICE_HOST)]", "livenessProbe: {exec: {command: []}}",
+        "image: other"})
+    EXPECT_NE(code(Deployment("", std::string("        ") + field + "\n")), "made") << field;
+  EXPECT_EQ(code("apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\nspec:\n  completionMode: Indexed\n  template: "
+                 "{spec: {restartPolicy: "
+                 "Never, containers: [{name: a, image: localhost/img}]}}\n"),
+            "node.unsupported-field");
+  EXPECT_EQ(
+      code(
+          "apiVersion: kubeflow.org/v1\nkind: PyTorchJob\nmetadata: {name: j}\nspec: {x: {runtimeClassName: ccgpu}}\n"),
+      "node.unsupported-field");
+  EXPECT_EQ(code("apiVersion: v1\nkind: Service\nmetadata: {name: j}\n"), "input.no-workload");
+  EXPECT_EQ(code("apiVersion: apps/v1\nkind: Pod\nmetadata: {name: j}\n"), "input.bad-value");
+}
+
+TEST(Workloads, NamesAreThoseOfTheControllers) {
+  const auto prefix = [](const char* version, const char* kind, const std::string& name, const std::string& spec) {
+    auto found = node::ParseWorkloads("apiVersion: " + std::string(version) + "\nkind: " + kind +
+                                          "\nmetadata: {name: " + name + "}\nspec: " + spec + "\n",
+                                      "w", "team");
+    return found.ok() ? found->at(0).pod.generate_name : found.error().ToString();
+  };
+  const std::string pod = "{template: {spec: {containers: [{name: a, image: b}]}}}";
+  const std::string name(57, 'n');
+  EXPECT_EQ(prefix("apps/v1", "StatefulSet", "db", pod), "db-");
+  EXPECT_EQ(prefix("apps/v1", "DaemonSet", "db", pod), "db-");
+  EXPECT_EQ(prefix("batch/v1", "Job", name, pod), name + "-");
+  EXPECT_EQ(prefix("batch/v1", "Job", name + "xyz", pod), name + "x");  // cut by the API server
+  EXPECT_EQ(prefix("apps/v1", "StatefulSet", name + "xyz", pod), name + "xyz-");
+  EXPECT_EQ(prefix("batch/v1", "CronJob", "c", "{schedule: x, jobTemplate: {spec: " + pod + "}}"), "c-");
 }
 
 TEST(MakeInitData, HoldsWhatTheSandboxTrusts) {
