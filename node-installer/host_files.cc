@@ -21,7 +21,6 @@ constexpr size_t kMaxFile = 256u << 20;
 constexpr std::chrono::seconds kLockPatience{10};
 constexpr std::chrono::milliseconds kLockPause{100};
 
-std::string ParentOf(const std::string& path) { return path.substr(0, std::max<size_t>(1, path.rfind('/'))); }
 std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 std::string TemporaryOf(const std::string& path) { return "." + NameOf(path) + HostFiles::kTemporary; }
 
@@ -38,6 +37,8 @@ bool WriteAll(int fd, std::string_view content) {
 }
 
 }  // namespace
+
+std::string ParentOf(const std::string& path) { return path.substr(0, std::max<size_t>(1, path.rfind('/'))); }
 
 Result<HostFiles> HostFiles::Open(const std::string& root) {
   Fd fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));

@@ -13,6 +13,9 @@
 
 namespace ccgpu::installer {
 
+// The folder that a file lies in; "/" for what lies there.
+std::string ParentOf(const std::string& path);
+
 // All paths are absolute and mean the machine's: links on the way are followed inside its root, also those that begin
 // with '/' (openat2's RESOLVE_IN_ROOT). Any thread.
 //

@@ -1,7 +1,10 @@
 #include "node-installer/record.h"
 
+#include <algorithm>
 #include <set>
 
+#include "base/crypto/digest.h"
+#include "base/encoding.h"
 #include "base/json.h"
 
 namespace ccgpu::installer {
@@ -14,6 +17,14 @@ const std::set<std::string> kKeys = {"format", "version",       "files",   "fold
 bool IsPath(const Json& value) { return value.is_string() && value.get<std::string>().starts_with('/'); }
 
 }  // namespace
+
+std::string DigestOf(std::string_view content) { return HexEncode(crypto::Sha256(AsBytes(content))); }
+
+void AddUnique(std::vector<std::string>& to, const std::vector<std::string>& more) {
+  for (const std::string& item : more) {
+    if (std::find(to.begin(), to.end(), item) == to.end()) to.push_back(item);
+  }
+}
 
 std::string WriteRecord(const Record& record) {
   const Json json = {{"format", kFormat},         {"version", record.version},

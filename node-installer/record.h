@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -23,6 +24,11 @@ struct Record {
 
   bool operator==(const Record&) const = default;
 };
+
+// SHA-256 in hex, as the record has it.
+std::string DigestOf(std::string_view content);
+// Appends those items that are not in the list yet.
+void AddUnique(std::vector<std::string>& to, const std::vector<std::string>& more);
 
 inline constexpr char kAbsent[] = "absent";
 
