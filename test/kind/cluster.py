@@ -12,6 +12,8 @@ from programs import PINS
 
 # kubelet sets these for the whole machine (its containers are privileged); they are put back when the last cluster goes.
 SYSCTLS = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops"]
+# Every program of a node watches files; with the usual 128 a second or third cluster's do not start ("too many open files").
+RAISED = {"fs/inotify/max_user_instances": 1024, "fs/inotify/max_user_watches": 524288}
 
 
 class Cluster:
@@ -90,7 +92,11 @@ class Cluster:
         kept = self.engine.state.parent / "sysctls.json"
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps({name: pathlib.Path("/proc/sys", name).read_text() for name in SYSCTLS}))
+            kept.write_text(json.dumps({name: pathlib.Path("/proc/sys", name).read_text() for name in [*SYSCTLS, *RAISED]}))
+        for name, least in RAISED.items():
+            value = pathlib.Path("/proc/sys", name)
+            if int(value.read_text()) < least:
+                value.write_text(str(least))
 
     def _restore_sysctls(self):
         kept = self.engine.state.parent / "sysctls.json"
