@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -34,6 +36,29 @@ bool WriteAll(int fd, std::string_view content) {
     content.remove_prefix(static_cast<size_t>(put));
   }
   return true;
+}
+
+// `name` in the open folder `parent`. False with errno.
+bool RemoveAt(int parent, const std::string& name, dev_t device) {
+  struct stat info {};
+  if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT;
+  if (!S_ISDIR(info.st_mode)) return ::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT;
+  if (info.st_dev != device) {
+    errno = EXDEV;
+    return false;
+  }
+  DIR* dir = ::fdopendir(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (dir == nullptr) return false;
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(dir)) names.emplace_back(entry->d_name);
+  bool removed = true;
+  for (const std::string& inner : names) {
+    if (inner != "." && inner != "..") removed = RemoveAt(::dirfd(dir), inner, device) && removed;
+  }
+  const int saved = errno;
+  ::closedir(dir);
+  errno = saved;
+  return removed && (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT);
 }
 
 }  // namespace
@@ -185,6 +210,32 @@ Status HostFiles::RemoveFolderIfEmpty(const std::string& path) const {
       errno != EEXIST)
     return Fail("cannot remove the folder", path);
   return Ok();
+}
+
+Status HostFiles::RemoveTree(const std::string& path) const {
+  const Fd parent = Folder(path);
+  if (!parent.valid()) return errno == ENOENT ? Ok() : Status(Fail("cannot open the folder of", path));
+  struct stat info {};
+  if (::fstatat(parent.get(), NameOf(path).c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return Ok();
+  if (!RemoveAt(parent.get(), NameOf(path), info.st_dev)) return Fail("cannot remove all of", path);
+  return Ok();
+}
+
+bool HostFiles::IsLocked(const std::string& path) const {
+  const Fd fd = OpenIn(path, O_RDONLY);
+  return fd.valid() && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+bool HostFiles::IsListening(const std::string& path) const {
+  const Fd folder = Folder(path);
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string here = "/proc/self/fd/" + std::to_string(folder.get()) + "/" + NameOf(path);
+  if (!folder.valid() || !socket.valid() || here.size() >= sizeof address.sun_path) return false;
+  here.copy(address.sun_path, sizeof address.sun_path - 1);
+  // A full queue (EAGAIN) is a listener too.
+  return ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN;
 }
 
 std::vector<std::string> HostFiles::List(const std::string& path) const {

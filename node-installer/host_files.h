@@ -45,7 +45,11 @@ class HostFiles {
   Status RemoveLeftover(const std::string& path) const;
   // Makes what is missing (0755, whatever the umask) and names what it made, outermost first.
   Result<std::vector<std::string>> MissingFolders(const std::string& path) const;
-  Status MakeFolder(const std::string& path) const;              // fine if it is there
+  Status MakeFolder(const std::string& path) const;  // fine if it is there
+  // Folder or file with all that is in it; follows no links and stays on the file system. Fine if it is gone.
+  Status RemoveTree(const std::string& path) const;
+  bool IsLocked(const std::string& path) const;                  // somebody holds an flock on the file
+  bool IsListening(const std::string& path) const;               // a program accepts connections on the socket
   Status RemoveFolderIfEmpty(const std::string& path) const;     // fine if it is not empty or gone
   std::vector<std::string> List(const std::string& path) const;  // names, sorted; empty when there is no such folder
   // One installer at a time on a machine; held as long as the Fd lives. "installer.busy" when another one holds it for

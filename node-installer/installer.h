@@ -10,6 +10,7 @@
 //   installer.foreign-file     a file that we would write is there and not ours
 //   installer.restart-failed   containerd did not come back with our handler; the configuration is what it was, and the
 //                              text has the end of containerd's log
+//   installer.state-in-use     emulator or device plugin still run on the machine
 //   installer.pods-running     pods of our handler run: uninstalling would leave them without their shim
 #pragma once
 
@@ -35,7 +36,8 @@ struct InstallOptions {
   std::string link_folder = "/usr/local/bin";  // of containerd's PATH: containerd 1.6 ignores runtime_path
   std::string containerd_config = "/etc/containerd/config.toml";
   bool require_policy = true;
-  std::chrono::milliseconds patience{30000};  // for containerd to answer
+  std::chrono::milliseconds patience{30000};      // for containerd to answer
+  std::chrono::milliseconds end_patience{60000};  // for emulator and device plugin to end
 };
 
 inline constexpr char kShim[] = "containerd-shim-ccgpu-v2";
@@ -60,6 +62,10 @@ class Installer {
   Result<Report> Install();
   // `force`: also while pods of the handler run, or when containerd does not answer.
   Result<Report> Uninstall(bool force);
+  // What emulator, device plugin and shims of the cluster's DaemonSets keep on the machine: /run/ccgpu, the emulator's
+  // identities, the CDI spec. Waits until emulator and device plugin have ended; "installer.state-in-use" if they do
+  // not.
+  Status RemoveState();
   // Changes nothing, takes no lock.
   Result<Report> Inspect();
 

@@ -90,13 +90,24 @@ void NodeAgent::Round() {
 }
 
 bool NodeAgent::End() {
+  if (!TakenBackAtEnd()) return false;
+  if (!gone_) return true;
+  // The cluster ends the other DaemonSets' pods at the same time as ours.
+  const Status removed = installer_.RemoveState();
+  if (!removed.ok()) Failed("cannot remove what emulator and device plugin keep", removed.error());
+  return removed.ok();
+}
+
+// Whether all is as it should be when we end: kept, or gone.
+bool NodeAgent::TakenBackAtEnd() {
+  if (gone_) return true;
   const auto enabled = cluster_.NodeEnabled();
   if (!enabled.ok()) {
     log::Warning("what is installed stays: nobody can say whether the node is still to have it",
                  {{"reason", enabled.error().ToString()}});
     return true;
   }
-  if (*enabled || gone_) return true;
+  if (*enabled) return true;
   log::Info("the node is no longer enabled");
   return Uninstall();
 }

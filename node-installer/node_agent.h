@@ -32,7 +32,8 @@ class NodeAgent {
   // later, except that containerd is not restarted a second time with a configuration that it refused
   // ("installer.restart-failed" ends the tries until the program is started anew).
   void Round();
-  // At the program's end. False when what should have gone could not.
+  // At the program's end. What was taken back now also loses what emulator and device plugin keep on the node
+  // (Installer::RemoveState). False when what should have gone could not.
   bool End();
 
   // Any thread.
@@ -42,6 +43,7 @@ class NodeAgent {
  private:
   void Install();
   bool Uninstall();
+  bool TakenBackAtEnd();
   void PushLabels();
   void Failed(const char* doing, const Error& error);
 

@@ -2,6 +2,7 @@
 #include "node-installer/node_agent.h"
 
 #include <gtest/gtest.h>
+#include <sys/file.h>
 
 #include "node-installer/test_machine.h"
 
@@ -112,6 +113,38 @@ TEST_F(NodeAgentTest, EndsAsTheNodesLabelSays) {
   EXPECT_TRUE(agent.End());
   EXPECT_EQ(cluster.labels, "none");
   EXPECT_EQ(test::Difference(machine.Tree(), before), "");
+}
+
+// What the other DaemonSets' pods keep goes with the rest, when they have ended.
+TEST_F(NodeAgentTest, StateGoesAfterItsOwners) {
+  const auto keep = [&] {
+    machine.Write("/run/ccgpu/emulator.lock", "");
+    machine.Write("/run/ccgpu/pods/abc/events.jsonl", "{}");
+    machine.Write("/var/lib/ccgpu/emulator/vendor/device-root.key", "key");
+    machine.Write("/run/cdi/ccgpu.dev-cc-gpu.json", "{}");
+    machine.Write("/run/cdi/other.json", "{}");
+    fs::create_directory_symlink("/etc", machine.Path("/run/ccgpu/link"));
+  };
+  fs::create_directory_symlink("/run", machine.Path("/var/run"));
+  Rounds(1);
+  keep();
+  EXPECT_TRUE(agent.End());
+  EXPECT_TRUE(machine.Exists("/run/ccgpu/emulator.lock")) << "an upgrade keeps it";
+  cluster.uninstall = true;
+  Rounds(1);
+  EXPECT_TRUE(machine.Exists("/run/ccgpu/emulator.lock")) << "its owners still run";
+  {
+    const Fd emulator(::open(machine.Path("/run/ccgpu/emulator.lock").c_str(), O_RDWR | O_CLOEXEC));
+    ASSERT_EQ(::flock(emulator.get(), LOCK_EX), 0);
+    EXPECT_FALSE(agent.End());
+    EXPECT_TRUE(machine.Exists("/var/lib/ccgpu/emulator/vendor/device-root.key"));
+    EXPECT_TRUE(Has("ccgpu_node_installer_failures_total{code=\"installer.state-in-use\"} 1"));
+  }
+  EXPECT_TRUE(agent.End());
+  for (const char* gone : {"/run/ccgpu", "/var/lib/ccgpu", "/run/cdi/ccgpu.dev-cc-gpu.json"})
+    EXPECT_FALSE(machine.Exists(gone)) << gone;
+  EXPECT_TRUE(machine.Exists("/run/cdi/other.json"));
+  EXPECT_TRUE(machine.Exists("/etc/containerd/config.toml")) << "links are not followed";
 }
 
 TEST_F(NodeAgentTest, WithoutTheApiTheNodeIsInstalledAndLabelledLater) {

@@ -91,7 +91,7 @@ class Machine {
   // `config`: nothing when there is no file and no folder for it.
   Machine(const std::string& version, const std::optional<std::string>& config)
       : folder_(MakeFolder()), runtime(root(), folder_ + "/knows", version) {
-    for (const char* path : {"/etc", "/opt", "/usr/local/bin", "/run"}) fs::create_directories(Path(path));
+    for (const char* path : {"/etc", "/opt", "/usr/local/bin", "/run", "/var/lib"}) fs::create_directories(Path(path));
     if (config) Write("/etc/containerd/config.toml", *config);
     for (const auto& [name, content] : std::map<std::string, std::string>{{"bin/containerd-shim-ccgpu-v2", "shim 1"},
                                                                           {"guest/guestd", "guestd 1"},
@@ -104,7 +104,7 @@ class Machine {
     }
     options.payload = folder_ + "/payload";
     options.version = "1.0.0";
-    options.patience = std::chrono::milliseconds(50);
+    options.patience = options.end_patience = std::chrono::milliseconds(50);
   }
   ~Machine() {
     std::error_code ignored;

@@ -105,6 +105,28 @@ Result<Report> Installer::Uninstall(bool force) {
   return report;
 }
 
+Status Installer::RemoveState() {
+  constexpr char kRun[] = "/run/ccgpu", kState[] = "/var/lib/ccgpu";
+  constexpr std::chrono::milliseconds kPause{200};
+  const auto end = std::chrono::steady_clock::now() + options_.end_patience;
+  const auto in_use = [&] {
+    return files_.IsLocked(std::string(kRun) + "/emulator.lock") ||
+           files_.IsListening(std::string(kRun) + "/resolver.sock");
+  };
+  while (in_use()) {
+    if (std::chrono::steady_clock::now() >= end) {
+      return Err("installer.state-in-use", kRun,
+                 "emulator or device plugin still run; what they keep on the machine stays");
+    }
+    runtime_.Pause(kPause);
+  }
+  step_("state");
+  RETURN_IF_ERROR(files_.Remove("/var/run/cdi/ccgpu.dev-cc-gpu.json"));
+  RETURN_IF_ERROR(files_.RemoveTree(kRun));
+  RETURN_IF_ERROR(files_.RemoveTree(std::string(kState) + "/emulator"));
+  return files_.RemoveFolderIfEmpty(kState);
+}
+
 Result<Report> Installer::Inspect() {
   Report report;
   ASSIGN_OR_RETURN(const std::optional<Record> record, LoadRecord());
