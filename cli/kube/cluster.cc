@@ -80,21 +80,22 @@ Result<TrustMap> ReadTrustMap(const Cluster& cluster) {
 }
 
 Result<PodReference> FindPod(const Cluster& cluster, const std::string& text) {
-  std::string name = text.starts_with("pod/") ? text.substr(4) : text.starts_with("pods/") ? text.substr(5) : text;
+  const std::string name = text.starts_with("pod/")    ? text.substr(4)
+                           : text.starts_with("pods/") ? text.substr(5)
+                                                       : text;
   const size_t slash = name.find('/');
-  PodReference out{name, ""};
-  if (slash != std::string::npos) {
-    out.pod_namespace = name.substr(0, slash);
-    out.name = name.substr(slash + 1);
-  } else {
-    ASSIGN_OR_RETURN(out.pod_namespace, cluster.kubectl.Namespace());
-  }
-  const auto bad = [](const std::string& word) {
-    return word.empty() || word.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") != std::string::npos ||
-           word[0] == '-';
+  const bool named = slash != std::string::npos;
+  PodReference out{named ? name.substr(slash + 1) : name, named ? name.substr(0, slash) : ""};
+  const auto good = [](const std::string& word) {
+    return !word.empty() && word[0] != '-' &&
+           word.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") == std::string::npos;
   };
-  if (bad(out.name) || bad(out.pod_namespace))
+  if (!good(out.name) || (named && !good(out.pod_namespace)))
     return Err("cli.bad-option", text, "must be a pod's name, or NAMESPACE/NAME");
+  if (!named) {
+    ASSIGN_OR_RETURN(out.pod_namespace, cluster.kubectl.Namespace());
+    if (!good(out.pod_namespace)) return Err("cli.bad-option", out.pod_namespace, "must be a namespace's name");
+  }
   return out;
 }
 
