@@ -24,8 +24,10 @@ kube::CallOptions Once() {
   return once;
 }
 
-std::string KeyOf(const PodEvent& event) {
-  const std::string all = event.component + "\n" + event.code + "\n" + event.subject + "\n" + event.message;
+std::string KeyOf(const PodEvent& event, const std::string& sandbox) {
+  std::string all = event.component + "\n" + event.code + "\n" + event.subject + "\n" + event.message;
+  // The next sandbox of the pod, refused for the same reason, says the same but for its own name.
+  for (size_t at; (at = all.find(sandbox)) != std::string::npos;) all.replace(at, sandbox.size(), "*");
   const Bytes hash = crypto::Sha256(AsBytes(all));
   return HexEncode(ByteView(hash).first(8));
 }
@@ -63,85 +65,96 @@ bool PodReporter::Step() {
     }
     all &= ReadSandbox(id, sandbox);
   }
+  for (auto& [key, pod] : pods_) all &= TellRest(pod);
   sandbox_count_ = sandboxes_.size();
   if (changed_) Save();
   return all;
 }
 
+PodReporter::Pod& PodReporter::PodOf(const PodRef& ref) {
+  Pod& pod = pods_[ref.ns + "/" + ref.name + "/" + ref.uid];
+  pod.ref = ref;
+  return pod;
+}
+
 bool PodReporter::ReadSandbox(const std::string& id, Sandbox& sandbox) {
-  bool done = ReadLines(options_.events_dir + "/" + id + "/events.jsonl", sandbox.position, kMostLinesAtOnce,
-                        [&](std::string_view line) {
-                          changed_ = true;
-                          const auto event = ParsePodEvent(line);
-                          if (!event) {
-                            bad_lines_++;
-                            return true;
-                          }
-                          if (Tell(id, sandbox, *event) == Told::kLater) return false;
-                          Judge(sandbox, *event);
-                          return true;
-                        });
-  for (auto& [key, series] : sandbox.series) {
-    if (!done || series.told >= series.count || series.told == 0 || !TakeToken(sandbox)) continue;
-    done &= TellSeries(sandbox, series) != Told::kLater;
+  Pod& pod = PodOf(*sandbox.pod);
+  return ReadLines(options_.events_dir + "/" + id + "/events.jsonl", sandbox.position, kMostLinesAtOnce,
+                   [&](std::string_view line) {
+                     changed_ = true;
+                     const auto event = ParsePodEvent(line);
+                     if (!event) {
+                       bad_lines_++;
+                       return true;
+                     }
+                     if (Tell(id, pod, *event) == Told::kLater) return false;
+                     Judge(pod, *event);
+                     return true;
+                   });
+}
+
+// Counts and condition, once for all lines that were read.
+bool PodReporter::TellRest(Pod& pod) {
+  bool done = true;
+  for (auto& [key, series] : pod.series) {
+    if (!done || series.told >= series.count || !TakeToken(pod)) continue;
+    done = TellSeries(pod, series) != Told::kLater;
   }
-  if (done && !sandbox.condition_told) {
-    const Told told = TellCondition(sandbox);
-    sandbox.condition_told = told != Told::kLater;
-    done = sandbox.condition_told;
+  if (done && !pod.condition_told) {
+    pod.condition_told = TellCondition(pod) != Told::kLater;
+    done = pod.condition_told;
     changed_ = true;
   }
   return done;
 }
 
-PodReporter::Told PodReporter::Tell(const std::string& id, Sandbox& sandbox, const PodEvent& event) {
-  const std::string key = KeyOf(event);
-  auto found = sandbox.series.find(key);
-  if (found != sandbox.series.end()) {
+PodReporter::Told PodReporter::Tell(const std::string& sandbox, Pod& pod, const PodEvent& event) {
+  const std::string key = KeyOf(event, sandbox);
+  auto found = pod.series.find(key);
+  if (found != pod.series.end()) {
     found->second.count++;
     found->second.last = MicroTime(event.time, clock_.Now());
-    return Told::kYes;  // ReadSandbox tells the count
+    return Told::kYes;  // TellRest tells the count
   }
-  if (sandbox.series.size() >= kMostSeries || !TakeToken(sandbox)) {
+  if (pod.series.size() >= kMostSeries || !TakeToken(pod)) {
     suppressed_++;
     return Told::kNever;
   }
-  LearnUid(sandbox);
+  LearnUid(pod);
   const Outcome outcome = OutcomeOf(event.code);
   Series series;
-  series.name = EventName(sandbox.pod->name, sandbox.pod->uid + "/" + id + "/" + key);
+  series.name = EventName(pod.ref.name, pod.ref.uid + "/" + key);
   series.count = 1;
   series.last = MicroTime(event.time, clock_.Now());
   const Json regarding = {{"apiVersion", "v1"},
                           {"kind", "Pod"},
-                          {"namespace", sandbox.pod->ns},
-                          {"name", sandbox.pod->name},
-                          {"uid", sandbox.api_uid.empty() ? sandbox.pod->uid : sandbox.api_uid}};
+                          {"namespace", pod.ref.ns},
+                          {"name", pod.ref.name},
+                          {"uid", pod.api_uid.empty() ? pod.ref.uid : pod.api_uid}};
   const EventSpec spec{outcome.warning, outcome.reason, ActionOf(event), NoteOf(event)};
-  auto made =
-      client_.Create(kube::Group("events.k8s.io/v1", sandbox.pod->ns, "events"),
-                     MakeEvent(sandbox.pod->ns, series.name, regarding, spec, options_.node, series.last), Once());
+  auto made = client_.Create(kube::Group("events.k8s.io/v1", pod.ref.ns, "events"),
+                             MakeEvent(pod.ref.ns, series.name, regarding, spec, options_.node, series.last), Once());
   Told told = Told::kYes;
   if (!made.ok() && made.error().code != "kube.exists") told = ToldBy(made.error());
   if (told == Told::kLater) {
-    sandbox.tokens += 1;
+    pod.tokens += 1;
     return told;
   }
   if (told == Told::kYes) reported_++;
   series.told = 1;
-  sandbox.series[key] = series;
+  pod.series[key] = series;
   (outcome.warning ? log::Warning : log::Info)(event.message, {{"code", event.code},
                                                                {"subject", event.subject},
-                                                               {"namespace", sandbox.pod->ns},
-                                                               {"pod", sandbox.pod->name},
-                                                               {"pod_uid", sandbox.pod->uid},
-                                                               {"sandbox", id}});
+                                                               {"namespace", pod.ref.ns},
+                                                               {"pod", pod.ref.name},
+                                                               {"pod_uid", pod.ref.uid},
+                                                               {"sandbox", sandbox}});
   return told;
 }
 
-PodReporter::Told PodReporter::TellSeries(Sandbox& sandbox, Series& series) {
+PodReporter::Told PodReporter::TellSeries(Pod& pod, Series& series) {
   const Json patch = {{"series", {{"count", series.count}, {"lastObservedTime", series.last}}}};
-  auto patched = client_.Patch(kube::Group("events.k8s.io/v1", sandbox.pod->ns, "events", series.name),
+  auto patched = client_.Patch(kube::Group("events.k8s.io/v1", pod.ref.ns, "events", series.name),
                                kube::PatchType::kMerge, patch, Once());
   const Told told = patched.ok() ? Told::kYes : ToldBy(patched.error());
   if (told == Told::kLater) return told;
@@ -151,28 +164,27 @@ PodReporter::Told PodReporter::TellSeries(Sandbox& sandbox, Series& series) {
   return told;
 }
 
-void PodReporter::Judge(Sandbox& sandbox, const PodEvent& event) {
+void PodReporter::Judge(Pod& pod, const PodEvent& event) {
   const Outcome outcome = OutcomeOf(event.code);
   if (outcome.attested == Attested::kUnchanged) return;
-  const bool is_true = sandbox.condition && sandbox.condition->is_true;
+  const bool is_true = pod.condition && pod.condition->is_true;
   if (outcome.attested == Attested::kFalseUnlessTrue && is_true) return;
   Condition next{kPodCondition, outcome.attested == Attested::kTrue, outcome.reason, Cut(NoteOf(event), kMostNote)};
-  if (sandbox.condition && sandbox.condition->is_true == next.is_true && next.is_true) return;  // the first says enough
-  if (sandbox.condition && sandbox.condition->reason == next.reason && sandbox.condition->message == next.message)
-    return;
-  sandbox.condition = next;
-  sandbox.condition_told = false;
+  if (pod.condition && pod.condition->is_true == next.is_true && next.is_true) return;  // the first says enough
+  if (pod.condition && pod.condition->reason == next.reason && pod.condition->message == next.message) return;
+  pod.condition = next;
+  pod.condition_told = false;
 }
 
 // Reads the pod first: another pod of the same name gets nothing, and an equal condition is left alone.
-PodReporter::Told PodReporter::TellCondition(Sandbox& sandbox) {
-  const std::string path = kube::Core(sandbox.pod->ns, "pods", sandbox.pod->name);
-  auto pod = client_.Get(path, Once());
-  if (!pod.ok()) return ToldBy(pod.error());
-  const std::string uid = (*pod)["metadata"].value("uid", "");
-  if (!IsSamePod(*pod, *sandbox.pod)) return Told::kNever;
-  if (HasCondition(*pod, *sandbox.condition)) return Told::kYes;
-  Json patch = ConditionPatch(*pod, *sandbox.condition, clock_.Now(), false);
+PodReporter::Told PodReporter::TellCondition(Pod& pod) {
+  const std::string path = kube::Core(pod.ref.ns, "pods", pod.ref.name);
+  auto there = client_.Get(path, Once());
+  if (!there.ok()) return ToldBy(there.error());
+  const std::string uid = (*there)["metadata"].value("uid", "");
+  if (!IsSamePod(*there, pod.ref)) return Told::kNever;
+  if (HasCondition(*there, *pod.condition)) return Told::kYes;
+  Json patch = ConditionPatch(*there, *pod.condition, clock_.Now(), false);
   patch["metadata"]["uid"] = uid;  // a pod that took the name since is not patched
   auto patched = client_.Patch(path + "/status", kube::PatchType::kStrategic, patch, Once());
   return patched.ok() ? Told::kYes : ToldBy(patched.error());
@@ -190,22 +202,22 @@ PodReporter::Told PodReporter::ToldBy(const Status& status) {
   return Told::kNever;
 }
 
-void PodReporter::LearnUid(Sandbox& sandbox) {
-  if (!sandbox.api_uid.empty()) return;
-  auto pod = client_.Get(kube::Core(sandbox.pod->ns, "pods", sandbox.pod->name), Once());
-  if (pod.ok() && IsSamePod(*pod, *sandbox.pod)) sandbox.api_uid = (*pod)["metadata"].value("uid", "");
+void PodReporter::LearnUid(Pod& pod) {
+  if (!pod.api_uid.empty()) return;
+  auto there = client_.Get(kube::Core(pod.ref.ns, "pods", pod.ref.name), Once());
+  if (there.ok() && IsSamePod(*there, pod.ref)) pod.api_uid = (*there)["metadata"].value("uid", "");
 }
 
-bool PodReporter::TakeToken(Sandbox& sandbox) {
+bool PodReporter::TakeToken(Pod& pod) {
   const TimePoint now = clock_.Now();
-  if (sandbox.refilled == TimePoint{}) sandbox.refilled = now;
-  const double passed = static_cast<double>((now - sandbox.refilled).count());
+  if (pod.refilled == TimePoint{}) pod.refilled = now;
+  const double passed = static_cast<double>((now - pod.refilled).count());
   if (passed > 0) {
-    sandbox.tokens = std::min(kBurst, sandbox.tokens + passed / kRefillSeconds);
-    sandbox.refilled = now;
+    pod.tokens = std::min(kBurst, pod.tokens + passed / kRefillSeconds);
+    pod.refilled = now;
   }
-  if (sandbox.tokens < 1) return false;
-  sandbox.tokens -= 1;
+  if (pod.tokens < 1) return false;
+  pod.tokens -= 1;
   return true;
 }
 

@@ -2,7 +2,8 @@
 //
 // Each line of <events_dir>/<sandbox>/events.jsonl is told once, over restarts too: how far each file was told stands
 // in a file of our own, and an Event's name follows from what it says, so that the API server refuses a second one.
-// Lines that say the same become one Event with a count. A pod gets 25 Events at once and one more every five seconds;
+// Lines that say the same become one Event with a count, over all sandboxes of a pod: kubelet makes one after another
+// when they are refused. A pod gets 25 Events at once and one more every five seconds;
 // what is over is counted only. Conditions are set to the latest state, however many lines there were.
 #pragma once
 
@@ -51,9 +52,9 @@ class PodReporter {
     uint64_t told = 0;   // of them the API server knows; 0: the Event is not made yet
     std::string last;    // time of the last line
   };
-  struct Sandbox {
-    FilePosition position;
-    std::optional<PodRef> pod;
+  // One pod; kubelet may make many sandboxes for it, one after another, when the first are refused.
+  struct Pod {
+    PodRef ref;
     std::string api_uid;  // as the API server calls it (a static pod's differs); "": not asked yet
     std::map<std::string, Series> series;
     std::optional<Condition> condition;  // the latest
@@ -61,24 +62,33 @@ class PodReporter {
     double tokens = 25;
     TimePoint refilled{};
   };
+  struct Sandbox {
+    FilePosition position;
+    std::optional<PodRef> pod;
+  };
   enum class Told { kYes, kNever, kLater };
 
   void Load();
-  void Restore(const Json& sandboxes);
+  void Restore(const Json& all);
   void Save();
   bool ReadSandbox(const std::string& id, Sandbox& sandbox);
-  Told Tell(const std::string& id, Sandbox& sandbox, const PodEvent& event);
-  Told TellSeries(Sandbox& sandbox, Series& series);
-  Told TellCondition(Sandbox& sandbox);
-  void Judge(Sandbox& sandbox, const PodEvent& event);
-  bool TakeToken(Sandbox& sandbox);
+  Pod& PodOf(const PodRef& ref);
+  bool TellRest(Pod& pod);
+  Told Tell(const std::string& sandbox, Pod& pod, const PodEvent& event);
+  Told TellSeries(Pod& pod, Series& series);
+  Told TellCondition(Pod& pod);
+  void Judge(Pod& pod, const PodEvent& event);
+  bool TakeToken(Pod& pod);
   Told ToldBy(const Status& status);
-  void LearnUid(Sandbox& sandbox);
+  void LearnUid(Pod& pod);
+  std::vector<std::string> SettledSandboxes() const;
+  bool HasNewer(const std::string& id) const;
 
   const PodReporterOptions options_;
   kube::Client& client_;
   const Clock& clock_;
   std::map<std::string, Sandbox> sandboxes_;
+  std::map<std::string, Pod> pods_;  // by namespace/name/uid
   bool changed_ = false;
   std::atomic<uint64_t> reported_{0}, failed_{0}, suppressed_{0}, bad_lines_{0};
   std::atomic<size_t> sandbox_count_{0};

@@ -164,6 +164,25 @@ TEST_F(ReporterTest, TheSameIsOneEventWithACount) {
   EXPECT_EQ(Events()[0]["series"]["count"], 6);
 }
 
+TEST_F(ReporterTest, SandboxAfterSandboxOfARefusedPodIsOneEvent) {
+  options_.keep = seconds(-1);
+  Restart();
+  MakePod("demo", "sb1");
+  const auto uid = api_.objects().Get("/api/v1/namespaces/team/pods/demo").body["metadata"].value("uid", "");
+  for (int i = 1; i <= 4; i++) {
+    const std::string sandbox = "sb" + std::to_string(i);
+    WritePod("demo", sandbox, uid);
+    Append(sandbox, Line("policy.missing", "no policy", "sandbox " + sandbox) + "\n");
+    reporter_->Step();
+    if (i == 2) Restart();
+  }
+  ASSERT_THAT(Events(), SizeIs(1));
+  EXPECT_EQ(Events()[0]["series"]["count"], 4);
+  reporter_->RemoveGone();  // the pod is there, and its last sandbox
+  for (int i = 1; i <= 3; i++) EXPECT_FALSE(Exists(options_.events_dir + "/sb" + std::to_string(i))) << i;
+  EXPECT_TRUE(Exists(options_.events_dir + "/sb4"));
+}
+
 TEST_F(ReporterTest, NothingIsToldTwiceOrMissedOverRestarts) {
   MakePod("demo", "sb");
   for (int i = 0; i < 3; i++) Tell("sb", "policy.exec", "one");
@@ -187,7 +206,7 @@ TEST_F(ReporterTest, NothingIsToldTwiceOrMissedOverRestarts) {
   Restart();
   reporter_->Step();
   EXPECT_THAT(Events(), SizeIs(3));
-  ASSERT_TRUE(WriteFileAtomic(options_.state_file, R"({"version":1,"sandboxes":{"sb":{"inode":"x"}}})").ok());
+  ASSERT_TRUE(WriteFileAtomic(options_.state_file, R"({"version":2,"sandboxes":{"sb":{"inode":"x"}}})").ok());
   Restart();
   reporter_->Step();
   EXPECT_THAT(Events(), SizeIs(3));

@@ -14,7 +14,7 @@
 namespace ccgpu::nodemanager {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 
 }  // namespace
 
@@ -30,43 +30,47 @@ void PodReporter::Load() {
   if (!text.ok()) return;
   auto json = ParseJson(*text, options_.state_file, 8);
   try {
-    if (json.ok() && json->at("version") == kVersion) return Restore(json->at("sandboxes"));
+    if (json.ok() && json->at("version") == kVersion) return Restore(*json);
   } catch (const Json::exception&) {
     sandboxes_.clear();
+    pods_.clear();
   }
   // Events have names that follow from what they say, so that telling again makes no second one.
   log::Warning("how far pods' events were told is not known; they are told again", {{"file", options_.state_file}});
 }
 
 // Throws on what Save() did not write.
-void PodReporter::Restore(const Json& sandboxes) {
-  for (const auto& [id, saved] : sandboxes.items()) {
-    Sandbox& sandbox = sandboxes_[id];
-    sandbox.position = {saved.at("inode"), saved.at("offset")};
+void PodReporter::Restore(const Json& all) {
+  for (const auto& [id, saved] : all.at("sandboxes").items())
+    sandboxes_[id].position = {saved.at("inode"), saved.at("offset")};
+  for (const auto& saved : all.at("pods")) {
+    Pod& pod = PodOf({saved.at("name"), saved.at("namespace"), saved.at("uid")});
     for (const auto& [key, one] : saved.at("series").items())
-      sandbox.series[key] = {one.at("name"), one.at("count"), one.at("told"), one.at("last")};
+      pod.series[key] = {one.at("name"), one.at("count"), one.at("told"), one.at("last")};
     if (!saved.contains("condition")) continue;
     const Json& condition = saved["condition"];
-    sandbox.condition = Condition{kPodCondition, condition.at("true"), condition.at("reason"), condition.at("message")};
-    sandbox.condition_told = condition.at("told");
+    pod.condition = Condition{kPodCondition, condition.at("true"), condition.at("reason"), condition.at("message")};
+    pod.condition_told = condition.at("told");
   }
 }
 
 void PodReporter::Save() {
-  Json sandboxes = Json::object();
-  for (const auto& [id, sandbox] : sandboxes_) {
+  Json sandboxes = Json::object(), pods = Json::array();
+  for (const auto& [id, sandbox] : sandboxes_)
+    sandboxes[id] = {{"inode", sandbox.position.inode}, {"offset", sandbox.position.offset}};
+  for (const auto& [key, pod] : pods_) {
     Json series = Json::object();
-    for (const auto& [key, one] : sandbox.series)
-      series[key] = {{"name", one.name}, {"count", one.count}, {"told", one.told}, {"last", one.last}};
-    Json saved = {{"inode", sandbox.position.inode}, {"offset", sandbox.position.offset}, {"series", series}};
-    if (sandbox.condition)
-      saved["condition"] = {{"true", sandbox.condition->is_true},
-                            {"reason", sandbox.condition->reason},
-                            {"message", sandbox.condition->message},
-                            {"told", sandbox.condition_told}};
-    sandboxes[id] = saved;
+    for (const auto& [name, one] : pod.series)
+      series[name] = {{"name", one.name}, {"count", one.count}, {"told", one.told}, {"last", one.last}};
+    Json saved = {{"name", pod.ref.name}, {"namespace", pod.ref.ns}, {"uid", pod.ref.uid}, {"series", series}};
+    if (pod.condition)
+      saved["condition"] = {{"true", pod.condition->is_true},
+                            {"reason", pod.condition->reason},
+                            {"message", pod.condition->message},
+                            {"told", pod.condition_told}};
+    pods.push_back(saved);
   }
-  const Json all = {{"version", kVersion}, {"sandboxes", sandboxes}};
+  const Json all = {{"version", kVersion}, {"sandboxes", sandboxes}, {"pods", pods}};
   Status written = MakeDirs(options_.state_file.substr(0, options_.state_file.rfind('/')), 0700);
   if (written.ok())
     written = WriteFileAtomic(options_.state_file, all.dump(-1, ' ', false, Json::error_handler_t::replace), 0600);
@@ -74,38 +78,68 @@ void PodReporter::Save() {
   changed_ = false;
 }
 
-void PodReporter::RemoveGone() {
-  std::error_code error;
-  // What was ready to go before we ask: a pod that is made meanwhile is not among it.
-  std::vector<std::string> old;
-  for (auto& [id, sandbox] : sandboxes_) {
+// Sandboxes of which everything was told, and that have been quiet for a while.
+std::vector<std::string> PodReporter::SettledSandboxes() const {
+  std::vector<std::string> settled;
+  for (const auto& [id, sandbox] : sandboxes_) {
     struct stat info {};
     const std::string folder = options_.events_dir + "/" + id;
     if (::stat((folder + "/events.jsonl").c_str(), &info) != 0 && ::stat((folder + "/pod.json").c_str(), &info) != 0) {
-      old.push_back(id);
+      settled.push_back(id);  // somebody else removed it
       continue;
     }
-    const bool told = sandbox.position.offset >= static_cast<uint64_t>(info.st_size) && sandbox.condition_told;
-    if (sandbox.pod && told && ::time(nullptr) - info.st_mtime > options_.keep.count()) old.push_back(id);
+    const bool told = sandbox.position.offset >= static_cast<uint64_t>(info.st_size);
+    if (sandbox.pod && told && ::time(nullptr) - info.st_mtime > options_.keep.count()) settled.push_back(id);
   }
-  if (old.empty()) return;
+  return settled;
+}
+
+// Whether the pod got another sandbox after this one.
+bool PodReporter::HasNewer(const std::string& id) const {
+  const auto made = [this](const std::string& sandbox) {
+    struct stat info {};
+    const std::string file = options_.events_dir + "/" + sandbox + "/pod.json";
+    return ::stat(file.c_str(), &info) == 0 ? std::pair(info.st_mtim.tv_sec, info.st_mtim.tv_nsec) : std::pair(0L, 0L);
+  };
+  const PodRef& ref = *sandboxes_.at(id).pod;
+  return std::any_of(sandboxes_.begin(), sandboxes_.end(), [&](const auto& other) {
+    const auto& pod = other.second.pod;
+    return other.first != id && pod && pod->ns == ref.ns && pod->name == ref.name && pod->uid == ref.uid &&
+           made(other.first) > made(id);
+  });
+}
+
+void PodReporter::RemoveGone() {
+  // What was ready to go before we ask: a pod that is made meanwhile is not among it.
+  const std::vector<std::string> settled = SettledSandboxes();
+  if (settled.empty()) return;
   kube::CallOptions call;
   call.retry_for = std::chrono::milliseconds(0);
   call.query = "fieldSelector=spec.nodeName%3D" + kube::Escape(options_.node);
   auto pods = client_.List(kube::Core("", "pods"), call);
   if (!pods.ok()) return;
-  for (const auto& id : old) {
-    const Sandbox& sandbox = sandboxes_[id];
-    const bool there = sandbox.pod && std::any_of(pods->begin(), pods->end(), [&](const Json& pod) {
-                         return pod["metadata"].value("name", "") == sandbox.pod->name &&
-                                pod["metadata"].value("namespace", "") == sandbox.pod->ns &&
-                                IsSamePod(pod, *sandbox.pod);
-                       });
-    if (there && std::filesystem::exists(options_.events_dir + "/" + id, error)) continue;
-    std::filesystem::remove_all(options_.events_dir + "/" + id, error);
+  const auto is_there = [&](const PodRef& ref) {
+    return std::any_of(pods->begin(), pods->end(), [&](const Json& pod) {
+      return pod["metadata"].value("name", "") == ref.name && pod["metadata"].value("namespace", "") == ref.ns &&
+             IsSamePod(pod, ref);
+    });
+  };
+  std::error_code error;
+  for (const auto& id : settled) {
+    const auto& pod = sandboxes_[id].pod;
+    const std::string folder = options_.events_dir + "/" + id;
+    if (pod && std::filesystem::exists(folder, error) && is_there(*pod) && !HasNewer(id)) continue;
+    std::filesystem::remove_all(folder, error);
     sandboxes_.erase(id);
     changed_ = true;
   }
+  std::erase_if(pods_, [&](const auto& one) {
+    const bool followed = std::any_of(sandboxes_.begin(), sandboxes_.end(), [&](const auto& sandbox) {
+      const auto& pod = sandbox.second.pod;
+      return pod && pod->ns == one.second.ref.ns && pod->name == one.second.ref.name && pod->uid == one.second.ref.uid;
+    });
+    return !followed && !is_there(one.second.ref);
+  });
   sandbox_count_ = sandboxes_.size();
   if (changed_) Save();
 }
