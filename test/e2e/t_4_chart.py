@@ -28,7 +28,7 @@ SAYS_ITSELF = {"port", "podAnnotations", "podLabels", "resources", "nodeSelector
 def tool(name):
     sys.path.insert(0, str(ROOT / "test" / "kind"))
     import programs
-    for path in (os.environ.get(f"CCGPU_{name.upper().replace('-', '_')}"), programs.program(name), shutil.which(name)):
+    for path in (os.environ.get(f"CCGPU_{name.upper().replace('-', '_')}"), shutil.which(name) if name == "promtool" else programs.program(name)):
         if path and os.access(path, os.X_OK):
             return str(path)
     raise harness.Skip(f"NO {name}: ./run kind build makes it (or name one in CCGPU_{name.upper().replace('-', '_')})")
