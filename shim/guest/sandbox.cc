@@ -50,6 +50,7 @@ Status Sandbox::Create(const v1::CreateSandboxRequest& request) {
   }
   for (const auto& [name, value] : request.sysctls()) RETURN_IF_ERROR(SetSysctl(name, value));
   RETURN_IF_ERROR(PrepareFiles(request));
+  RETURN_IF_ERROR(UsePodsNameServers(request.oci_spec_json()));
   if (initdata_.data.count("aa.toml") > 0) RETURN_IF_ERROR(StartAgent());
   host_.Event("ccgpu-guestd", "sandbox.ready", policy_ ? "policy in force" : "no policy: nothing here can be attested",
               launch_.sandbox_id);

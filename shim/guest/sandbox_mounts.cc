@@ -12,9 +12,13 @@
 #include <cstdio>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "shim/api/names.h"
 
 namespace ccgpu::shim {
+namespace {
+constexpr size_t kMaxResolvConf = 64u << 10;
+}
 
 Status MountOwnFilesystems() {
   // Slave already (the platform made it so), and again here: guestd must not depend on who launched it.
@@ -41,6 +45,23 @@ Result<Fd> MountTsm() {
   if (::mount("ccgpu-tsm", kTsmDir, "fuse.ccgpu-tsm", MS_NOSUID | MS_NODEV | MS_NOEXEC, options.c_str()) != 0)
     return ErrnoError("sandbox.mount", "mount the report interface on", kTsmDir);
   return fuse;
+}
+
+Status UsePodsNameServers(const std::string& oci_spec_json) {
+  constexpr char kPath[] = "/etc/resolv.conf";
+  if (oci_spec_json.empty() || !Exists(kPath)) return Ok();
+  ASSIGN_OR_RETURN(Json spec, ParseJson(oci_spec_json, "the sandbox's OCI spec"));
+  if (!spec.contains("mounts") || !spec["mounts"].is_array()) return Ok();
+  for (const auto& mount : spec["mounts"]) {
+    if (!mount.is_object() || mount.value("destination", Json()) != kPath || !mount.value("source", Json()).is_string())
+      continue;
+    ASSIGN_OR_RETURN(const std::string text, ReadFile(mount["source"].get<std::string>(), kMaxResolvConf));
+    const std::string copy = std::string(kGuestDir) + "/resolv.conf";
+    RETURN_IF_ERROR(WriteFileAtomic(copy, text, 0644));
+    if (::mount(copy.c_str(), kPath, "", MS_BIND, nullptr) != 0)
+      return ErrnoError("sandbox.mount", "bind the pod's name servers over", kPath);
+  }
+  return Ok();
 }
 
 Status SetSysctl(const std::string& name, const std::string& value) {

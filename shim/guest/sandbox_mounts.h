@@ -16,6 +16,10 @@ inline constexpr char kTsmDir[] = "/sys/kernel/config/tsm";
 Status MountOwnFilesystems();
 // An open /dev/fuse that is mounted on kTsmDir and waits for who serves it.
 Result<Fd> MountTsm();
+// The agent resolves names as the pod's containers do, not as the node: a copy of the resolv.conf that the sandbox's
+// OCI spec mounts goes over /etc/resolv.conf in guestd's own mount namespace. Whom a name leads to is never believed
+// (the broker's certificate is), so a spec without one changes nothing and is no failure.
+Status UsePodsNameServers(const std::string& oci_spec_json);
 // Writes `file` below /proc/sys for each entry ("net.core.somaxconn").
 Status SetSysctl(const std::string& name, const std::string& value);
 // Copies a sealed image file onto our tmpfs, so that containers can map it.
