@@ -16,7 +16,7 @@ struct Config {
   std::string resource = "ccgpu.dev/cc-gpu";
   std::vector<std::string> allowed_modes;  // empty: a GPU in any mode may be allocated
   std::string log_level = "info";
-  std::string log_format;  // text, json; empty: the environment's
+  std::string log_format;     // text, json; empty: the environment's
   std::string version = "0";  // told by /metrics; not a key
 
   // The sockets of a deployment whose state folder is `state` (ccgpu up), for those that are still empty.
