@@ -38,6 +38,8 @@ class PodReporter {
   bool Step();
   // Removes the files of pods that are gone. Asks the API server once.
   void RemoveGone();
+  // Removes the state file: the node is left as it was found. Step() begins anew, and no Event is made twice.
+  void Forget();
 
   uint64_t reported() const { return reported_; }      // Events and counts of Events that the API server took
   uint64_t failed() const { return failed_; }          // that it will never take

@@ -78,6 +78,16 @@ void PodReporter::Save() {
   changed_ = false;
 }
 
+void PodReporter::Forget() {
+  std::error_code error;
+  std::filesystem::remove(options_.state_file, error);
+  std::filesystem::remove(std::filesystem::path(options_.state_file).parent_path(), error);  // when it is empty
+  sandboxes_.clear();
+  pods_.clear();
+  sandbox_count_ = 0;
+  changed_ = false;
+}
+
 // Sandboxes of which everything was told, and that have been quiet for a while.
 std::vector<std::string> PodReporter::SettledSandboxes() const {
   std::vector<std::string> settled;

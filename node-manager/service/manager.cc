@@ -102,6 +102,7 @@ Manager::~Manager() {
   client_.Stop();
   node_worker_.join();
   pods_worker_.join();
+  if (Leaving()) pods_.Forget();
   node_watcher_.join();
   emulator_watch_.reset();
 }
@@ -138,6 +139,7 @@ void Manager::SawNode(const Json& node) {
   leaving_ = installed_seen_ && !installed;
   installed_seen_ = installed_seen_ || installed;
   node_signal_.Set();
+  if (leaving_) folders_.Wake();
 }
 
 NodeFacts Manager::FactsNow() {
@@ -181,6 +183,11 @@ void Manager::RunPods() {
   bool all = true;
   while (pods_signal_.Wait(milliseconds(0))) {
     pods_beat_ = Beat(clock_);
+    if (Leaving()) {
+      pods_.Forget();
+      folders_.Wait(kPodsInterval);
+      continue;
+    }
     all = pods_.Step();
     if (all && std::chrono::steady_clock::now() - removed > kRemoveInterval) {
       removed = std::chrono::steady_clock::now();
@@ -192,6 +199,11 @@ void Manager::RunPods() {
       return;
     }
   }
+}
+
+bool Manager::Leaving() const {
+  std::lock_guard lock(mutex_);
+  return leaving_;
 }
 
 void Manager::Leave() {

@@ -51,6 +51,7 @@ class Manager {
   void RunPods();
   void SawNode(const Json& node);
   NodeFacts FactsNow();
+  bool Leaving() const;
 
   const RunConfig config_;
   kube::Client& client_;

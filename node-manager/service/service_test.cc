@@ -128,7 +128,13 @@ TEST_F(ManagerTest, FollowsItsNodeItsGpusAndItsPods) {
 TEST_F(ManagerTest, WhenTheRuntimeIsUninstalledNothingOfOursStaysOrComesBack) {
   EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kModeStateLabel) == "hopper-cc"; }));
   EXPECT_TRUE(Sees([&] { return Node()["status"]["conditions"].size() == 1; }));
+  (void)MakeDirs(config_.events_dir + "/sb");
+  (void)WriteFileAtomic(config_.events_dir + "/sb/pod.json", R"({"name":"p","namespace":"team","uid":"u"})");
+  std::ofstream(config_.events_dir + "/sb/events.jsonl") << R"({"code":"policy.command","message":"denied"})"
+                                                         << "\n";
+  EXPECT_TRUE(Sees([&] { return Exists(config_.state_dir + "/positions.json"); }));
   Label(kInstalledLabel, nullptr);
+  EXPECT_TRUE(Sees([&] { return !Exists(config_.state_dir); }));
   EXPECT_TRUE(Sees([&] {
     return Node()["metadata"]["labels"] == Json({{kEnabledLabel, "true"}}) && Node()["status"]["conditions"].empty();
   }));
@@ -149,6 +155,8 @@ TEST_F(ManagerTest, AnEndKeepsEverythingUnlessTheNodeIsOursNoMore) {
   manager_->Leave();
   EXPECT_EQ(Node()["metadata"]["labels"], Json({{kEnabledLabel, "false"}, {kInstalledLabel, "1"}}));
   EXPECT_TRUE(Node()["status"]["conditions"].empty());
+  manager_.reset();
+  EXPECT_FALSE(Exists(config_.state_dir));
 }
 
 TEST(Http, SaysWhatIsMissing) {
