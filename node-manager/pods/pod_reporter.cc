@@ -27,8 +27,14 @@ kube::CallOptions Once() {
 std::string KeyOf(const PodEvent& event, const std::string& sandbox) {
   std::string all = event.component + "\n" + event.code + "\n" + event.subject + "\n" + event.message;
   // The next sandbox of the pod, refused for the same reason, says the same but for its own name.
-  for (size_t at; (at = all.find(sandbox)) != std::string::npos;) all.replace(at, sandbox.size(), "*");
-  const Bytes hash = crypto::Sha256(AsBytes(all));
+  std::string same;
+  for (size_t from = 0, at; from <= all.size(); from = at + sandbox.size()) {
+    at = sandbox.empty() ? std::string::npos : all.find(sandbox, from);
+    same.append(all, from, at - from);
+    if (at == std::string::npos) break;
+    same.push_back('*');
+  }
+  const Bytes hash = crypto::Sha256(AsBytes(same));
   return HexEncode(ByteView(hash).first(8));
 }
 
@@ -210,7 +216,8 @@ void PodReporter::LearnUid(Pod& pod) {
 
 bool PodReporter::TakeToken(Pod& pod) {
   const TimePoint now = clock_.Now();
-  if (pod.refilled == TimePoint{}) pod.refilled = now;
+  // Also when the node's clock was set back: a pod does not wait for yesterday to end.
+  if (pod.refilled == TimePoint{} || now < pod.refilled) pod.refilled = now;
   const double passed = static_cast<double>((now - pod.refilled).count());
   if (passed > 0) {
     pod.tokens = std::min(kBurst, pod.tokens + passed / kRefillSeconds);
