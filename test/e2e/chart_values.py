@@ -19,7 +19,7 @@ EXAMPLES = {
     "emulator.platform": ("tdx", "sgx"), "emulator.port": (9999, 0), "emulator.service.port": (81, 70000),
     "emulator.updateStrategy": ("RollingUpdate", "Recreate"), "emulator.podAnnotations": (MAP, WRONG_MAP), "emulator.resources": (RESOURCES, WRONG_RESOURCES),
     "devicePlugin.mode": ("watcher", "poll"), "devicePlugin.allowedModes": (["hopper-cc", "apm"], ["on"]), "devicePlugin.port": (9999, "9410"),
-    "devicePlugin.maxSurge": ("10%", 0), "devicePlugin.podAnnotations": (MAP, WRONG_MAP), "devicePlugin.resources": (RESOURCES, WRONG_RESOURCES),
+    "devicePlugin.maxSurge": ("10%", -1), "devicePlugin.podAnnotations": (MAP, WRONG_MAP), "devicePlugin.resources": (RESOURCES, WRONG_RESOURCES),
     "nodeInstaller.containerdConfig": ("/var/lib/k3s/config.toml", "config.toml"), "nodeInstaller.containerdSocket": ("/run/k3s/containerd.sock", "unix:///run/x"),
     "nodeInstaller.restartCommand": ("systemctl restart k3s", ["systemctl"]), "nodeInstaller.requirePolicy": (False, "no"), "nodeInstaller.port": (9999, -1),
     "nodeInstaller.podAnnotations": (MAP, WRONG_MAP), "nodeInstaller.resources": (RESOURCES, WRONG_RESOURCES),

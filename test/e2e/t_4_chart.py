@@ -253,6 +253,12 @@ def test_rights_in_the_cluster_are_the_ones_written_down():
         assert {spec["serviceAccountName"] for _, spec in pods(documents)} <= accounts
 
 
+def test_the_device_plugin_is_replaced_either_way():
+    for surge, unavailable in ((1, 0), (0, 1), ("10%", 0)):
+        daemon = next(document for document, _ in pods(render(nested("devicePlugin.maxSurge", surge))) if component(document) == "device-plugin")
+        assert daemon["spec"]["updateStrategy"]["rollingUpdate"] == {"maxSurge": surge, "maxUnavailable": unavailable}
+
+
 def test_no_secret_passes_through_helm():
     for documents in everything():
         assert not [document for document in documents if document["kind"] == "Secret"]
