@@ -64,7 +64,8 @@ Json MakeEvent(const std::string& ns, const std::string& name, const Json& regar
 
 void NodeEvents::Add(EventSpec spec) {
   const TimePoint now = clock_.Now();
-  const bool same = spec.reason == last_.reason && spec.note == last_.note && now - last_time_ < kSameAgain;
+  const bool same =
+      spec.reason == last_.reason && spec.note == last_.note && now >= last_time_ && now - last_time_ < kSameAgain;
   if (same || waiting_.size() >= kMostWaiting) return;
   (spec.warning ? log::Warning : log::Info)(spec.note, {{"reason", spec.reason}});
   const std::string id = node_ + "/" + FormatTime(now) + "/" + std::to_string(next_++) + spec.reason + spec.note;

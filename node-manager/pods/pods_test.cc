@@ -276,6 +276,20 @@ TEST_F(ReporterTest, ASandboxThatShoutsReachesNeitherTheApiNorItsNeighbours) {
   EXPECT_GE(reporter_->bad_lines(), 1u);
 }
 
+TEST_F(ReporterTest, AClockThatIsSetBackByADayStopsNothing) {
+  MakePod("demo", "sb");
+  for (int i = 0; i < 25; i++) Tell("sb", "policy.exec", "number " + std::to_string(i));
+  reporter_->Step();
+  EXPECT_THAT(Events(), SizeIs(25));
+  clock_.Set(clock_.Now() - seconds(86400));
+  Tell("sb", "policy.exec", "suppressed");
+  reporter_->Step();
+  clock_.Advance(seconds(10));
+  Tell("sb", "policy.exec", "told");
+  reporter_->Step();
+  EXPECT_THAT(Events(), SizeIs(26));
+}
+
 TEST_F(ReporterTest, AnotherPodOfTheSameNameIsNotTouched) {
   MakePod("demo", "sb", "uid-of-the-one-before");
   Tell("sb", "policy.command", "denied");

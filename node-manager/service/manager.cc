@@ -48,7 +48,11 @@ PodReporterOptions PodOptionsOf(const RunConfig& config) {
   return options;
 }
 
-int64_t Beat(const Clock& clock) { return clock.Now().time_since_epoch().count(); }
+// Seconds that no change of the node's clock touches.
+int64_t Beat() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
+}
 
 }  // namespace
 
@@ -74,7 +78,6 @@ bool Manager::Signal::Wait(milliseconds at_most) {
 Manager::Manager(const RunConfig& config, kube::Client& client, const Clock& clock)
     : config_(config),
       client_(client),
-      clock_(clock),
       emulator_(ConnectEmulator(config.emulator_socket)),
       node_(client, config.node, clock),
       node_events_(client, config.node, clock),
@@ -82,7 +85,7 @@ Manager::Manager(const RunConfig& config, kube::Client& client, const Clock& clo
       modes_(ModeOptionsOf(config), client, node_, *emulator_, node_events_, clock),
       pods_(PodOptionsOf(config), client, clock),
       folders_(config.events_dir) {
-  node_beat_ = pods_beat_ = Beat(clock);
+  node_beat_ = pods_beat_ = Beat();
   emulator_watch_ =
       std::make_unique<EmulatorWatch>(config.emulator_socket, [this](const std::optional<std::vector<Gpu>>& gpus) {
         std::lock_guard lock(mutex_);
@@ -158,7 +161,7 @@ NodeFacts Manager::FactsNow() {
 void Manager::RunNode() {
   milliseconds pause{0};
   while (node_signal_.Wait(std::min(pause, kStateInterval))) {
-    node_beat_ = Beat(clock_);
+    node_beat_ = Beat();
     bool leaving;
     {
       std::lock_guard lock(mutex_);
@@ -182,7 +185,7 @@ void Manager::RunPods() {
   auto removed = std::chrono::steady_clock::now();
   bool all = true;
   while (pods_signal_.Wait(milliseconds(0))) {
-    pods_beat_ = Beat(clock_);
+    pods_beat_ = Beat();
     if (Leaving()) {
       pods_.Forget();
       folders_.Wait(kPodsInterval);
@@ -227,7 +230,7 @@ std::string Manager::NotReadyBecause() const {
 }
 
 std::string Manager::NotAliveBecause() const {
-  const int64_t now = Beat(clock_);
+  const int64_t now = Beat();
   if (now - node_beat_ > kHangs) return "the thread that looks after the Node hangs";
   if (now - pods_beat_ > kHangs) return "the thread that tells pods' events hangs";
   return "";

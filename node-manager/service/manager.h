@@ -55,7 +55,6 @@ class Manager {
 
   const RunConfig config_;
   kube::Client& client_;
-  const Clock& clock_;
   std::unique_ptr<Emulator> emulator_;
   NodeApi node_;
   NodeEvents node_events_;
