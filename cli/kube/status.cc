@@ -159,12 +159,14 @@ void Print(std::ostream& out, const ClusterStatus& status) {
                Or(one.tee, "-"), Or(one.health, "-")});
   }
   nodes.Print(out);
-  Table parts({"\nCOMPONENT", "KIND", "READY", "VERSION"});
+  out << "\n";
+  Table parts({"COMPONENT", "KIND", "READY", "VERSION"});
   for (const PartRow& one : status.parts)
     parts.Add(
         {one.name, one.kind, std::to_string(one.ready) + "/" + std::to_string(one.desired), Or(one.version, "-")});
   parts.Print(out);
-  Table pods({"\nPOD", "NODE", "GPUS", "PHASE", "ATTESTED", "REASON"});
+  out << "\n";
+  Table pods({"POD", "NODE", "GPUS", "PHASE", "ATTESTED", "REASON"});
   for (const PodRow& one : status.pods)
     pods.Add({one.pod_namespace + "/" + one.name, Or(one.node, "-"), std::to_string(one.gpus), one.phase,
               Or(one.attested, "-"), Or(one.reason, "-")});

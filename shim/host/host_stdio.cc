@@ -164,6 +164,12 @@ void HostStdio::Sent() {
   if (!err_reader_.valid()) err_.Close();
 }
 
+void HostStdio::CloseOutput() {
+  // Our reading ends stay until the task is deleted: what was written lies in the fifo for a containerd that is away.
+  out_.Close();
+  err_.Close();
+}
+
 void HostStdio::CloseStdin() {
   stdin_closed_ = true;
   in_writer_.Close();

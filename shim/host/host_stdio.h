@@ -39,6 +39,8 @@ class HostStdio {
   // After they were sent: keeps only what must stay open here.
   void Sent();
   void CloseStdin();  // the process reads the end of its input
+  // The process has ended: readers come to the end of its output. containerd 2 reads to there before it deletes a task.
+  void CloseOutput();
 
  private:
   Status OpenOutput(const std::string& path, Fd& fd, Fd& other_end);

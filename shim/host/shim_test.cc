@@ -59,7 +59,7 @@ class ShimTest : public testing::Test {
     if (io) {
       std::string fifo = bundle + "/stdout";
       ::mkfifo(fifo.c_str(), 0600);
-      output_ = Fd(::open(fifo.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+      output_ = Fd(::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
       request.set_stdout(fifo);
     }
     return Call<containerd::CreateTaskResponse>(bundle, "Create", request);
@@ -141,6 +141,8 @@ TEST_F(ShimTest, AContainerWithoutAPodRunsAndNothingIsLeft) {
   ASSERT_TRUE(StartTask("one", bundle).ok());
   EXPECT_EQ(Wait("one", bundle), 7u);
   EXPECT_EQ(Output(6), "hello\n");
+  char rest;
+  EXPECT_EQ(::read(output_.get(), &rest, 1), 0) << "containerd 2 deletes a task after it has come to its output's end";
   auto deleted = DeleteTask("one", bundle);
   ASSERT_TRUE(deleted.ok());
   EXPECT_EQ(deleted->exit_status(), 7u);

@@ -23,6 +23,7 @@ bool Live(ProcessState state) {
 void TaskService::SetExit(Process& process, uint32_t status, const containerd::Timestamp& when) {
   process.exit_status = status;
   process.exited_at = when;
+  process.stdio.CloseOutput();
   containerd::WaitResponse response;
   response.set_exit_status(status);
   *response.mutable_exited_at() = when;
