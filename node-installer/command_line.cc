@@ -6,7 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
-#include <cstdio>
+#include <iostream>
 #include <thread>
 
 #include "base/json.h"
@@ -77,7 +77,7 @@ void PrintReport(const char* done, const Report& report) {
                      {"handlerKnown", report.handler_known},
                      {"containerdRestarted", report.restarted},
                      {"note", report.note}};
-  std::printf("%s\n", json.dump().c_str());
+  std::cout << json.dump() << "\n";
 }
 
 int ExitCode(const Error& error) {
@@ -153,7 +153,7 @@ Status RunAgent(Flags& flags, Installer& installer, const sigset_t& ends) {
 
 int Finish(const char* done, const Result<Report>& report) {
   if (!report.ok()) {
-    std::fprintf(stderr, "%s: %s\n", kProgram, report.error().ToString().c_str());
+    std::cerr << kProgram << ": " << report.error().ToString() << "\n";
     return ExitCode(report.error());
   }
   PrintReport(done, *report);
@@ -192,7 +192,7 @@ int RunCommandLine(int argc, char** argv, const char* version) {
     return app.exit(error) == 0 ? 0 : kRefused;
   }
   log::Init(kProgram, LogLevelNamed(flags.log_level));
-  ::signal(SIGPIPE, SIG_IGN);
+  (void)::signal(SIGPIPE, SIG_IGN);
   ::umask(022);
   sigset_t ends;
   sigemptyset(&ends);

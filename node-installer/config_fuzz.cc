@@ -16,12 +16,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!before.ok()) return 0;
   for (const int major : {1, 2}) {
     const auto plan = PlanInstall(text, kFile, major, {});
-    if (!plan.ok() || !plan->config) continue;
-    const auto after = Split(*plan->config, kFile);
+    if (!plan.ok() || !plan->config.exists) continue;
+    const auto after = Split(plan->config.text, kFile);
     if (!after.ok() || after->without != before->without) std::abort();
     if (plan->drop_in.empty() && after->block.empty()) std::abort();
-    const auto again = PlanInstall(*plan->config, kFile, major, {});
-    if (!again.ok() || again->config) std::abort();
+    const auto again = PlanInstall(plan->config.text, kFile, major, {});
+    if (!again.ok() || again->config.exists) std::abort();
   }
   return 0;
 }

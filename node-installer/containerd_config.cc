@@ -179,9 +179,9 @@ std::string DropInPath(const std::vector<std::string>& imports, const std::strin
 
 bool IsOurDropIn(std::string_view text) { return text.starts_with(kDropInHead); }
 
-Result<ConfigPlan> PlanInstall(const std::optional<std::string>& text, const std::string& file, int containerd_major,
+Result<ConfigPlan> PlanInstall(const FileText& text, const std::string& file, int containerd_major,
                                const HandlerOptions& options) {
-  ASSIGN_OR_RETURN(const SplitConfig split, Split(text.value_or(""), file));
+  ASSIGN_OR_RETURN(const SplitConfig split, Split(text.text, file));
   ASSIGN_OR_RETURN(ConfigFacts facts, Inspect(split.without, file));
   if (facts.has_handler) {
     return Err("installer.foreign-handler", file,
@@ -202,13 +202,13 @@ Result<ConfigPlan> PlanInstall(const std::optional<std::string>& text, const std
   }
   std::string begin = kBegin;
   begin += ": written by ccgpu-node-installer, which removes it again; do not edit";
-  if (!text || split.made_file) begin += std::string(" (") + kMadeFile + ")";
+  if (!text.exists || split.made_file) begin += std::string(" (") + kMadeFile + ")";
   if (split.added_newline) begin += std::string(" (") + kAddedNewline + ")";
   std::string after = split.without.substr(0, split.at) + (split.added_newline ? "\n" : "") + begin + "\n";
   if (without_version) after += "version = " + std::to_string(facts.version) + "\n";
   after += handler + kEnd + "\n" + split.without.substr(split.at);
   RETURN_IF_ERROR(CheckMeaning(split.without, after, facts.version, file));
-  if (!text || after != *text) plan.config = std::move(after);
+  if (!text.exists || after != text.text) plan.config = std::move(after);
   return plan;
 }
 

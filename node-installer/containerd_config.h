@@ -12,12 +12,11 @@
 //   installer.config-conflict  what we add would not be TOML there, or change the meaning of something else
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
+#include "node-installer/host_files.h"
 
 namespace ccgpu::installer {
 
@@ -50,13 +49,13 @@ struct ConfigFacts {
 Result<ConfigFacts> Inspect(std::string_view text, const std::string& file);
 
 struct ConfigPlan {
-  std::optional<std::string> config;  // config.toml's new text; nothing: stays as it is
-  std::string drop_in;                // path of our own file; empty: none
+  FileText config;      // config.toml's new text; not there: stays as it is
+  std::string drop_in;  // path of our own file; empty: none
   std::string drop_in_text;
 };
-// `text`: nothing when there is no such file. `file`: its absolute path. `containerd_major`: of the containerd that
+// `file`: its absolute path. `containerd_major`: of the containerd that
 // will read it.
-Result<ConfigPlan> PlanInstall(const std::optional<std::string>& text, const std::string& file, int containerd_major,
+Result<ConfigPlan> PlanInstall(const FileText& text, const std::string& file, int containerd_major,
                                const HandlerOptions& options);
 // Where a drop-in of ours would be read from, by the imports of a configuration; empty when nowhere.
 std::string DropInPath(const std::vector<std::string>& imports, const std::string& file);

@@ -13,7 +13,9 @@ namespace {
 
 constexpr char kFile[] = "/etc/containerd/config.toml";
 
-std::string CodeOf(const std::optional<std::string>& text, int major) {
+FileText TextOf(const std::optional<std::string>& config) { return config ? FileText(*config) : FileText(); }
+
+std::string CodeOf(const std::string& text, int major) {
   const auto plan = PlanInstall(text, kFile, major, {});
   return plan.ok() ? "" : plan.error().code;
 }
@@ -26,34 +28,34 @@ TEST(ContainerdConfigTest, TheHandlerStandsUnderTheNameOfItsVersion) {
                                                       {4, 2, "io.containerd.cri.v1.runtime"}}) {
     const auto plan = PlanInstall("version = " + std::to_string(version) + "\n", kFile, major, {});
     ASSERT_TRUE(plan.ok()) << plan.error().ToString();
-    ASSERT_TRUE(plan->config.has_value());
-    EXPECT_NE(plan->config->find("[plugins.\"" + plugin + "\".containerd.runtimes.ccgpu]"), std::string::npos);
-    EXPECT_NE(plan->config->find("pod_annotations = [\"ccgpu.dev/*\", "
-                                 "\"io.katacontainers.config.hypervisor.cc_init_data\"]"),
+    ASSERT_TRUE(plan->config.exists);
+    EXPECT_NE(plan->config.text.find("[plugins.\"" + plugin + "\".containerd.runtimes.ccgpu]"), std::string::npos);
+    EXPECT_NE(plan->config.text.find("pod_annotations = [\"ccgpu.dev/*\", "
+                                     "\"io.katacontainers.config.hypervisor.cc_init_data\"]"),
               std::string::npos);
-    EXPECT_TRUE(Inspect(*plan->config, kFile)->has_handler);
+    EXPECT_TRUE(Inspect(plan->config.text, kFile)->has_handler);
   }
 }
 
 TEST(ContainerdConfigTest, TakingOutIsExact) {
   for (const auto& [name, version, config] : test::Configs()) {
     SCOPED_TRACE(name);
-    const auto plan = PlanInstall(config, kFile, MajorOf(version), {});
+    const auto plan = PlanInstall(TextOf(config), kFile, MajorOf(version), {});
     ASSERT_TRUE(plan.ok()) << plan.error().ToString();
-    if (!plan->config) {
+    if (!plan->config.exists) {
       EXPECT_FALSE(plan->drop_in.empty());
       continue;
     }
-    const auto split = Split(*plan->config, kFile);
+    const auto split = Split(plan->config.text, kFile);
     ASSERT_TRUE(split.ok());
     EXPECT_EQ(split->without, config.value_or(""));
     EXPECT_EQ(split->made_file, !config);
     // Planned again, nothing changes; with another shim configuration only the block does.
-    EXPECT_FALSE(PlanInstall(plan->config, kFile, MajorOf(version), {})->config);
+    EXPECT_FALSE(PlanInstall(plan->config, kFile, MajorOf(version), {})->config.exists);
     const auto other = PlanInstall(plan->config, kFile, MajorOf(version), {"/elsewhere.yaml"});
-    ASSERT_TRUE(other->config);
-    EXPECT_EQ(Split(*other->config, kFile)->without, config.value_or(""));
-    EXPECT_NE(other->config->find("/elsewhere.yaml"), std::string::npos);
+    ASSERT_TRUE(other->config.exists);
+    EXPECT_EQ(Split(other->config.text, kFile)->without, config.value_or(""));
+    EXPECT_NE(other->config.text.find("/elsewhere.yaml"), std::string::npos);
   }
 }
 
@@ -62,14 +64,14 @@ TEST(ContainerdConfigTest, DropInsOnlyWhereContainerdMergesThem) {
   EXPECT_EQ(PlanInstall(imports, kFile, 1, {})->drop_in, "") << "1.x replaces whole plugin sections";
   const auto plan = PlanInstall(imports, kFile, 2, {});
   EXPECT_EQ(plan->drop_in, "/etc/containerd/conf.d/ccgpu.toml");
-  EXPECT_FALSE(plan->config);
+  EXPECT_FALSE(plan->config.exists);
   EXPECT_TRUE(IsOurDropIn(plan->drop_in_text));
   EXPECT_TRUE(Inspect(plan->drop_in_text, kFile)->has_handler);
   EXPECT_EQ(Inspect(plan->drop_in_text, kFile)->version, 2) << "the version of the file that imports it";
   // An upgrade from 1.x to 2.x moves the block out.
   const auto block = PlanInstall(imports, kFile, 1, {})->config;
   const auto moved = PlanInstall(block, kFile, 2, {});
-  EXPECT_EQ(moved->config, imports);
+  EXPECT_EQ(moved->config.text, imports);
   EXPECT_FALSE(moved->drop_in.empty());
 
   EXPECT_EQ(DropInPath({"conf.d/*.toml"}, kFile), "/etc/containerd/conf.d/ccgpu.toml");
@@ -95,7 +97,7 @@ TEST(ContainerdConfigTest, Refusals) {
   EXPECT_EQ(CodeOf("version = 2\n[" + cri + "]\ncontainerd = { runtimes = { runc = { runtime_type = \"x\" } } }\n", 1),
             "installer.config-conflict");
   // Marks that do not fit together.
-  const std::string good = *PlanInstall("version = 2\n", kFile, 1, {})->config;
+  const std::string good = PlanInstall(std::string("version = 2\n"), kFile, 1, {})->config.text;
   EXPECT_EQ(CodeOf(good.substr(0, good.rfind("# <<<")), 1), "installer.config-broken");
   EXPECT_EQ(CodeOf(good + good.substr(good.find("# >>>")), 1), "installer.config-broken");
   EXPECT_EQ(CodeOf("# <<< ccgpu\n# >>> ccgpu\n", 1), "installer.config-broken");

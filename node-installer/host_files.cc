@@ -80,13 +80,13 @@ Fd HostFiles::OpenIn(const std::string& path, int flags) const {
 
 Fd HostFiles::Folder(const std::string& path) const { return OpenIn(ParentOf(path), O_RDONLY | O_DIRECTORY); }
 
-Result<std::optional<std::string>> HostFiles::Read(const std::string& path) const {
+Result<FileText> HostFiles::Read(const std::string& path) const {
   const Fd fd = OpenIn(path, O_RDONLY);
-  if (!fd.valid() && errno == ENOENT) return std::optional<std::string>();
+  if (!fd.valid() && errno == ENOENT) return FileText();
   if (!fd.valid()) return Fail("cannot open", path);
   auto content = ReadFile("/proc/self/fd/" + std::to_string(fd.get()), kMaxFile);
   if (!content.ok()) return Err("installer.host-file", path, content.error().text);
-  return std::optional(std::move(*content));
+  return FileText(std::move(*content));
 }
 
 Status HostFiles::Write(const std::string& path, std::string_view content, mode_t mode) const {
@@ -128,14 +128,14 @@ Status HostFiles::Link(const std::string& target, const std::string& path) const
   return Ok();
 }
 
-Result<std::optional<std::string>> HostFiles::LinkTarget(const std::string& path) const {
+Result<std::string> HostFiles::LinkTarget(const std::string& path) const {
   const Fd folder = Folder(path);
-  if (!folder.valid()) return std::optional<std::string>();
+  if (!folder.valid()) return std::string();
   char target[4096];
   const ssize_t size = ::readlinkat(folder.get(), NameOf(path).c_str(), target, sizeof target);
-  if (size < 0 && (errno == ENOENT || errno == EINVAL)) return std::optional<std::string>();
+  if (size < 0 && (errno == ENOENT || errno == EINVAL)) return std::string();
   if (size < 0) return Fail("cannot read the link", path);
-  return std::optional(std::string(target, static_cast<size_t>(size)));
+  return std::string(target, static_cast<size_t>(size));
 }
 
 bool HostFiles::Exists(const std::string& path) const {

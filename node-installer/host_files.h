@@ -3,7 +3,6 @@
 
 #include <sys/types.h>
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +14,14 @@ namespace ccgpu::installer {
 
 // The folder that a file lies in; "/" for what lies there.
 std::string ParentOf(const std::string& path);
+
+// A file that may not be there.
+struct FileText {
+  bool exists = false;
+  std::string text;
+  FileText() = default;
+  FileText(std::string content) : exists(true), text(std::move(content)) {}  // NOLINT: implicit on purpose
+};
 
 // All paths are absolute and mean the machine's: links on the way are followed inside its root, also those that begin
 // with '/' (openat2's RESOLVE_IN_ROOT). Any thread.
@@ -28,16 +35,15 @@ class HostFiles {
   static constexpr char kTemporary[] = ".ccgpu-new";
 
   const std::string& root() const { return root_; }
-  // Nothing when there is no such file.
-  Result<std::optional<std::string>> Read(const std::string& path) const;
+  Result<FileText> Read(const std::string& path) const;
   // Readers and a power loss see the old content or the new. A program that runs from the old file keeps it. Owner and
   // mode of a file that is there stay when `mode` is 0; else it is `mode` and root's. A link is not followed but an
   // error: what it points to belongs to somebody else.
   Status Write(const std::string& path, std::string_view content, mode_t mode = 0) const;
-  Status Link(const std::string& target, const std::string& path) const;         // symbolic; atomic as Write is
-  Result<std::optional<std::string>> LinkTarget(const std::string& path) const;  // nothing when it is no link
-  bool Exists(const std::string& path) const;                                    // also a link to nothing
-  mode_t Mode(const std::string& path) const;                                    // 07777 part; 0 when there is none
+  Status Link(const std::string& target, const std::string& path) const;  // symbolic; atomic as Write is
+  Result<std::string> LinkTarget(const std::string& path) const;          // empty when it is no link
+  bool Exists(const std::string& path) const;                             // also a link to nothing
+  mode_t Mode(const std::string& path) const;                             // 07777 part; 0 when there is none
   // Changes whenever the file does (inode, size, times); empty when there is none.
   std::string Stamp(const std::string& path) const;
   // Fine if it is gone already; a write's leftover goes too.

@@ -48,7 +48,7 @@ Result<bool> Installer::IsThere(const std::string& path, const Wanted& file) {
   if (!stamp.empty() && stamp == seen) return true;
   seen.clear();
   ASSIGN_OR_RETURN(const auto present, files_.Read(path));
-  if (!present || DigestOf(*present) != file.digest || files_.Mode(path) != file.mode) return false;
+  if (!present.exists || DigestOf(present.text) != file.digest || files_.Mode(path) != file.mode) return false;
   seen = stamp;
   return true;
 }
@@ -84,13 +84,13 @@ Result<Installer::Files> Installer::WantedFiles() {
   return wanted;
 }
 
-Result<std::optional<Record>> Installer::LoadRecord() {
-  saved_.reset();
+Result<Record> Installer::LoadRecord() {
+  saved_ = Record();
   ASSIGN_OR_RETURN(const auto text, files_.Read(RecordPath()));
-  if (!text) return std::optional<Record>();
-  ASSIGN_OR_RETURN(Record record, ReadRecord(*text, RecordPath()));
-  saved_ = record;
-  return std::optional(std::move(record));
+  if (text.exists) {
+    ASSIGN_OR_RETURN(saved_, ReadRecord(text.text, RecordPath()));
+  }
+  return saved_;
 }
 
 Status Installer::SaveRecord(const Record& record) {
@@ -102,37 +102,37 @@ Status Installer::SaveRecord(const Record& record) {
 }
 
 // Before the first change: nothing of somebody else's is in our way.
-Status Installer::CheckForeign(const Files& wanted, const std::optional<Record>& record, const ConfigPlan& plan) const {
+Status Installer::CheckForeign(const Files& wanted, const Record& record, const ConfigPlan& plan) const {
   const auto foreign = [](const std::string& path) {
     return Err("installer.foreign-file", path, "is there and was not put there by the installer; remove it first");
   };
   for (const auto& [path, file] : wanted) {
-    if (!files_.Exists(path) || (record && record->files.contains(path))) continue;
+    if (!files_.Exists(path) || record.files.contains(path)) continue;
     ASSIGN_OR_RETURN(const auto present, files_.Read(path));
-    if (!present || DigestOf(*present) != file.digest) return foreign(path);
+    if (!present.exists || DigestOf(present.text) != file.digest) return foreign(path);
   }
   ASSIGN_OR_RETURN(const auto link, files_.LinkTarget(LinkPath()));
   if (files_.Exists(LinkPath()) && link != ShimPath()) return foreign(LinkPath());
   ASSIGN_OR_RETURN(const auto config_link, files_.LinkTarget(options_.containerd_config));
-  if (config_link) {
+  if (!config_link.empty()) {
     return Err("installer.config-conflict", options_.containerd_config,
                "is a link, and the installer changes nothing behind links; name the file itself (--containerd-config)");
   }
   if (!plan.drop_in.empty()) {
     ASSIGN_OR_RETURN(const auto present, files_.Read(plan.drop_in));
-    if (present && !IsOurDropIn(*present)) return foreign(plan.drop_in);
+    if (present.exists && !IsOurDropIn(present.text)) return foreign(plan.drop_in);
   }
   return Ok();
 }
 
 // The record of what is about to happen.
-Result<Record> Installer::Begin(const std::optional<Record>& old, const Files& wanted, const ConfigPlan& plan,
-                                const std::optional<std::string>& config) {
-  Record record = old.value_or(Record{});
+Result<Record> Installer::Begin(const Record& old, const Files& wanted, const ConfigPlan& plan,
+                                const FileText& config) {
+  Record record = old;
   record.version = options_.version;
   record.config = options_.containerd_config;
-  ASSIGN_OR_RETURN(const SplitConfig split, Split(config.value_or(""), record.config));
-  record.config_digest = !config || split.made_file ? kAbsent : DigestOf(split.without);
+  ASSIGN_OR_RETURN(const SplitConfig split, Split(config.text, record.config));
+  record.config_digest = !config.exists || split.made_file ? kAbsent : DigestOf(split.without);
   if (!plan.drop_in.empty()) record.drop_in = plan.drop_in;
   std::vector<std::string> places = {LinkPath(), record.config, RecordPath()};
   if (!record.drop_in.empty()) places.push_back(record.drop_in);
@@ -177,26 +177,26 @@ Status Installer::CopyFiles(const Files& wanted, Record& record) {
   return Ok();
 }
 
-Status Installer::WriteConfig(const std::optional<std::string>& text) {
+Status Installer::WriteConfig(const FileText& text) {
   step_("containerd configuration");
-  if (!text) return files_.Remove(options_.containerd_config);
+  if (!text.exists) return files_.Remove(options_.containerd_config);
   RETURN_IF_ERROR(files_.MakeFolder(ParentOf(options_.containerd_config)));
-  return files_.Write(options_.containerd_config, *text);
+  return files_.Write(options_.containerd_config, text.text);
 }
 
-Status Installer::ChangeConfig(const ConfigPlan& plan, const std::optional<std::string>& before, Record& record) {
+Status Installer::ChangeConfig(const ConfigPlan& plan, const FileText& before, Record& record) {
   bool drop_in_differs = false;
   if (!plan.drop_in.empty()) {
     ASSIGN_OR_RETURN(const auto present, files_.Read(plan.drop_in));
-    drop_in_differs = present != plan.drop_in_text;
+    drop_in_differs = !present.exists || present.text != plan.drop_in_text;
   }
   const bool stray_drop_in = plan.drop_in.empty() && !record.drop_in.empty();
-  if (!plan.config && !drop_in_differs && !stray_drop_in) return Ok();
+  if (!plan.config.exists && !drop_in_differs && !stray_drop_in) return Ok();
   record.restart_due = true;
   RETURN_IF_ERROR(SaveRecord(record));
-  if (plan.config) {
+  if (plan.config.exists) {
     if (record.config_digest != kAbsent) {
-      ASSIGN_OR_RETURN(const SplitConfig split, Split(*before, record.config));
+      ASSIGN_OR_RETURN(const SplitConfig split, Split(before.text, record.config));
       step_("backup");
       RETURN_IF_ERROR(files_.Write(BackupPath(), split.without, files_.Mode(record.config)));
     }
@@ -215,7 +215,7 @@ Status Installer::ChangeConfig(const ConfigPlan& plan, const std::optional<std::
 }
 
 // One restart; when containerd does not come back with our handler, the old configuration and another one.
-Status Installer::RestartWith(const ConfigPlan& plan, const std::optional<std::string>& before, Record& record) {
+Status Installer::RestartWith(const ConfigPlan& plan, const FileText& before, Record& record) {
   step_("restart");
   Status outcome = runtime_.Restart();
   if (outcome.ok()) {
@@ -225,9 +225,9 @@ Status Installer::RestartWith(const ConfigPlan& plan, const std::optional<std::s
   }
   std::string text =
       outcome.error().text + "; the old configuration is back. containerd's log ends with:\n" + runtime_.LastLogLines();
-  ASSIGN_OR_RETURN(const SplitConfig split, Split(before.value_or(""), record.config));
-  const bool absent = !before || (split.made_file && split.without.empty());
-  RETURN_IF_ERROR(WriteConfig(absent ? std::nullopt : std::optional(split.without)));
+  ASSIGN_OR_RETURN(const SplitConfig split, Split(before.text, record.config));
+  const bool absent = !before.exists || (split.made_file && split.without.empty());
+  RETURN_IF_ERROR(WriteConfig(absent ? FileText() : FileText(split.without)));
   if (!plan.drop_in.empty()) RETURN_IF_ERROR(files_.Remove(plan.drop_in));
   step_("second restart");
   Status again = runtime_.Restart();
@@ -247,14 +247,14 @@ Status Installer::RestartWith(const ConfigPlan& plan, const std::optional<std::s
 Result<Report> Installer::Install() {
   ASSIGN_OR_RETURN(const Fd lock, files_.Lock());
   ASSIGN_OR_RETURN(const Files wanted, WantedFiles());
-  ASSIGN_OR_RETURN(const std::optional<Record> old, LoadRecord());
+  ASSIGN_OR_RETURN(const Record old, LoadRecord());
   ASSIGN_OR_RETURN(const auto config, files_.Read(options_.containerd_config));
   ASSIGN_OR_RETURN(const RuntimeFacts facts, AwaitRuntime(runtime_, std::nullopt, options_.patience));
   ASSIGN_OR_RETURN(const ConfigPlan plan,
                    PlanInstall(config, options_.containerd_config, facts.major, {options_.shim_config}));
-  ASSIGN_OR_RETURN(const SplitConfig split, Split(config.value_or(""), options_.containerd_config));
+  ASSIGN_OR_RETURN(const SplitConfig split, Split(config.text, options_.containerd_config));
   const std::string drop_in = DropInFor(old, split.without);
-  if (facts.knows_handler && !old && split.block.empty() && (drop_in.empty() || !files_.Exists(drop_in))) {
+  if (facts.knows_handler && !old.exists() && split.block.empty() && (drop_in.empty() || !files_.Exists(drop_in))) {
     return Err("installer.foreign-handler", options_.containerd_config,
                "containerd knows a handler \"ccgpu\" out of another file than this one; remove it first");
   }
@@ -272,7 +272,7 @@ Result<Report> Installer::Install() {
   RETURN_IF_ERROR(SaveRecord(record));
   report.version = options_.version;
   report.files_fit = report.configured = report.handler_known = true;
-  if (!config) report.note = options_.containerd_config + " was missing and has been made";
+  if (!config.exists) report.note = options_.containerd_config + " was missing and has been made";
   return report;
 }
 

@@ -81,28 +81,27 @@ class Installer {
   using Files = std::map<std::string, Wanted>;  // by path on the machine
   Result<Files> WantedFiles();
   Result<bool> IsThere(const std::string& path, const Wanted& file);
-  Result<std::optional<Record>> LoadRecord();
+  Result<Record> LoadRecord();
   Status SaveRecord(const Record& record);  // unless that is what stands there
-  Status CheckForeign(const Files& wanted, const std::optional<Record>& record, const ConfigPlan& plan) const;
-  Result<Record> Begin(const std::optional<Record>& old, const Files& wanted, const ConfigPlan& plan,
-                       const std::optional<std::string>& config);
+  Status CheckForeign(const Files& wanted, const Record& record, const ConfigPlan& plan) const;
+  Result<Record> Begin(const Record& old, const Files& wanted, const ConfigPlan& plan, const FileText& config);
   Status CopyFiles(const Files& wanted, Record& record);
-  Status ChangeConfig(const ConfigPlan& plan, const std::optional<std::string>& before, Record& record);
-  Status RestartWith(const ConfigPlan& plan, const std::optional<std::string>& before, Record& record);
-  Status WriteConfig(const std::optional<std::string>& text);
-  Result<bool> TakeOutConfig(const std::optional<Record>& record, std::string& note);
-  Status RemoveFiles(const std::optional<Record>& record);
+  Status ChangeConfig(const ConfigPlan& plan, const FileText& before, Record& record);
+  Status RestartWith(const ConfigPlan& plan, const FileText& before, Record& record);
+  Status WriteConfig(const FileText& text);
+  Result<bool> TakeOutConfig(const Record& record, std::string& note);
+  Status RemoveFiles(const Record& record);
   std::string RecordPath() const { return options_.home + "/installed.json"; }
   std::string LinkPath() const { return options_.link_folder + "/" + kShim; }
   std::string ShimPath() const { return options_.home + "/bin/" + kShim; }
   std::string BackupPath() const { return options_.containerd_config + ".ccgpu-backup"; }
-  std::string DropInFor(const std::optional<Record>& record, const std::string& config) const;
+  std::string DropInFor(const Record& record, const std::string& config) const;
 
   const HostFiles& files_;
   Runtime& runtime_;
   const InstallOptions options_;
   const std::function<void(const char*)> step_;
-  std::optional<Record> saved_;                    // as it stands on the machine
+  Record saved_;                                   // as it stands on the machine
   std::map<std::string, std::string> digests_;     // of the payload's files, which do not change while we run
   std::map<std::string, std::string> seen_there_;  // path -> stamp of files on the machine that were found to be right
 };

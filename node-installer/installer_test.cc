@@ -295,12 +295,12 @@ TEST(HostFilesTest, NothingOutsideOfTheRootIsReached) {
   fs::create_directory_symlink("/etc", machine.Path("/absolute"));
   fs::create_directory_symlink("../../../../../../etc", machine.Path("/climbing"));
   for (const std::string folder : {"/absolute", "/climbing"}) {
-    EXPECT_EQ(files.Read(folder + "/containerd/config.toml")->value_or("none"), Machine::kDebianConfig) << folder;
+    EXPECT_EQ(files.Read(folder + "/containerd/config.toml")->text, Machine::kDebianConfig) << folder;
     ASSERT_TRUE(files.Write(folder + "/written", folder).ok());
     EXPECT_EQ(machine.Read("/etc/written"), folder);
   }
   EXPECT_FALSE(fs::exists("/etc/written"));
-  EXPECT_FALSE(files.Read("/nothing/here")->has_value());
+  EXPECT_FALSE(files.Read("/nothing/here")->exists);
 }
 
 TEST(HostFilesTest, OwnerAndModeStay) {

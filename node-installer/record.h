@@ -3,7 +3,6 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +21,7 @@ struct Record {
   std::string drop_in;               // our own file that it imports; empty: none
   bool restart_due = false;          // the configuration was changed, and containerd perhaps not yet restarted since
 
+  bool exists() const { return !config.empty(); }  // a record that was never written is empty
   bool operator==(const Record&) const = default;
 };
 

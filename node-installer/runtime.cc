@@ -131,9 +131,10 @@ Result<RuntimeFacts> AwaitRuntime(Runtime& runtime, std::optional<bool> known, s
     if (std::chrono::steady_clock::now() >= end) {
       if (!facts.ok()) return facts.error();
       return Err("installer.handler-unknown", kHandler,
-                 *known ? "containerd runs, but its configuration does not have the handler; does it read another file "
-                          "(--containerd-config)?"
-                        : "containerd runs and still has the handler; another file of its configuration names it");
+                 known.value_or(true)
+                     ? "containerd runs, but its configuration does not have the handler; does it read another file "
+                       "(--containerd-config)?"
+                     : "containerd runs and still has the handler; another file of its configuration names it");
     }
     runtime.Pause(kPause);
   }

@@ -5,34 +5,34 @@
 
 namespace ccgpu::installer {
 
-std::string Installer::DropInFor(const std::optional<Record>& record, const std::string& config) const {
-  if (record && !record->drop_in.empty()) return record->drop_in;
+std::string Installer::DropInFor(const Record& record, const std::string& config) const {
+  if (record.exists() && !record.drop_in.empty()) return record.drop_in;
   const auto facts = installer::Inspect(config, options_.containerd_config);
   return facts.ok() ? DropInPath(facts->imports, options_.containerd_config) : "";
 }
 
 // True when something was changed.
-Result<bool> Installer::TakeOutConfig(const std::optional<Record>& record, std::string& note) {
+Result<bool> Installer::TakeOutConfig(const Record& record, std::string& note) {
   ASSIGN_OR_RETURN(const auto config, files_.Read(options_.containerd_config));
-  ASSIGN_OR_RETURN(const SplitConfig split, Split(config.value_or(""), options_.containerd_config));
+  ASSIGN_OR_RETURN(const SplitConfig split, Split(config.text, options_.containerd_config));
   const std::string drop_in = DropInFor(record, split.without);
   bool ours_there = false;
   if (!drop_in.empty()) {
     ASSIGN_OR_RETURN(const auto text, files_.Read(drop_in));
-    ours_there = text && IsOurDropIn(*text);
+    ours_there = text.exists && IsOurDropIn(text.text);
   }
   if (split.block.empty() && !ours_there) return false;
-  if (record) {
-    Record due = *record;
+  if (record.exists()) {
+    Record due = record;
     due.restart_due = true;
     RETURN_IF_ERROR(SaveRecord(due));
   }
   if (!split.block.empty()) {
     const bool remove = split.made_file && split.without.empty();
-    if (record && !remove && record->config_digest != DigestOf(split.without))
+    if (record.exists() && !remove && record.config_digest != DigestOf(split.without))
       note =
           options_.containerd_config + " was edited by somebody else after the installation: only our part was removed";
-    RETURN_IF_ERROR(WriteConfig(remove ? std::nullopt : std::optional(split.without)));
+    RETURN_IF_ERROR(WriteConfig(remove ? FileText() : FileText(split.without)));
   }
   if (ours_there) {
     step_("drop-in");
@@ -41,25 +41,25 @@ Result<bool> Installer::TakeOutConfig(const std::optional<Record>& record, std::
   return true;
 }
 
-Status Installer::RemoveFiles(const std::optional<Record>& record) {
+Status Installer::RemoveFiles(const Record& record) {
   step_("backup");
   RETURN_IF_ERROR(files_.Remove(BackupPath()));
   for (const std::string& path : {options_.containerd_config, LinkPath(), RecordPath()})
     RETURN_IF_ERROR(files_.RemoveLeftover(path));
-  if (record && !record->drop_in.empty()) RETURN_IF_ERROR(files_.RemoveLeftover(record->drop_in));
+  if (record.exists() && !record.drop_in.empty()) RETURN_IF_ERROR(files_.RemoveLeftover(record.drop_in));
   ASSIGN_OR_RETURN(const auto link, files_.LinkTarget(LinkPath()));
   if (link == ShimPath()) {
     step_("link");
     RETURN_IF_ERROR(files_.Remove(LinkPath()));
   }
-  if (!record) return files_.RemoveFolderIfEmpty(options_.home);
+  if (!record.exists()) return files_.RemoveFolderIfEmpty(options_.home);
   std::vector<std::string> folders = {options_.home, ParentOf(options_.shim_config)};
-  for (const auto& [path, digest] : record->files) {
+  for (const auto& [path, digest] : record.files) {
     step_("file");
     RETURN_IF_ERROR(files_.Remove(path));
     for (std::string at = ParentOf(path); at.starts_with(options_.home); at = ParentOf(at)) AddUnique(folders, {at});
   }
-  AddUnique(folders, record->folders);
+  AddUnique(folders, record.folders);
   std::sort(folders.begin(), folders.end(), std::greater<>());  // inner ones first
   step_("folders");
   for (const std::string& folder : folders) {
@@ -75,7 +75,7 @@ Status Installer::RemoveFiles(const std::optional<Record>& record) {
 
 Result<Report> Installer::Uninstall(bool force) {
   ASSIGN_OR_RETURN(const Fd lock, files_.Lock());
-  ASSIGN_OR_RETURN(const std::optional<Record> record, LoadRecord());
+  ASSIGN_OR_RETURN(const Record record, LoadRecord());
   const auto pods = runtime_.RunningPods();
   if (!force && !pods.ok()) return pods.error();
   if (!force && !pods->empty()) {
@@ -86,7 +86,7 @@ Result<Report> Installer::Uninstall(bool force) {
   const auto facts = runtime_.Facts();
   Report report;
   ASSIGN_OR_RETURN(const bool changed, TakeOutConfig(record, report.note));
-  if (changed || (record && record->restart_due) || (record && facts.ok() && facts->knows_handler)) {
+  if (changed || (record.exists() && record.restart_due) || (record.exists() && facts.ok() && facts->knows_handler)) {
     step_("restart");
     Status restarted = runtime_.Restart();
     if (restarted.ok()) {
@@ -129,24 +129,24 @@ Status Installer::RemoveState() {
 
 Result<Report> Installer::Inspect() {
   Report report;
-  ASSIGN_OR_RETURN(const std::optional<Record> record, LoadRecord());
-  if (record) {
-    report.version = record->version;
+  ASSIGN_OR_RETURN(const Record record, LoadRecord());
+  if (record.exists()) {
+    report.version = record.version;
     ASSIGN_OR_RETURN(const auto link, files_.LinkTarget(LinkPath()));
     report.files_fit = link == ShimPath();
-    for (const auto& [path, digest] : record->files) {
+    for (const auto& [path, digest] : record.files) {
       ASSIGN_OR_RETURN(const auto present, files_.Read(path));
-      if (present && DigestOf(*present) == digest) continue;
+      if (present.exists && DigestOf(present.text) == digest) continue;
       report.files_fit = false;
       report.note = path + " is not what was installed";
     }
   }
   ASSIGN_OR_RETURN(const auto config, files_.Read(options_.containerd_config));
-  ASSIGN_OR_RETURN(const SplitConfig split, Split(config.value_or(""), options_.containerd_config));
+  ASSIGN_OR_RETURN(const SplitConfig split, Split(config.text, options_.containerd_config));
   report.configured = !split.block.empty();
   if (const std::string drop_in = DropInFor(record, split.without); !drop_in.empty()) {
     ASSIGN_OR_RETURN(const auto text, files_.Read(drop_in));
-    report.configured = report.configured || (text && IsOurDropIn(*text));
+    report.configured = report.configured || (text.exists && IsOurDropIn(text.text));
   }
   const auto facts = runtime_.Facts();
   report.handler_known = facts.ok() && facts->knows_handler;
