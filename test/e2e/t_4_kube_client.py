@@ -197,7 +197,11 @@ def test_a_node_and_its_pods_are_told_to_a_real_api_server():
         until("after the restart", lambda: "KeyReleased" in api.kubectl("describe", "pod", "demo").stdout)
         reasons = sorted(one["reason"] for one in api.get("events.events.k8s.io")["items"] if one["regarding"]["name"] == "demo")
         assert reasons == ["AttestationFailed", "Attested", "KeyReleased", "PolicyDenied", "PolicyInForce"], reasons
-        assert 'result="failed"} 0' in manager.metrics(), manager.metrics()
+        metrics = manager.metrics()
+        assert 'ccgpu_node_manager_pod_events_total{result="failed"} 0' in metrics and 'ccgpu_node_manager_gpus{mode="hopper-cc",health="healthy"} 2' in metrics, metrics
+        if shutil.which("promtool"):
+            judged = subprocess.run(["promtool", "check", "metrics"], input=metrics, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            assert judged.returncode == 0, judged.stdout
 
 
 def test_modes_are_switched_with_drain_before_a_real_api_server():
