@@ -43,7 +43,8 @@ Error Kubectl::ErrorOf(const std::vector<std::string>& words, const std::string&
   const std::string said = FirstLine(text);
   for (const char* away :
        {"Unable to connect to the server", "The connection to the server", "couldn't get current server API group list",
-        "no configuration has been provided", "does not exist", "i/o timeout", "the server is currently unable"}) {
+        "no configuration has been provided", "context was not found", "does not exist", "i/o timeout",
+        "the server is currently unable"}) {
     if (Has(text, away) && !Has(text, "NotFound")) {
       return Err("cli.unavailable-cluster", what, said + " (is this the right --context?)");
     }
