@@ -54,6 +54,9 @@ class Story {
     }
   }
   void Add(const std::string& code, const std::string& subject, const std::string& found) {
+    // Kubelet and the node manager may tell the same; one of them without the subject.
+    if (subject.empty() && codes_.contains(code)) return;
+    codes_.insert(code);
     if (!seen_.insert(code + "\n" + subject).second) return;
     const ReasonText text = TextOf(code);
     causes_.push_back({code, subject, found.substr(0, 1000), text.meaning, text.remedy});
@@ -66,7 +69,7 @@ class Story {
   }
 
  private:
-  std::set<std::string> seen_;
+  std::set<std::string> seen_, codes_;
   std::vector<Cause> causes_;
 };
 

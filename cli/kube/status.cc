@@ -101,6 +101,13 @@ void AddPod(const Json& pod, ClusterStatus& out) {
     out.problems.push_back(
         {"status.pod-not-protected", subject, "asks for GPUs but not for runtimeClassName ccgpu: nothing protects it"});
   }
+  for (const Json& container : ListAt(pod, "/status/containerStatuses")) {
+    const std::string waiting = TextAt(container, "/state/waiting/reason");
+    if (waiting.empty() || waiting == "ContainerCreating" || waiting == "PodInitializing") continue;
+    out.problems.push_back({"status.pod-not-running", subject,
+                            "container " + TextAt(container, "/name") + " waits: " + waiting +
+                                " (`kubectl ccgpu explain " + row.pod_namespace + "/" + row.name + "`)"});
+  }
   out.pods.push_back(std::move(row));
 }
 

@@ -98,6 +98,9 @@ TEST(Summarize, NamesPartsAndPods) {
   EXPECT_THAT(Codes(status), ElementsAre("status.pod-not-protected"));
   pod["spec"]["runtimeClassName"] = "ccgpu";
   EXPECT_THAT(Codes(Summarize(Items({Node(kGood)}), Parts(), Items({pod}))), IsEmpty());
+  pod["status"]["containerStatuses"] = {{{"name", "a"}, {"state", {{"waiting", {{"reason", "CrashLoopBackOff"}}}}}}};
+  EXPECT_THAT(Codes(Summarize(Items({Node(kGood)}), Parts(), Items({pod}))), ElementsAre("status.pod-not-running"));
+  pod["status"].erase("containerStatuses");
   pod["status"]["conditions"] = {{{"type", "ccgpu.dev/Attested"}, {"status", "False"}, {"reason", "PolicyDenied"}}};
   EXPECT_THAT(Codes(Summarize(Items({Node(kGood)}), Parts(), Items({pod}))), ElementsAre("status.pod-not-attested"));
 }
