@@ -123,6 +123,7 @@ std::string Summary(const Json& pod, bool trouble) {
   std::string out = "Pod " + name + " is " + (phase.empty() ? "in an unknown phase" : phase) +
                     (node.empty() ? " and on no node" : " on node " + node);
   if (TextAt(attested, "/status") == "True") out += "; its GPUs and sandbox were attested";
+  else if (TextAt(attested, "/reason") == "AttestationNotApplicable") out += "; it holds no GPU to attest";
   else if (attested.is_object()) out += "; it is not attested (" + TextAt(attested, "/reason") + ")";
   else if (TextAt(pod, "/spec/runtimeClassName") != "ccgpu") out += "; it does not run under ccgpu";
   else out += "; nothing was said about its attestation yet";
