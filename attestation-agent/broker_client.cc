@@ -3,6 +3,9 @@
 #include <httplib.h>
 #include <openssl/x509_vfy.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "base/crypto/x509.h"
 #include "trust/kbs/ear.h"
 #include "trust/kbs/protocol.h"
@@ -10,6 +13,7 @@
 namespace ccgpu::agent {
 namespace {
 
+constexpr std::chrono::milliseconds kFirstPause{50}, kLongestPause{1000};
 constexpr std::chrono::seconds kTokenSlack{30};  // a token that ends sooner is renewed first
 
 std::string Path(std::string_view rest) { return std::string(kbs::kPathPrefix) + std::string(rest); }
@@ -63,20 +67,25 @@ struct BrokerClient::Http {
 };
 
 BrokerClient::BrokerClient(kbs::BrokerAddress broker, std::string init_data_text, Collector& collector,
-                           const Clock& clock, std::string sandbox_id)
+                           const Clock& clock, std::string sandbox_id, std::chrono::milliseconds patience)
     : broker_(std::move(broker)),
       init_data_text_(std::move(init_data_text)),
       sandbox_id_(std::move(sandbox_id)),
       collector_(collector),
       clock_(clock),
+      patience_(patience),
       key_(kbs::TeeKey::Generate()) {}
 BrokerClient::~BrokerClient() = default;
 
+Status BrokerClient::Connect() {
+  if (http_) return Ok();
+  ASSIGN_OR_RETURN(http_, Http::Connect(broker_));
+  if (!sandbox_id_.empty()) http_->client->set_default_headers({{std::string(kbs::kSandboxHeader), sandbox_id_}});
+  return Ok();
+}
+
 Result<Token> BrokerClient::Attest() {
-  if (!http_) {
-    ASSIGN_OR_RETURN(http_, Http::Connect(broker_));
-    if (!sandbox_id_.empty()) http_->client->set_default_headers({{std::string(kbs::kSandboxHeader), sandbox_id_}});
-  }
+  RETURN_IF_ERROR(Connect());
   httplib::Client& client = *http_->client;
 
   // Request and challenge.
@@ -117,13 +126,31 @@ Result<Token> BrokerClient::TokenLocked(bool fresh) {
   return token;
 }
 
+template <class T>
+Result<T> BrokerClient::Patiently(const std::function<Result<T>()>& call) {
+  const auto end = std::chrono::steady_clock::now() + patience_;
+  // The first pause is none: a connection that was kept open may just have been closed at the other end.
+  for (std::chrono::milliseconds pause{0};; pause = std::min(2 * pause + kFirstPause, kLongestPause)) {
+    Result<T> result = call();
+    if (result.ok() || std::string_view(result.error().code) != "broker.unreachable") return result;
+    http_.reset();
+    if (std::chrono::steady_clock::now() + pause >= end) return result;
+    std::this_thread::sleep_for(pause);
+  }
+}
+
 Result<Token> BrokerClient::GetToken() {
   std::lock_guard lock(mutex_);
-  return TokenLocked(false);
+  return Patiently<Token>([this] { return TokenLocked(false); });
 }
 
 Result<Bytes> BrokerClient::GetResource(const std::string& path) {
   std::lock_guard lock(mutex_);
+  return Patiently<Bytes>([this, &path] { return ResourceLocked(path); });
+}
+
+Result<Bytes> BrokerClient::ResourceLocked(const std::string& path) {
+  RETURN_IF_ERROR(Connect());
   for (bool fresh : {false, true}) {
     const bool had_token = token_.has_value();
     ASSIGN_OR_RETURN(Token token, TokenLocked(fresh));

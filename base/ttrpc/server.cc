@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -20,6 +21,15 @@
 #include "base/ttrpc/worker_pool.h"
 
 namespace ccgpu::ttrpc {
+namespace {
+
+// 0 when there is no such file.
+ino_t InodeOf(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 ? info.st_ino : 0;
+}
+
+}  // namespace
 
 struct Completion::State {
   std::shared_ptr<Connection> connection;
@@ -50,6 +60,7 @@ struct Server::Core {
   std::set<std::shared_ptr<Connection>> connections;
   std::map<int, Fd> listeners;
   std::string socket_path;
+  ino_t socket_inode = 0;
   bool stopped = false;
 
   void Start() {
@@ -141,6 +152,20 @@ void Server::Register(const std::string& service, const std::string& method, Han
 Status Server::ServeUnix(const std::string& path) {
   ASSIGN_OR_RETURN(Fd listener, ListenUnix(path));
   core_->socket_path = path;
+  core_->socket_inode = InodeOf(path);
+  return ServeListener(std::move(listener));
+}
+
+Status Server::ServeUnixTakingOver(const std::string& path) {
+  const std::string beside = path + "." + std::to_string(::getpid());
+  ASSIGN_OR_RETURN(Fd listener, ListenUnix(beside));
+  if (::rename(beside.c_str(), path.c_str()) != 0) {
+    Error error = ErrnoError("ttrpc.socket", "take over", path);
+    ::unlink(beside.c_str());
+    return error;
+  }
+  core_->socket_path = path;
+  core_->socket_inode = InodeOf(path);
   return ServeListener(std::move(listener));
 }
 
@@ -179,7 +204,10 @@ void Server::Stop() {
     connections.swap(core_->connections);
   }
   for (auto& connection : connections) connection->Close();
-  if (!core_->socket_path.empty()) ::unlink(core_->socket_path.c_str());
+  // Somebody may have taken the path over meanwhile.
+  if (!core_->socket_path.empty() && InodeOf(core_->socket_path) == core_->socket_inode)
+    ::unlink(core_->socket_path.c_str());
+  core_->socket_path.clear();
 }
 
 }  // namespace ccgpu::ttrpc

@@ -62,12 +62,15 @@ class Server {
   // Makes the socket (mode 0600) and serves it. A socket file that nobody listens on is replaced; a live one is an
   // error.
   Status ServeUnix(const std::string& path);
+  // The same, and a live socket is taken over: new callers come to us, those of the other server stay with it. For
+  // upgrades during which two instances overlap.
+  Status ServeUnixTakingOver(const std::string& path);
   // An fd that already listens.
   Status ServeListener(Fd listener);
   // One connection (a socketpair's end). `on_close` runs on the I/O thread when the peer is gone.
   Status ServeFd(Fd connection, std::function<void()> on_close = nullptr);
-  // Closes listeners and connections, waits for handlers that run. The socket file of ServeUnix is removed. Idempotent.
-  // Not from a handler.
+  // Closes listeners and connections, waits for handlers that run. The socket file is removed if it is still ours.
+  // Idempotent. Not from a handler.
   void Stop();
 
   // The I/O thread's loop, for who wants to run small things on the same thread.

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <filesystem>
 #include <thread>
 
 #include "base/ttrpc/client.h"
@@ -88,6 +89,27 @@ TEST(Ttrpc, ALiveSocketIsNotTakenAndADeadOneIsReplaced) {
     ASSERT_TRUE(dead.ok());
   }  // closed, its file stays: as after kill -9
   EXPECT_TRUE(second.ServeUnix(path).ok());
+}
+
+// An upgrade: the new instance gets new callers, the old one's connection stays and its end takes nothing away.
+TEST(Ttrpc, ALiveSocketIsTakenOverAndStaysWithItsNewOwner) {
+  TempDir dir;
+  const std::string path = dir.path + "/s";
+  Server first, second;
+  ASSERT_TRUE(first.ServeUnix(path).ok());
+  ASSERT_TRUE(ConnectUnix(path, std::chrono::seconds(1)).ok());
+  struct stat before {
+  }, after{};
+  ASSERT_EQ(::stat(path.c_str(), &before), 0);
+  ASSERT_TRUE(second.ServeUnixTakingOver(path).ok());
+  ASSERT_EQ(::stat(path.c_str(), &after), 0);
+  EXPECT_NE(before.st_ino, after.st_ino);
+  EXPECT_EQ(after.st_mode & 0777, 0600u);
+  first.Stop();
+  EXPECT_TRUE(ConnectUnix(path, std::chrono::seconds(1)).ok()) << "the old owner removed the new one's socket";
+  second.Stop();
+  EXPECT_NE(::stat(path.c_str(), &after), 0);
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path));
 }
 
 TEST(Ttrpc, AnErrorArrivesInItsParts) {

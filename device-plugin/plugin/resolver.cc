@@ -116,7 +116,7 @@ Status Resolver::Serve(const std::string& socket) {
         }
         return answer;
       });
-  return server_->ttrpc.ServeUnix(socket);
+  return server_->ttrpc.ServeUnixTakingOver(socket);
 }
 
 }  // namespace ccgpu::deviceplugin

@@ -24,7 +24,8 @@ class Resolver {
   // holds no GPU gives an answer without containers. Fails with "plugin.pod-resources-unavailable" when nobody answers.
   // Any thread.
   Result<v1::PodGpusResponse> PodGpus(const std::string& name, const std::string& pod_namespace) const;
-  // Serves resolver.sock (0600, peers of the same user only).
+  // Serves resolver.sock (0600, peers of the same user only); takes it over from an instance that still runs, since two
+  // overlap during an upgrade.
   Status Serve(const std::string& socket);
 
  private:
