@@ -170,12 +170,12 @@ def the_api_server_is_away_for_two_minutes(world):
     with asking_for(world, "alone", "default/alone/key") as key:
         answered(world, "alone", key)
         manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml"
-        world.on_node("mv", manifest, "/root/kube-apiserver.yaml")
+        world.on_node("mv", manifest, "/var/lib/kube-apiserver.yaml")
         try:
             world.until("the API server is gone", lambda: world.kubectl("get", "--raw", "/readyz", check=False).code != 0)
             world.on_node("sleep", "120")  # the time is the test
         finally:
-            world.on_node("mv", "/root/kube-apiserver.yaml", manifest)
+            world.on_node("mv", "/var/lib/kube-apiserver.yaml", manifest)
         world.until("the API server is back", lambda: world.kubectl("get", "--raw", "/readyz", check=False).code == 0, 120)
         answered(world, "alone", key, again=True)
         told = lines(world, "alone")

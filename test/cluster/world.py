@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "test" / "kind"))
@@ -88,14 +87,11 @@ class World:
         return self.run("podman", "exec", node or self.node, *words, check=check)
 
     def until(self, what, holds, limit_s=60):
-        """Asks until `holds` answers something true, which it returns; fails with its last answer."""
-        end = time.monotonic() + limit_s
-        while True:
-            answer = holds()
-            if answer:
-                return answer
-            assert time.monotonic() < end, f"not within {limit_s} s: {what}; {self.trouble()}"
-            time.sleep(0.1)
+        """Asks until `holds` answers something true, which it returns; fails with what a person would look at first."""
+        try:
+            return harness.wait_for(holds, limit_s, lambda: what)
+        except AssertionError as late:
+            raise AssertionError(f"not within {limit_s} s: {what}; {self.trouble()}") from late
 
     def trouble(self):
         """What a person would look at first."""

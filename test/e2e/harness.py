@@ -146,11 +146,13 @@ class Node:
 
 
 def wait_for(condition, seconds, text=lambda: "condition"):
+    """Looks again until `condition` answers something true, which is returned."""
     end = time.monotonic() + seconds
-    while not condition():
+    while not (answer := condition()):
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {text()}")
         time.sleep(0.05)
+    return answer
 
 
 _shared = {}

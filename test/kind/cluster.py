@@ -44,7 +44,7 @@ class Cluster:
         self.engine.run("kind", "create", "cluster", "--config", config, "--wait", "120s", "--retain", log=self.log, limit_s=400)
         # kind returns before the default service account exists and, with workers, before those are Ready.
         self.kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s")
-        self._until("the default service account", lambda: "default" in self.kubectl("get", "serviceaccount", "default", "--ignore-not-found", "-o", "name"))
+        self.wait_for("the default service account", lambda: "default" in self.kubectl("get", "serviceaccount", "default", "--ignore-not-found", "-o", "name"))
         self.kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=120s")
         say("every node is Ready")
 
@@ -106,7 +106,7 @@ class Cluster:
             kept.unlink()
 
     @staticmethod
-    def _until(what, holds, limit_s=60):
+    def wait_for(what, holds, limit_s=60):
         until = time.monotonic() + limit_s
         while not holds():
             if time.monotonic() > until:

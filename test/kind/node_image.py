@@ -210,17 +210,21 @@ def _preload(root, images):
         daemon = subprocess.Popen([tools / "containerd", "-c", run / "config.toml"], stdout=log, stderr=log, env=dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}"))
     try:
         ctr = [tools / "ctr", "-a", run / "s", "-n", "k8s.io"]
-        until = time.monotonic() + 60
-        while subprocess.run([*ctr, "version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
-            if daemon.poll() is not None or time.monotonic() > until:
-                raise OSError("the node's containerd does not start: " + (run / "log").read_text()[-800:])
-            time.sleep(0.05)
+        _wait_for(daemon, [*ctr, "version"], run / "log")
         for archive in sorted(images.glob("*.tar")):
             golang.run([*ctr, "images", "import", "--all-platforms", archive])
     finally:
         daemon.send_signal(signal.SIGTERM)
         daemon.wait(timeout=60)
         shutil.rmtree(run, ignore_errors=True)
+
+
+def _wait_for(daemon, answers, log, limit_s=60):
+    until = time.monotonic() + limit_s
+    while subprocess.run(answers, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
+        if daemon.poll() is not None or time.monotonic() > until:
+            raise OSError("the node's containerd does not start: " + log.read_text()[-800:])
+        time.sleep(0.05)
 
 
 def _import(engine, root, image):
