@@ -210,7 +210,7 @@ def _preload(root, images):
         daemon = subprocess.Popen([tools / "containerd", "-c", run / "config.toml"], stdout=log, stderr=log, env=dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}"))
     try:
         ctr = [tools / "ctr", "-a", run / "s", "-n", "k8s.io"]
-        _wait_for(daemon, [*ctr, "version"], run / "log")
+        wait_for(daemon, [*ctr, "version"], run / "log")
         for archive in sorted(images.glob("*.tar")):
             golang.run([*ctr, "images", "import", "--all-platforms", archive])
     finally:
@@ -219,7 +219,7 @@ def _preload(root, images):
         shutil.rmtree(run, ignore_errors=True)
 
 
-def _wait_for(daemon, answers, log, limit_s=60):
+def wait_for(daemon, answers, log, limit_s=60):
     until = time.monotonic() + limit_s
     while subprocess.run(answers, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
         if daemon.poll() is not None or time.monotonic() > until:
