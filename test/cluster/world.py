@@ -15,7 +15,7 @@ import threading
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "test" / "kind"))
 import programs
-from cluster import Cluster
+from kind_cluster import Cluster
 
 from e2e import harness
 

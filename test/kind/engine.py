@@ -1,7 +1,7 @@
 """The container engine that a built cluster runs on: podman in a network namespace of its own, with a store of its own.
 
 Nothing of it meets the machine's: its images lie in HOME/podman, its bridges and firewall rules in the namespace, which goes with the
-cluster. A machine that already has an engine and a registry is served by kind as it is (cluster.py, node image "official").
+cluster. A machine that already has an engine and a registry is served by kind as it is (kind_cluster.py, node image "official").
 """
 import os
 import pathlib

@@ -20,7 +20,7 @@ import time
 
 import node_image
 import programs
-from cluster import Cluster, default_name
+from kind_cluster import Cluster, default_name
 from engine import Podman
 
 STARTED = time.monotonic()
