@@ -14,6 +14,6 @@ def tests(containerd, all_of_them=True):
 
 def bound(scenario, containerd):
     def test():
-        world = World.get(containerd)
+        world = World.of(containerd)
         scenario(world if scenario in (*installing.FIRST[:2], *installing.LAST) else world.installed())
     return test

@@ -1,6 +1,6 @@
 """One real cluster with ccgpu in it, for tests: kind on containerd 1.6 or 2, our images loaded, the chart installed.
 
-`World.get("2")` makes it at the first call and keeps it until close_all(): creating a cluster costs half a minute, so the tests of one
+`World.of("2")` makes it at the first call and keeps it until close_all(): creating a cluster costs half a minute, so the tests of one
 containerd share one and leave it as they found it.
 """
 import base64
@@ -29,7 +29,7 @@ class World:
     _kept = {}
 
     @classmethod
-    def get(cls, containerd):
+    def of(cls, containerd):
         if containerd not in cls._kept:
             cls._kept[containerd] = cls(containerd)
         return cls._kept[containerd]
