@@ -62,7 +62,7 @@ class Cluster:
             pathlib.Path("/lib/modules").rmdir()  # empty: ours (a kernel's own is never empty)
 
     def nodes(self):
-        return self.engine.run("kind", "get", "nodes", "--name", self.name).split()
+        return self.kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split()
 
     def kubectl(self, *words, **more):
         return self.engine.run("kubectl", *words, **more)
