@@ -10,8 +10,14 @@ CHART = ROOT / "charts" / "ccgpu"
 
 
 def listing(world):
-    """Every file of ours or beside ours on the node, with its content's digest."""
-    return world.on_node("sh", "-c", f"for d in {LISTED}; do find $d -xdev \\( -type f -o -type l \\) 2>/dev/null; done | sort -u | xargs -d '\\n' sha256sum 2>/dev/null || true").out
+    """Every file of ours or beside ours on the node with its content's digest, every link with its target."""
+    found = world.on_node("sh", "-c", f"find {LISTED} -xdev -type f -exec sha256sum {{}} + 2>/dev/null; find {LISTED} -xdev -type l -printf '%p -> %l\\n' 2>/dev/null; true").out
+    return sorted(found.splitlines())
+
+
+def changes(world):
+    before, after = set(world.files_before), set(listing(world))
+    return json.dumps({"new": sorted(after - before), "lost": sorted(before - after)}, indent=1)
 
 
 def api_objects(world):
@@ -28,7 +34,7 @@ def nothing_is_advertised_before_the_label(world):
                "--set", f"emulator.gpus={world.gpus},broker.insecureAcceptEmulated=true")
     assert world.amounts() == (-1, -1)
     assert all(pod_["metadata"]["labels"].get("app.kubernetes.io/component") in ("broker", "setup") for pod_ in world.get("-n", SYSTEM, "pods")["items"])
-    assert listing(world) == world.files_before
+    assert listing(world) == world.files_before, changes(world)
 
 
 def the_label_makes_a_node_ready(world):
@@ -77,8 +83,7 @@ def uninstalling_leaves_nothing(world):
     left = {key: value for key, value in node["metadata"]["labels"].items() if key not in world.labels_before}
     assert not left, left
     assert not [one for one in node["status"]["conditions"] if one["type"].startswith("ccgpu.dev/")]
-    before, after = world.files_before.splitlines(), listing(world).splitlines()
-    assert before == after, json.dumps({"new": sorted(set(after) - set(before)), "lost": sorted(set(before) - set(after))}, indent=1)
+    assert listing(world) == world.files_before, changes(world)
 
 
 FIRST = [nothing_is_advertised_before_the_label, the_label_makes_a_node_ready, the_first_attested_pod_gets_its_key, an_unsealed_pod_is_denied_with_its_reason,
