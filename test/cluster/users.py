@@ -14,10 +14,12 @@ def status_names_every_part(world):
 def a_pod_is_verified_from_a_laptop(world):
     with asking_for(world, "seen", "default/seen/key") as key:
         answered(world, "seen", key)
-        good = world.ccgpu("verify", "seen", "--trust-from-cluster", "--insecure-accept-emulated", check=False)
-        assert good.code == 0, good
-        other = world.ccgpu("verify", "seen", "--trust-from-cluster", check=False)
-        assert other.code != 0 and "emulated" in other.out + other.err, other
+        sealed = world.sealed("seen")
+        good = world.ccgpu("verify", "seen", "--trust-from-cluster", "--sealed", sealed, check=False)
+        assert good.code == 0 and "accepted (emulated)" in good.out, good
+        # Real roots alone: nothing emulated is believed; and another manifest is another identity.
+        assert world.ccgpu("verify", "seen", "--sealed", sealed, check=False).code == 1
+        assert world.ccgpu("verify", "seen", "--trust-from-cluster", "--host-data", "sha256:" + "0" * 64, "--exit-class", check=False).code == 17
 
 
 def a_refused_key_is_told_with_its_rule(world):

@@ -152,11 +152,14 @@ class World:
 
     # --- pods
 
+    def sealed(self, name):
+        return self.cluster.engine.state / "manifests" / f"{name}.sealed.yaml"
+
     def seal(self, manifest, *options):
         """The manifest with its policy, as a user makes it."""
-        folder = self.cluster.engine.state / "manifests"
-        folder.mkdir(exist_ok=True)
-        plain, sealed = folder / f"{manifest['metadata']['name']}.json", folder / f"{manifest['metadata']['name']}.sealed.yaml"
+        name = manifest["metadata"]["name"]
+        sealed, plain = self.sealed(name), self.sealed(name).with_suffix(".json")
+        plain.parent.mkdir(exist_ok=True)
         plain.write_text(json.dumps(manifest))
         self.ccgpu("policy", "generate", plain, "-o", sealed, "--image-archive", self.images / "tools.tar", *options)
         return sealed
