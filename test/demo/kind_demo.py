@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""./run demo --kind: a real Kubernetes cluster, the chart, a denied pod, an attested pod and its key. Two commands are ccgpu's; the rest is looking."""
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "test" / "kind"))
+import programs
+from kind_cluster import Cluster
+
+BUILD = pathlib.Path(sys.argv[1]).resolve()
+IMAGES = BUILD.parent / "images"
+MANIFESTS = ROOT / "manifests" / "kind"
+STARTED = time.monotonic()
+cluster = Cluster("demo")
+
+
+def step(text):
+    print(f"\n\033[1m[{time.monotonic() - STARTED:4.0f} s] {text}\033[0m", flush=True)
+
+
+def run(*words, show=True, stdin=None):
+    """A command as a user types it, with what it prints; ends the demo when it fails."""
+    if show:
+        print("$ " + " ".join(str(word).replace(str(ROOT) + "/", "") for word in words), flush=True)
+    environment = cluster.engine.environment()
+    environment["PATH"] = f"{BUILD}/bin:{environment['PATH']}"
+    done = subprocess.run(cluster.engine.inside(words), env=environment, stdin=subprocess.DEVNULL if stdin is None else None, input=stdin,
+                          stdout=subprocess.PIPE, stderr=None if show else subprocess.PIPE, text=True)
+    if show:
+        print(done.stdout, end="", flush=True)
+    if done.returncode != 0:
+        raise OSError(f"{words[0]} {words[1]} ended with {done.returncode} {done.stderr or ''}")
+    return done.stdout
+
+
+def wait_for(what, holds, limit_s=90):
+    end = time.monotonic() + limit_s
+    while not (answer := holds()):
+        if time.monotonic() > end:
+            raise OSError(f"{what} did not come in {limit_s} s")
+        time.sleep(0.2)
+    return answer
+
+
+def demo():
+    step("A cluster: Kubernetes, containerd, etcd, as they are")
+    programs.build(lambda text: print(f"  {text}", flush=True))
+    cluster.up("2", 1, lambda text: print(f"  {text}", flush=True))
+    for archive in sorted(IMAGES.glob("*.tar")):
+        cluster.load(archive)
+    node = cluster.nodes()[0]
+
+    step("Install ccgpu, and choose a node")
+    run("helm", "install", "ccgpu", ROOT / "charts/ccgpu", "-n", "ccgpu-system", "--create-namespace", "--set", "broker.insecureAcceptEmulated=true", "--wait")
+    run("kubectl", "label", "node", node, "ccgpu.dev/enabled=true")
+    wait_for("the node's GPUs", lambda: "true" in run("kubectl", "get", "node", node, "-o", "jsonpath={.metadata.labels.ccgpu\\.dev/ready}", show=False)
+             and run("kubectl", "get", "node", node, "-o", "jsonpath={.status.allocatable.ccgpu\\.dev/cc-gpu}", show=False).strip() not in ("", "0"))
+    run("kubectl", "ccgpu", "status")
+
+    step("A pod without a policy is denied")
+    run("kubectl", "apply", "-f", MANIFESTS / "first-denied.yaml")
+    wait_for("the denial", lambda: "policy.missing" in run("kubectl", "describe", "pod", "unsealed", show=False))
+    run("kubectl", "ccgpu", "explain", "unsealed")
+
+    step("A sealed pod is attested")
+    sealed = cluster.engine.state / "first.sealed.yaml"
+    run("kubectl", "ccgpu", "policy", "generate", MANIFESTS / "first-attested.yaml", "-o", sealed, "--image-archive", IMAGES / "tools.tar")
+    run("kubectl", "apply", "-f", sealed)
+    run("kubectl", "wait", "--for=condition=ccgpu.dev/Attested", "pod/first", "--timeout=90s")
+
+    step("Its owner gives it a key, and only to it")
+    digest = run("kubectl", "ccgpu", "policy", "digest", sealed, show=False).strip()
+    release, key = cluster.engine.state / "release.yaml", cluster.engine.state / "key"
+    release.write_text((MANIFESTS / "first-release.yaml").read_text().replace("HOST_DATA", digest))
+    key.write_text("a key that only this pod gets, once it proved what it is")
+    run("kubectl", "ccgpu", "secret", "put", "default/first/key", key, "--release", release)
+    wait_for("the key", lambda: "got a key" in run("kubectl", "logs", "first", show=False))
+    run("kubectl", "logs", "first", "--tail=1")
+    run("kubectl", "ccgpu", "verify", "first", "--trust-from-cluster", "--sealed", sealed, show=False)
+    print("kubectl ccgpu verify first: accepted (emulated)")
+
+    step("And away again")
+    run("kubectl", "delete", "pod", "first", "unsealed", "--timeout=60s")
+    run("helm", "uninstall", "ccgpu", "-n", "ccgpu-system", "--wait")
+
+
+def main():
+    if cluster.exists():
+        sys.exit("demo: the cluster of an earlier demo is still there: ./run kind --name demo down")
+    try:
+        demo()
+    except (OSError, subprocess.SubprocessError) as error:
+        sys.exit(f"demo: {error}\nThe cluster is left for a look: ./run kind --name demo kubectl get pods -A; ./run kind --name demo down")
+    cluster.down()
+    print(f"\nDone in {time.monotonic() - STARTED:.0f} s; nothing is left on this machine but the caches.")
+
+
+if __name__ == "__main__":
+    main()
