@@ -93,7 +93,16 @@ class KubeletSession::Generation {
 };
 
 KubeletSession::KubeletSession(SessionOptions options, DeviceTable& table, Metrics& metrics)
-    : options_(std::move(options)), table_(table), metrics_(metrics), stop_event_(::eventfd(0, EFD_CLOEXEC)) {}
+    : options_(std::move(options)),
+      table_(table),
+      metrics_(metrics),
+      stop_event_(::eventfd(0, EFD_CLOEXEC)),
+      lost_event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  options_.service.on_stream_lost = [this] {
+    const uint64_t one = 1;
+    [[maybe_unused]] ssize_t written = ::write(lost_event_.get(), &one, sizeof one);
+  };
+}
 
 KubeletSession::~KubeletSession() { Stop(); }
 
@@ -123,8 +132,8 @@ void KubeletSession::Watch() {
 }
 
 void KubeletSession::WaitForChange(std::chrono::milliseconds timeout) {
-  pollfd fds[2] = {{stop_event_.get(), POLLIN, 0}, {inotify_.get(), POLLIN, 0}};
-  if (::poll(fds, 2, static_cast<int>(timeout.count())) <= 0 || fds[1].revents == 0) return;
+  pollfd fds[3] = {{stop_event_.get(), POLLIN, 0}, {inotify_.get(), POLLIN, 0}, {lost_event_.get(), POLLIN, 0}};
+  if (::poll(fds, 3, static_cast<int>(timeout.count())) <= 0 || fds[1].revents == 0) return;
   alignas(inotify_event) char buffer[8192];
   bool again = false;
   ssize_t got;
@@ -136,6 +145,11 @@ void KubeletSession::WaitForChange(std::chrono::milliseconds timeout) {
     }
   }
   if (again) Watch();
+}
+
+bool KubeletSession::StreamWasLost() {
+  uint64_t times = 0;
+  return ::read(lost_event_.get(), &times, sizeof times) == sizeof times;
 }
 
 bool KubeletSession::OwnSocketIsThere() const {
@@ -194,7 +208,7 @@ void KubeletSession::Run() {
       generation_ = next->serving() ? std::move(next) : nullptr;
     }
     if (options_.mode == RegistrationMode::kRegister && generation_) {
-      if (registered && !KubeletIsTheSame()) registered = false;
+      if (StreamWasLost() || !KubeletIsTheSame()) registered = false;
       if (!registered) {
         auto status = Register();
         registered = status.ok();

@@ -1,9 +1,11 @@
 // Being known to the kubelet, for ever.
 //
 // Register mode: serve on a socket with a name of our own in the kubelet's device-plugins folder, then call Register on
-// kubelet.sock. A kubelet that restarts deletes all sockets there and never asks again, so three things bring us back:
+// kubelet.sock. A kubelet that restarts deletes all sockets there and never asks again, so four things bring us back:
 // a removed socket of ours (serve again), a new kubelet.sock (register again), and the inode of kubelet.sock looked at
-// from time to time (a watch that was lost). Unique names let two instances overlap during an upgrade.
+// from time to time (a watch that was lost). Unique names let two instances overlap during an upgrade; kubelets up to
+// 1.35 take the end of the old one for the end of the new one and close its stream, so that a stream which the kubelet
+// ended is a fourth reason to register again.
 //
 // Watcher mode: serve on a socket in plugins_registry that also answers pluginregistration.GetInfo; the kubelet comes
 // by itself.
@@ -50,14 +52,15 @@ class KubeletSession {
   bool OwnSocketIsThere() const;
   bool KubeletIsTheSame() const;
   void WaitForChange(std::chrono::milliseconds timeout);
-  void Watch();  // (re-)arms inotify
+  bool StreamWasLost();  // since the last call
+  void Watch();          // (re-)arms inotify
 
   SessionOptions options_;
   DeviceTable& table_;
   Metrics& metrics_;
   std::unique_ptr<Generation> generation_;
-  mutable std::mutex mutex_;  // guards generation_ for socket()
-  Fd inotify_, stop_event_;
+  mutable std::mutex mutex_;              // guards generation_ for socket()
+  Fd inotify_, stop_event_, lost_event_;  // lost: the kubelet ended a ListAndWatch
   std::atomic<bool> stopping_{false};
   uint64_t kubelet_inode_ = 0;
   int64_t kubelet_ctime_ns_ = 0;

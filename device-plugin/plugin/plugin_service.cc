@@ -11,6 +11,9 @@ namespace {
 
 grpc::Status Refuse(grpc::StatusCode code, const Error& error) { return grpc::Status(code, error.ToString()); }
 
+// How late an ended stream may be noticed: until then the kubelet counts no GPU of ours.
+constexpr std::chrono::milliseconds kNoticeCancel{100};
+
 v1beta1::ListAndWatchResponse DeviceList(const Snapshot& devices) {
   v1beta1::ListAndWatchResponse response;
   for (const auto& gpu : devices.gpus) {
@@ -64,8 +67,9 @@ grpc::Status PluginService::ListAndWatch(grpc::ServerContext* context, const v1b
       last = bytes;
       first = false;
     }
-    devices = table_.WaitChange(devices->version, std::chrono::milliseconds(500));
+    devices = table_.WaitChange(devices->version, kNoticeCancel);
   }
+  if (!stopping_ && options_.on_stream_lost) options_.on_stream_lost();
   return grpc::Status::OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 
 #include "device-plugin/api/v1beta1.grpc.pb.h"
 #include "device-plugin/plugin/device_table.h"
@@ -17,6 +18,8 @@ struct ServiceOptions {
   // A GPU of a pod that just ended may still be scrubbed; Allocate waits for it at most this long. The kubelet itself
   // has no limit, so ours must be far below what a person waits for.
   std::chrono::milliseconds allocate_deadline{5000};
+  // Told when the kubelet ends a ListAndWatch of ours: it never opens another one by itself. Any thread.
+  std::function<void()> on_stream_lost;
 };
 
 // Table and metrics must outlive it. Any thread.

@@ -226,6 +226,15 @@ TEST_F(PluginTest, ComesBackWhenOnlyItsSocketIsRemoved) {
   EXPECT_TRUE(Eventually([&] { return kubelet_->registrations() == 2 && kubelet_->Count("Healthy") == 2; }));
 }
 
+// kubelet 1.35 ends the new instance's stream when the old one's ends, and opens no other.
+TEST_F(PluginTest, ComesBackWhenTheKubeletEndsItsStream) {
+  StartAndRegister();
+  const std::string socket = session_->socket();
+  kubelet_->EndStream();
+  EXPECT_TRUE(Eventually([&] { return kubelet_->registrations() == 2 && kubelet_->Count("Healthy") == 2; }));
+  EXPECT_EQ(session_->socket(), socket) << "the same socket, registered once more";
+}
+
 TEST_F(PluginTest, ComesBackWhenTheKubeletKeepsOurSocket) {
   StartAndRegister();
   const std::string socket = session_->socket();

@@ -59,6 +59,11 @@ bool FakeKubelet::stream_open() const {
   return !plugins_.empty() && plugins_.back()->open;
 }
 
+void FakeKubelet::EndStream() {
+  std::lock_guard lock(mutex_);
+  if (!plugins_.empty()) plugins_.back()->context.TryCancel();
+}
+
 int FakeKubelet::Count(const std::string& health) const {
   int count = 0;
   for (const auto& device : devices()) count += device.health() == health;

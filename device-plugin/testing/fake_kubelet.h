@@ -27,6 +27,7 @@ class FakeKubelet final : public v1beta1::Registration::Service {
   // The device list that the last registered plugin sent last.
   std::vector<v1beta1::Device> devices() const;
   bool stream_open() const;
+  void EndStream();  // of the last registered plugin, as kubelets up to 1.35 do when another instance's ends
   v1beta1::DevicePlugin::Stub& plugin();
   int Count(const std::string& health) const;
 
