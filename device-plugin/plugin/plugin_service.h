@@ -19,7 +19,7 @@ struct ServiceOptions {
   // has no limit, so ours must be far below what a person waits for.
   std::chrono::milliseconds allocate_deadline{5000};
   // Told when the kubelet ends a ListAndWatch of ours: it never opens another one by itself. Any thread.
-  std::function<void()> on_stream_lost;
+  std::function<void()> on_stream_lost = nullptr;
 };
 
 // Table and metrics must outlive it. Any thread.

@@ -153,8 +153,8 @@ def init_containers_share_and_sidecars_keep(world):
     limits = {"limits": {GPU: "1"}}
     image = {"image": TOOLS, "imagePullPolicy": "Never", "resources": limits}
     body = plain("dev-init")
-    body["spec"]["initContainers"] = [{"name": "plain", "command": ["/bin/true"], **image},
-                                      {"name": "sidecar", "command": ["sleep", "3600"], "restartPolicy": "Always", **image}]
+    body["spec"]["initContainers"] = [{"name": "sidecar", "command": ["sleep", "3600"], "restartPolicy": "Always", **image},
+                                      {"name": "plain", "command": ["/bin/true"], **image}]
     with gone(world, "dev-init"):
         world.apply(body)
         ready(world, "dev-init")
