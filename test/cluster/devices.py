@@ -41,9 +41,15 @@ def restart_plugin(world):
     world.kubectl("-n", SYSTEM, "rollout", "status", PLUGIN, "--timeout=90s")
 
 
-def advertised(world, count=None):
-    wanted = world.gpus if count is None else count
-    world.until(f"{wanted} GPUs are allocatable", lambda: world.allocatable() == wanted, 90)
+def checkpoint(world):
+    text = world.on_node("cat", "/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint", check=False).out
+    return json.loads(text)["Data"] if text else {"RegisteredDevices": {}, "PodDeviceEntries": []}
+
+
+def advertised(world):
+    """To the kubelet first: what the API says of the node may be from before. A pod that comes in between is admitted without its device."""
+    world.until("the kubelet knows the GPUs", lambda: len((checkpoint(world)["RegisteredDevices"] or {}).get(GPU) or []) == world.gpus, 90)
+    world.until("they are allocatable", lambda: world.allocatable() == world.gpus, 90)
 
 
 class without_plugin:
@@ -158,9 +164,8 @@ def init_containers_share_and_sidecars_keep(world):
     with gone(world, "dev-init"):
         world.apply(body)
         ready(world, "dev-init")
-        checkpoint = json.loads(world.on_node("cat", "/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint").out)
         uid = world.get("pod", "dev-init")["metadata"]["uid"]
-        held = {entry["ContainerName"]: {one for ids in entry["DeviceIDs"].values() for one in ids} for entry in checkpoint["Data"]["PodDeviceEntries"] if entry["PodUID"] == uid}
+        held = {entry["ContainerName"]: {one for ids in entry["DeviceIDs"].values() for one in ids} for entry in checkpoint(world)["PodDeviceEntries"] if entry["PodUID"] == uid}
         assert held["plain"] == held["main"] and not held["sidecar"] & held["main"], held
 
 
@@ -197,8 +202,7 @@ def the_checkpoint_names_what_pods_hold(world):
     with gone(world, "dev-check"):
         world.apply(plain("dev-check", gpus=2))
         ready(world, "dev-check")
-        checkpoint = json.loads(world.on_node("cat", "/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint").out)
-        registered = checkpoint["Data"]["RegisteredDevices"][GPU]
+        registered = checkpoint(world)["RegisteredDevices"][GPU]
         assert set(world.pod_gpus("dev-check")) <= set(registered) and len(registered) == world.gpus
 
 
