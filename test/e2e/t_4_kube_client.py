@@ -48,7 +48,7 @@ class Api:
         self.start("etcd", programs.program("etcd"), "--data-dir", self.folder / "etcd", "--listen-client-urls", f"http://127.0.0.1:{client}",
                    "--advertise-client-urls", f"http://127.0.0.1:{client}", "--listen-peer-urls", f"http://127.0.0.1:{peer}",
                    "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}", "--initial-cluster", f"default=http://127.0.0.1:{peer}")
-        self.arguments = [programs.program("kube-apiserver"), f"--etcd-servers=http://127.0.0.1:{client}", f"--secure-port={self.port}", "--bind-address=127.0.0.1",
+        self.arguments = [programs.program("kube-apiserver"), f"--etcd-servers=http://127.0.0.1:{client}", f"--secure-port={self.port}", "--bind-address=127.0.0.1", "--advertise-address=192.0.2.1",
                           f"--tls-cert-file={self.folder}/api.crt", f"--tls-private-key-file={self.folder}/api.key", f"--service-account-key-file={self.folder}/sa.pub",
                           f"--service-account-signing-key-file={self.folder}/sa.key", "--service-account-issuer=https://test", "--authorization-mode=RBAC",
                           f"--token-auth-file={self.folder}/tokens.csv", "--service-cluster-ip-range=10.96.0.0/16", "--disable-admission-plugins=ServiceAccount",
