@@ -13,6 +13,8 @@ grpc::Status Refuse(grpc::StatusCode code, const Error& error) { return grpc::St
 
 // How late an ended stream may be noticed: until then the kubelet counts no GPU of ours.
 constexpr std::chrono::milliseconds kNoticeCancel{100};
+// The kubelet's gRPC client refuses larger messages, and would only log it.
+constexpr size_t kMaxList = 4u << 20;
 
 v1beta1::ListAndWatchResponse DeviceList(const Snapshot& devices) {
   v1beta1::ListAndWatchResponse response;
@@ -61,6 +63,13 @@ grpc::Status PluginService::ListAndWatch(grpc::ServerContext* context, const v1b
   while (!stopping_ && !context->IsCancelled()) {
     const auto response = DeviceList(*devices);
     const std::string bytes = response.SerializeAsString();
+    if (bytes.size() > kMaxList) {
+      const Error error = Err("plugin.list-too-large", std::to_string(devices->gpus.size()) + " GPUs",
+                              "take " + std::to_string(bytes.size()) + " bytes to list; a kubelet reads at most " +
+                                  std::to_string(kMaxList) + ", so none can be advertised");
+      log::Error("cannot list the GPUs", {{"why", error.ToString()}});
+      return Refuse(grpc::StatusCode::RESOURCE_EXHAUSTED, error);
+    }
     // The table also changes for state and holder, which the kubelet does not see.
     if (first || bytes != last) {
       if (!writer->Write(response)) break;

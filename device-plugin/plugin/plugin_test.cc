@@ -399,19 +399,54 @@ TEST_F(PluginTest, MetricsAndHealth) {
   EXPECT_EQ(HttpServer::Start("nonsense", table_, metrics_).error().code, "plugin.bad-config");
 }
 
-TEST_F(PluginTest, AllocateIsFast) {
-  StartAndRegister();
+std::vector<GpuView> ManyGpus(size_t count) {
+  std::vector<GpuView> gpus(count);
+  for (size_t i = 0; i < count; ++i) {
+    char id[48];
+    std::snprintf(id, sizeof id, "GPU-%08zx-0000-4000-8000-000000000000", i);
+    gpus[i] = {id, static_cast<uint32_t>(i), true, "", 0, "hopper-cc", "UNLOCKED", ""};
+  }
+  return gpus;
+}
+
+TEST_F(PluginTest, AllocateIsFastAmongAThousandDevices) {
+  table_.Replace(ManyGpus(1000));
+  session_ = std::make_unique<KubeletSession>(
+      SessionOptions{RegistrationMode::kRegister, dir_ + "/dp", kResourceName, {}, milliseconds(200)}, table_,
+      metrics_);
+  session_->Start();
+  ASSERT_TRUE(Eventually([&] { return kubelet_->Count("Healthy") == 1000; }));
   v1beta1::AllocateResponse response;
   std::vector<double> times;
-  for (int i = 0; i < 2000; ++i) {
+  for (size_t i = 0; i < 2000; ++i) {
+    const std::string id = table_.Get()->gpus[i * 7 % 1000].id;
     const auto start = std::chrono::steady_clock::now();
-    ASSERT_TRUE(Allocate({{kGpu0}}, &response).ok());
+    ASSERT_TRUE(Allocate({{id}}, &response).ok());
     times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
   std::sort(times.begin(), times.end());
   RecordProperty("allocate_p99_ms", std::to_string(times[1980]));
-  std::printf("Allocate over its socket: p50 %.3f ms, p99 %.3f ms (aim p99 < 1 ms)\n", times[1000], times[1980]);
+  std::printf("Allocate over its socket, 1,000 devices: p50 %.3f ms, p99 %.3f ms (aim p99 < 1 ms)\n", times[1000],
+              times[1980]);
   EXPECT_LT(times[1000], 1.0);
+}
+
+// A message over 4 MiB would only be logged by the kubelet: it is refused here, and not tried again and again.
+TEST_F(PluginTest, MoreDevicesThanAMessageHoldsAreRefusedClearly) {
+  table_.Replace(ManyGpus(90000));
+  session_ = std::make_unique<KubeletSession>(
+      SessionOptions{RegistrationMode::kRegister, dir_ + "/dp", kResourceName, {}, milliseconds(200)}, table_,
+      metrics_);
+  session_->Start();
+  ASSERT_TRUE(Eventually([&] { return kubelet_->registrations() == 1; }));
+  v1beta1::ListAndWatchResponse message;
+  grpc::ClientContext context;
+  auto stream = kubelet_->plugin().ListAndWatch(&context, {});
+  EXPECT_FALSE(stream->Read(&message));
+  const auto status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_NE(status.error_message().find("plugin.list-too-large"), std::string::npos) << status.error_message();
+  EXPECT_EQ(kubelet_->registrations(), 1);
 }
 
 TEST(Config, FileThenChecks) {
