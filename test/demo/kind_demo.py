@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """./run demo --kind: a real Kubernetes cluster, the chart, a denied pod, an attested pod and its key. Two commands are ccgpu's; the rest is looking."""
+import json
 import pathlib
 import subprocess
 import sys
@@ -45,6 +46,14 @@ def wait_for(what, holds, limit_s=90):
     return answer
 
 
+def healthy():
+    """`kubectl ccgpu status` has nothing to complain about."""
+    try:
+        return json.loads(run("kubectl", "ccgpu", "status", "--json", show=False))["healthy"]
+    except OSError:
+        return False
+
+
 def demo():
     step("A cluster: Kubernetes, containerd, etcd, as they are")
     programs.build(lambda text: print(f"  {text}", flush=True))
@@ -56,14 +65,14 @@ def demo():
     step("Install ccgpu, and choose a node")
     run("helm", "install", "ccgpu", ROOT / "charts/ccgpu", "-n", "ccgpu-system", "--create-namespace", "--set", "broker.insecureAcceptEmulated=true", "--wait")
     run("kubectl", "label", "node", node, "ccgpu.dev/enabled=true")
-    wait_for("the node's GPUs", lambda: "true" in run("kubectl", "get", "node", node, "-o", "jsonpath={.metadata.labels.ccgpu\\.dev/ready}", show=False)
-             and run("kubectl", "get", "node", node, "-o", "jsonpath={.status.allocatable.ccgpu\\.dev/cc-gpu}", show=False).strip() not in ("", "0"))
+    wait_for("the node's GPUs", healthy)
     run("kubectl", "ccgpu", "status")
 
     step("A pod without a policy is denied")
     run("kubectl", "apply", "-f", MANIFESTS / "first-denied.yaml")
     wait_for("the denial", lambda: "policy.missing" in run("kubectl", "describe", "pod", "unsealed", show=False))
     run("kubectl", "ccgpu", "explain", "unsealed")
+    run("kubectl", "delete", "pod", "unsealed", "--timeout=60s")  # the scheduler gave it the node's GPU all the same
 
     step("A sealed pod is attested")
     sealed = cluster.engine.state / "first.sealed.yaml"
@@ -83,7 +92,7 @@ def demo():
     print("kubectl ccgpu verify first: accepted (emulated)")
 
     step("And away again")
-    run("kubectl", "delete", "pod", "first", "unsealed", "--timeout=60s")
+    run("kubectl", "delete", "pod", "first", "--timeout=60s")
     run("helm", "uninstall", "ccgpu", "-n", "ccgpu-system", "--wait")
 
 
