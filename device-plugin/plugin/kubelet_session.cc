@@ -16,10 +16,15 @@
 namespace ccgpu::deviceplugin {
 namespace {
 
+constexpr char kSocketPrefix[] = "ccgpu-";
+// Soon, and once more for a kubelet that was slow to notice.
+constexpr std::chrono::milliseconds kAfterAnother[] = {std::chrono::milliseconds(100), std::chrono::milliseconds(1500)};
+
 std::string UniqueSocketName() {
   std::random_device random;
   char name[32];
-  std::snprintf(name, sizeof name, "ccgpu-%08x.sock", random());  // short: sun_path has 108 bytes for it and its folder
+  std::snprintf(name, sizeof name, "%s%08x.sock", kSocketPrefix,
+                random());  // short: sun_path has 108 bytes for it and its folder
   return name;
 }
 
@@ -141,10 +146,29 @@ void KubeletSession::WaitForChange(std::chrono::milliseconds timeout) {
     for (ssize_t at = 0; at < got;) {
       const auto* event = reinterpret_cast<const inotify_event*>(buffer + at);
       if (event->mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF | IN_Q_OVERFLOW)) again = true;
+      if ((event->mask & (IN_DELETE | IN_MOVED_FROM)) && event->len > 0) NoteGone(event->name);
       at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
     }
   }
   if (again) Watch();
+}
+
+// Another instance's socket went: the kubelet will see the end of that stream in a moment, if it has not yet.
+void KubeletSession::NoteGone(const std::string& name) {
+  if (!name.starts_with(kSocketPrefix) || !name.ends_with(".sock")) return;
+  if (generation_ && generation_->path.ends_with("/" + name)) return;
+  const auto now = std::chrono::steady_clock::now();
+  for (const auto later : kAfterAnother) register_again_at_.insert(now + later);
+}
+
+bool KubeletSession::TimeToRegisterAgain() {
+  const auto now = std::chrono::steady_clock::now();
+  bool due = false;
+  while (!register_again_at_.empty() && *register_again_at_.begin() <= now) {
+    register_again_at_.erase(register_again_at_.begin());
+    due = true;
+  }
+  return due;
 }
 
 bool KubeletSession::StreamWasLost() {
@@ -208,7 +232,7 @@ void KubeletSession::Run() {
       generation_ = next->serving() ? std::move(next) : nullptr;
     }
     if (options_.mode == RegistrationMode::kRegister && generation_) {
-      if (StreamWasLost() || !KubeletIsTheSame()) registered = false;
+      if (StreamWasLost() || TimeToRegisterAgain() || !KubeletIsTheSame()) registered = false;
       if (!registered) {
         auto status = Register();
         registered = status.ok();
@@ -223,7 +247,7 @@ void KubeletSession::Run() {
     }
     const bool settled = generation_ && (registered || options_.mode == RegistrationMode::kWatcher);
     pause = settled ? milliseconds(50) : std::min(pause * 2, options_.check_interval);
-    WaitForChange(settled ? options_.check_interval : pause);
+    WaitForChange(!settled ? pause : register_again_at_.empty() ? options_.check_interval : kAfterAnother[0]);
   }
   std::lock_guard lock(mutex_);
   generation_.reset();

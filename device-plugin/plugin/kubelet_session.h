@@ -1,11 +1,11 @@
 // Being known to the kubelet, for ever.
 //
 // Register mode: serve on a socket with a name of our own in the kubelet's device-plugins folder, then call Register on
-// kubelet.sock. A kubelet that restarts deletes all sockets there and never asks again, so four things bring us back:
+// kubelet.sock. A kubelet that restarts deletes all sockets there and never asks again, so these bring us back:
 // a removed socket of ours (serve again), a new kubelet.sock (register again), and the inode of kubelet.sock looked at
 // from time to time (a watch that was lost). Unique names let two instances overlap during an upgrade; kubelets up to
-// 1.35 take the end of the old one for the end of the new one and close its stream, so that a stream which the kubelet
-// ended is a fourth reason to register again.
+// 1.35 take the end of the one for the end of the other, so that a stream which the kubelet ended and a socket of
+// another instance that went are reasons to register again, too.
 //
 // Watcher mode: serve on a socket in plugins_registry that also answers pluginregistration.GetInfo; the kubelet comes
 // by itself.
@@ -15,6 +15,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -53,7 +54,9 @@ class KubeletSession {
   bool KubeletIsTheSame() const;
   void WaitForChange(std::chrono::milliseconds timeout);
   bool StreamWasLost();  // since the last call
-  void Watch();          // (re-)arms inotify
+  void NoteGone(const std::string& name);
+  bool TimeToRegisterAgain();
+  void Watch();  // (re-)arms inotify
 
   SessionOptions options_;
   DeviceTable& table_;
@@ -64,6 +67,7 @@ class KubeletSession {
   std::atomic<bool> stopping_{false};
   uint64_t kubelet_inode_ = 0;
   int64_t kubelet_ctime_ns_ = 0;
+  std::set<std::chrono::steady_clock::time_point> register_again_at_;
   std::thread thread_;
 };
 

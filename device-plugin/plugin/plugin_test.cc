@@ -275,6 +275,20 @@ TEST_F(PluginTest, TwoInstancesOverlap) {
   second.Stop();
 }
 
+// Both may have registered in either order when the kubelet came back, and it forgets the one with the other.
+TEST_F(PluginTest, TheInstanceThatStaysRegistersAgainWhenTheOtherHasGone) {
+  KubeletSession second({RegistrationMode::kRegister, dir_ + "/dp", kResourceName, {}, milliseconds(200)}, table_,
+                        metrics_);
+  second.Start();
+  ASSERT_TRUE(Eventually([&] { return kubelet_->registrations() == 1; }));
+  StartAndRegister();  // the last to register, and the first to go
+  ASSERT_TRUE(Eventually([&] { return kubelet_->registrations() == 2; }));
+  session_->Stop();
+  EXPECT_TRUE(Eventually([&] { return kubelet_->registrations() >= 3 && kubelet_->stream_open(); }));
+  EXPECT_EQ(dir_ + "/dp/" + kubelet_->last().endpoint(), second.socket());
+  second.Stop();
+}
+
 TEST_F(PluginTest, WatcherModeAnswersTheKubeletsQuestion) {
   Start(RegistrationMode::kWatcher);
   ASSERT_TRUE(Eventually([&] { return !session_->socket().empty() && table_.Get()->gpus.size() == 2; }));
