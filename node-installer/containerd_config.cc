@@ -5,6 +5,8 @@
 #include <sstream>
 #include <toml.hpp>
 
+#include "base/toml_text.h"
+
 namespace ccgpu::installer {
 namespace {
 
@@ -32,6 +34,7 @@ std::vector<Line> MarkLines(std::string_view text, std::string_view mark) {
 }
 
 Result<toml::value> Parse(std::string_view text, const std::string& file) {
+  if (const char* fault = TomlFault(text)) return Err("installer.config-broken", file, fault);
   std::istringstream in{std::string(text)};
   try {
     return toml::parse(in, file);

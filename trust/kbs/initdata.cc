@@ -8,6 +8,7 @@
 
 #include "base/crypto/digest.h"
 #include "base/encoding.h"
+#include "base/toml_text.h"
 #include "trust/kbs/gzip.h"
 
 namespace ccgpu::kbs {
@@ -15,7 +16,6 @@ namespace {
 
 constexpr std::string_view kVersion = "0.1.0";
 constexpr size_t kHostDataSize = 32;
-constexpr int kMaxNesting = 32;
 
 using Table = toml::value;
 
@@ -24,58 +24,6 @@ std::optional<crypto::Hash> HashNamed(std::string_view name) {
   if (name == "sha384") return crypto::Hash::kSha384;
   if (name == "sha512") return crypto::Hash::kSha512;
   return std::nullopt;
-}
-
-// The TOML library descends once per open bracket: brackets outside strings and comments are counted before it sees the
-// text.
-bool NestsTooDeep(std::string_view text) {
-  int depth = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '#') {
-      while (i < text.size() && text[i] != '\n') ++i;
-    } else if (c == '"' || c == '\'') {
-      const std::string_view rest = text.substr(i);
-      const bool triple = rest.size() >= 3 && rest[1] == c && rest[2] == c;
-      i += triple ? 3 : 1;
-      for (; i < text.size(); ++i) {
-        if (c == '"' && text[i] == '\\') ++i;
-        else if (!triple && (text[i] == c || text[i] == '\n')) break;
-        else if (triple && text.substr(i, 3) == std::string(3, c)) {
-          i += 2;
-          break;
-        }
-      }
-    } else if (c == '[' || c == '{') {
-      if (++depth > kMaxNesting) return true;
-    } else if ((c == ']' || c == '}') && depth > 0) {
-      --depth;
-    }
-  }
-  return false;
-}
-
-// TOML is UTF-8. Checked here because the library reads past the end of a text that stops inside a character (found by
-// the fuzzer). RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool IsUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto first = static_cast<uint8_t>(text[i]);
-    const size_t length = first < 0x80                    ? 1
-                          : first >= 0xc2 && first < 0xe0 ? 2
-                          : first >= 0xe0 && first < 0xf0 ? 3
-                          : first >= 0xf0 && first < 0xf5 ? 4
-                                                          : 0;
-    if (length == 0 || length > text.size() - i) return false;
-    for (size_t k = 1; k < length; ++k) {
-      if ((static_cast<uint8_t>(text[i + k]) & 0xc0) != 0x80) return false;
-    }
-    const auto second = length > 1 ? static_cast<uint8_t>(text[i + 1]) : uint8_t{0};
-    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) || (first == 0xf0 && second < 0x90) ||
-        (first == 0xf4 && second > 0x8f))
-      return false;
-    i += length;
-  }
-  return true;
 }
 
 std::string At(std::string_view file, const Table& value) {
@@ -102,8 +50,7 @@ Result<Table> ParseToml(std::string_view text, std::string_view file) {
     return Err("initdata.too-large", std::string(file),
                "has " + std::to_string(text.size()) + " bytes; at most 1 MiB is read");
   }
-  if (!IsUtf8(text)) return Err("initdata.bad-toml", std::string(file), "is not UTF-8 text");
-  if (NestsTooDeep(text)) return Err("initdata.bad-toml", std::string(file), "nests brackets deeper than 32 levels");
+  if (const char* fault = TomlFault(text)) return Err("initdata.bad-toml", std::string(file), fault);
   try {
     std::istringstream in{std::string(text)};
     Table value = toml::parse(in, std::string(file));
