@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 OPTIONS = ["-rss_limit_mb=4096", "-timeout=25", "-verbosity=0", "-print_final_stats=0", "-close_fd_mask=1"]
 
 
-def run(target, seconds, corpus):
+def run(target, seconds, seed, corpus):
     """(inputs in the corpus, whether it held)"""
     kept, broken = corpus / target.name, corpus / "broken"
     kept.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def run(target, seconds, corpus):
         grown, made = pathlib.Path(folder, "grown"), pathlib.Path(folder, "seeds")
         grown.mkdir()
         count = seeds.make(target.name, made)
-        command = [str(target), *OPTIONS, f"-max_total_time={seconds}", f"-artifact_prefix={broken}/{target.name}-", str(grown), str(kept), str(made)]
+        command = [str(target), *OPTIONS, f"-max_total_time={seconds}", f"-seed={seed}", f"-artifact_prefix={broken}/{target.name}-", str(grown), str(kept), str(made)]
         done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=seconds + 600)
         if done.returncode != 0:
             print("\n".join(done.stdout.splitlines()[-60:]), flush=True)
@@ -49,6 +49,7 @@ def main():
     parser.add_argument("build", type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help="only targets whose name contains it (the same as --filter)")
     parser.add_argument("--seconds", type=int, default=10, help="for each target (default 10)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random choices; 0 (default): another one each time")
     parser.add_argument("--filter", default="", metavar="TEXT", help="only targets whose name contains it")
     parser.add_argument("--corpus", type=pathlib.Path, default=ROOT / "build" / "corpus", metavar="DIR", help="where inputs are kept (default build/corpus)")
     given = parser.parse_intermixed_args()
@@ -59,7 +60,7 @@ def main():
         print(f"NOTE: no real evidence at {seeds.VECTORS} (CCGPU_VECTORS): targets start from what was kept and from nothing", flush=True)
     failed = []
     for target in targets:
-        count, held = run(target, given.seconds, given.corpus.resolve())
+        count, held = run(target, given.seconds, given.seed, given.corpus.resolve())
         print(f"  {target.name}: {given.seconds} s, {count} seeds, {len(list((given.corpus / target.name).iterdir()))} inputs kept" + ("" if held else ", BROKEN"), flush=True)
         if not held:
             failed.append(target.name)
