@@ -90,7 +90,7 @@ class World:
         """Asks until `holds` answers something true, which it returns; fails with what a person would look at first."""
         try:
             return harness.wait_for(holds, limit_s, lambda: what)
-        except AssertionError as late:
+        except TimeoutError as late:
             raise AssertionError(f"not within {limit_s} s: {what}; {self.trouble()}") from late
 
     def trouble(self):

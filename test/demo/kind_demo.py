@@ -10,6 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "test" / "kind"))
 import programs
 from kind_cluster import Cluster
+from waiting import wait_for
 
 BUILD = pathlib.Path(sys.argv[1]).resolve()
 IMAGES = BUILD.parent / "images"
@@ -36,15 +37,6 @@ def run(*words, show=True, ends=0):
     return done.stdout
 
 
-def wait_for(what, holds, limit_s=90):
-    end = time.monotonic() + limit_s
-    while not (answer := holds()):
-        if time.monotonic() > end:
-            raise OSError(f"{what} did not come in {limit_s} s")
-        time.sleep(0.2)
-    return answer
-
-
 def healthy():
     """`kubectl ccgpu status` has nothing to complain about."""
     try:
@@ -64,12 +56,12 @@ def demo():
     step("Install ccgpu, and choose a node")
     run("helm", "install", "ccgpu", ROOT / "charts/ccgpu", "-n", "ccgpu-system", "--create-namespace", "--set", "broker.insecureAcceptEmulated=true", "--wait")
     run("kubectl", "label", "node", node, "ccgpu.dev/enabled=true")
-    wait_for("the node's GPUs", healthy)
+    wait_for(healthy, 90, lambda: "the node's GPUs", every=0.2)
     run("kubectl", "ccgpu", "status")
 
     step("A pod without a policy is denied")
     run("kubectl", "apply", "-f", MANIFESTS / "first-denied.yaml")
-    wait_for("the denial", lambda: "policy.missing" in run("kubectl", "describe", "pod", "unsealed", show=False))
+    wait_for(lambda: "policy.missing" in run("kubectl", "describe", "pod", "unsealed", show=False), 90, lambda: "the denial", every=0.2)
     run("kubectl", "ccgpu", "explain", "unsealed", ends=1)  # 1: something is wrong with it
     run("kubectl", "delete", "pod", "unsealed", "--timeout=60s")  # the scheduler gave it the node's GPU all the same
 
@@ -85,7 +77,7 @@ def demo():
     release.write_text((MANIFESTS / "first-release.yaml").read_text().replace("HOST_DATA", digest))
     key.write_text("a key that only this pod gets, once it proved what it is")
     run("kubectl", "ccgpu", "secret", "put", "default/first/key", key, "--release", release)
-    wait_for("the key", lambda: "got a key" in run("kubectl", "logs", "first", show=False))
+    wait_for(lambda: "got a key" in run("kubectl", "logs", "first", show=False), 90, lambda: "the key", every=0.2)
     run("kubectl", "logs", "first", "--tail=1")
     run("kubectl", "ccgpu", "verify", "first", "--trust-from-cluster", "--sealed", sealed, show=False)
     print("kubectl ccgpu verify first: accepted (emulated)")

@@ -7,7 +7,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
+
+from waiting import wait_for  # noqa: F401: what tests take from here
 
 BUILD = None  # set by run_tests.py
 _open = []
@@ -143,16 +144,6 @@ class Node:
     def wait_clean(self, seconds=10):
         """The last moments of a pod's end are asynchronous; nothing may be left when they are over."""
         wait_for(lambda: not self.leftovers(), seconds, lambda: f"left behind: {self.leftovers()}")
-
-
-def wait_for(condition, seconds, text=lambda: "condition"):
-    """Looks again until `condition` answers something true, which is returned."""
-    end = time.monotonic() + seconds
-    while not (answer := condition()):
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {text()}")
-        time.sleep(0.05)
-    return answer
 
 
 _shared = {}

@@ -4,11 +4,11 @@ import os
 import pathlib
 import shutil
 import subprocess
-import time
 
 import node_image
 from engine import Podman
 from programs import PINS
+from waiting import wait_for
 
 # kubelet sets these for the whole machine (its containers are privileged); they are put back when the last cluster goes.
 SYSCTLS = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops"]
@@ -44,7 +44,7 @@ class Cluster:
         self.engine.run("kind", "create", "cluster", "--config", config, "--wait", "120s", "--retain", log=self.log, limit_s=400)
         # kind returns before the default service account exists and, with workers, before those are Ready.
         self.kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s")
-        self.wait_for("the default service account", lambda: "default" in self.kubectl("get", "serviceaccount", "default", "--ignore-not-found", "-o", "name"))
+        wait_for(lambda: "default" in self.kubectl("get", "serviceaccount", "default", "--ignore-not-found", "-o", "name"), 60, lambda: "the default service account")
         self.kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=120s")
         say("every node is Ready")
 
@@ -104,14 +104,6 @@ class Cluster:
             for name, value in json.loads(kept.read_text()).items():
                 pathlib.Path("/proc/sys", name).write_text(value)
             kept.unlink()
-
-    @staticmethod
-    def wait_for(what, holds, limit_s=60):
-        until = time.monotonic() + limit_s
-        while not holds():
-            if time.monotonic() > until:
-                raise OSError(f"{what} did not come in {limit_s} s")
-            time.sleep(0.1)
 
 
 def default_name():

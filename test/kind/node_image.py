@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 from programs import CONTAINERD, HERE, HOME, PINS, identity, program
 import golang
@@ -220,7 +219,7 @@ def _preload(root, images):
         daemon = subprocess.Popen([tools / "containerd", "-c", run / "config.toml"], stdout=log, stderr=log, env=dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}"))
     try:
         ctr = [tools / "ctr", "-a", run / "s", "-n", "k8s.io"]
-        wait_for(daemon, [*ctr, "version"], run / "log")
+        wait_for(lambda: _answers(daemon, [*ctr, "version"], run / "log"), 60, lambda: "the node's containerd: " + (run / "log").read_text()[-800:])
         for archive in sorted(images.glob("*.tar")):
             golang.run([*ctr, "images", "import", "--all-platforms", archive])
     finally:
@@ -229,12 +228,10 @@ def _preload(root, images):
         shutil.rmtree(run, ignore_errors=True)
 
 
-def wait_for(daemon, answers, log, limit_s=60):
-    until = time.monotonic() + limit_s
-    while subprocess.run(answers, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
-        if daemon.poll() is not None or time.monotonic() > until:
-            raise OSError("the node's containerd does not start: " + log.read_text()[-800:])
-        time.sleep(0.05)
+def _answers(daemon, question, log):
+    if daemon.poll() is not None:
+        raise OSError("the node's containerd does not start: " + log.read_text()[-800:])
+    return subprocess.run(question, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def _import(engine, root, image):
