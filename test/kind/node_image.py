@@ -17,6 +17,7 @@ import sys
 
 from programs import CONTAINERD, HERE, HOME, PINS, identity, program
 import golang
+from waiting import wait_for
 
 sys.path.insert(0, str(HERE.parent.parent / "images"))
 import oci
