@@ -187,6 +187,12 @@ def rule_no_traces_of_a_machine():
                 yield f"{name}:{number}: a trace of a machine: {found[0]}"
 
 
+def rule_python_names_exist():
+    """A name that nothing defines is found when the line runs, perhaps on the one machine where it does; pyflakes finds it here."""
+    done = subprocess.run([sys.executable, "-m", "pyflakes", *files(".py")], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    yield from done.stdout.splitlines()
+
+
 def rule_links_lead_somewhere():
     """What the documents link to, and the paths that they name, exist."""
     top = {name.split("/")[0] for name in files("") if "/" in name}
@@ -216,7 +222,7 @@ def rule_programs_say_what_they_are(binaries):
                 yield f"{path.name} {option}: ends with {done.returncode}, expected {wanted}" + ("" if wanted else " and words on standard output")
 
 
-RULES = [rule_reason_codes, rule_trust_is_pure, rule_includes_are_absolute, rule_file_sizes, rule_nothing_unfinished, rule_tests_do_not_sleep,
+RULES = [rule_python_names_exist, rule_reason_codes, rule_trust_is_pure, rule_includes_are_absolute, rule_file_sizes, rule_nothing_unfinished, rule_tests_do_not_sleep,
          rule_no_traces_of_a_machine, rule_links_lead_somewhere]
 
 

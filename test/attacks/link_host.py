@@ -42,7 +42,7 @@ def find(fd, text, seconds):
     for _ in until(seconds):
         for begin, end in data_ranges(fd, RINGS):
             if text in os.pread(fd, end - begin, begin):
-                print(f"found in the bounce buffers")
+                print("found in the bounce buffers")
                 return 0
     print("not found in the bounce buffers")
     return 1

@@ -3,12 +3,11 @@ import copy
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import tempfile
 
-from waiting import wait_for  # noqa: F401: what tests take from here
+from waiting import wait_for
 
 BUILD = None  # set by run_tests.py
 _open = []
@@ -172,6 +171,15 @@ def pod(name, command, gpus=1, **container):
 def fetch(resource):
     """Shell text that prints a resource, and fails when the agent refuses it."""
     return f"wget -q -O - http://127.0.0.1:8006/cdh/resource/{resource}"
+
+
+def promtool(*arguments, stdin=None):
+    """Prometheus' own judge: its exit code and what it says."""
+    program = shutil.which("promtool")
+    if not program:
+        raise Skip("no promtool (./run test fetches it out of Debian's prometheus)")
+    done = subprocess.run([program, *map(str, arguments)], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+    return done.returncode, done.stdout
 
 
 def alive(pid):

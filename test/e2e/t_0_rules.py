@@ -40,6 +40,10 @@ def test_nothing_names_a_machine_or_a_registry():
     holds(lint.rule_no_traces_of_a_machine())
 
 
+def test_python_names_exist():
+    holds(lint.rule_python_names_exist())
+
+
 def test_links_of_the_documents_lead_somewhere():
     holds(lint.rule_links_lead_somewhere())
 
@@ -55,7 +59,7 @@ BROKEN = {
                     "trust/a.cc:5: unfinished"]),
     "base/long.cc": ("int x;\n" * 551, ["base/long.cc: has 551 lines"]),
     "base/a_test.cc": ("void F() { std::this_thread::sleep_for(1); }\n", ["base/a_test.cc:1: sleep_for"]),
-    "test/t.py": ("def f():\n    time.sleep(1)\ndef wait_for():\n    time.sleep(1)\n", ["test/t.py:2: time.sleep"]),
+    "test/t.py": ("import time\ndef f():\n    time.sleep(1)\ndef wait_for():\n    time.sleep(1)\n    gone()\n", ["test/t.py:3: time.sleep", "test/t.py:6:5: undefined name 'gone'"]),
     "docs/a.md": ("[x](nothing.md) `trust/gone.h` `trust/a.cc`\nlook in /ro" "ot/x\n",
                   ["docs/a.md:1: a link into nothing: nothing.md", "docs/a.md:1: no such file: trust/gone.h", "docs/a.md:2: a trace of a machine"]),
     "docs/reason-codes/a.md": ("| made.gone | it was | |\n", ["docs/reason-codes/a.md:1: reason code made.gone occurs in no program"]),

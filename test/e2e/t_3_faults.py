@@ -1,7 +1,5 @@
 """Faults of the GPU and of its identity: nothing is unlocked, no key is released, the reason is told, and healing works."""
-import threading
-
-from e2e.harness import Node, edited, fetch, pod, refused, shared, wait_for
+from e2e.harness import Node, fetch, pod, shared, wait_for
 
 
 def sealed_pod(node, name="faulty", **options):

@@ -2,8 +2,6 @@
 import json
 import pathlib
 import re
-import shutil
-import subprocess
 import tempfile
 
 from e2e import harness
@@ -78,14 +76,6 @@ def fetch(resource):
     return "while wget -O /dev/null http://127.0.0.1:8006/ 2>&1 | grep -q \"can't connect\"; do sleep 0.1; done; " + harness.fetch(resource)
 
 
-def promtool(*arguments, stdin=None):
-    program = shutil.which("promtool")
-    if not program:
-        raise harness.Skip("promtool is not installed (Debian: prometheus)")
-    done = subprocess.run([program, *map(str, arguments)], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
-    return done.returncode, done.stdout
-
-
 def rules():
     groups = json.loads(harness.from_yaml(ALERTS))["groups"]
     return {rule["alert"]: rule for group in groups for rule in group["rules"]}
@@ -117,7 +107,7 @@ def expressions():
 
 
 def test_promtool_accepts_the_rules():
-    code, said = promtool("check", "rules", ALERTS)
+    code, said = harness.promtool("check", "rules", ALERTS)
     assert code == 0, said
 
 
@@ -146,7 +136,7 @@ def test_each_alert_fires_on_its_series_and_is_silent_on_others():
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "test.yaml")
         file.write_text(harness.to_yaml({"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": tests}))
-        code, said = promtool("test", "rules", file)
+        code, said = harness.promtool("test", "rules", file)
     assert code == 0, said
 
 
@@ -160,7 +150,7 @@ def test_the_healthy_world_is_silent():
         file = pathlib.Path(folder, "test.yaml")
         test = {"interval": "1m", "input_series": [{"series": one, "values": values} for one, values in series.items()], "promql_expr_test": [{"expr": "count by (alertname) (ALERTS)", "eval_time": "1h", "exp_samples": []}]}
         file.write_text(harness.to_yaml({"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": [test]}))
-        code, said = promtool("test", "rules", file)
+        code, said = harness.promtool("test", "rules", file)
     assert code == 0, said
 
 
@@ -195,7 +185,7 @@ def test_each_expression_of_the_dashboard_parses():
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "rules.yaml")
         file.write_text(harness.to_yaml(wrapped))
-        code, said = promtool("check", "rules", file)
+        code, said = harness.promtool("check", "rules", file)
     assert code == 0, said
 
 
@@ -238,7 +228,7 @@ def config_value(command, key):
 
 def test_promtool_accepts_what_each_program_exports():
     for part, text in exported().items():
-        code, said = promtool("check", "metrics", stdin=text)
+        code, said = harness.promtool("check", "metrics", stdin=text)
         assert code == 0, f"{part}: {said}"
         families = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M)
         assert len(families) == len({name for name, _ in families}), f"{part}: a family stands twice"

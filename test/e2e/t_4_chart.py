@@ -4,9 +4,7 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
-import sys
 import tempfile
 
 import yaml
@@ -25,19 +23,10 @@ MADE_BY_SETUP = {("Secret", "ccgpu-identity"), ("Secret", "ccgpu-broker"), ("Con
 SAYS_ITSELF = {"port", "podAnnotations", "podLabels", "resources", "nodeSelector", "affinity", "tolerations", "labels", "interval", "priorityClassName"}
 
 
-def tool(name):
-    sys.path.insert(0, str(ROOT / "test" / "kind"))
-    import programs
-    for path in (os.environ.get(f"CCGPU_{name.upper().replace('-', '_')}"), shutil.which(name) if name == "promtool" else programs.program(name)):
-        if path and os.access(path, os.X_OK):
-            return str(path)
-    raise harness.Skip(f"NO {name}: ./run kind build makes it (or name one in CCGPU_{name.upper().replace('-', '_')})")
-
-
 def helm(*arguments, values=None):
     with tempfile.TemporaryDirectory() as home:
         env = dict(os.environ, HOME=home, HELM_CONFIG_HOME=home, HELM_CACHE_HOME=home, HELM_DATA_HOME=home)
-        words = [tool("helm"), *map(str, arguments)] + (["--values", "-"] if values is not None else [])
+        words = [api_server.tool("helm"), *map(str, arguments)] + (["--values", "-"] if values is not None else [])
         done = subprocess.run(words, env=env, input=json.dumps(values), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
         return harness.Result(done.returncode, done.stdout, done.stderr)
 
@@ -325,8 +314,8 @@ def test_alerts_and_dashboard_are_those_of_the_files():
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(rules["spec"], file)
         file.flush()
-        checked = subprocess.run([tool("promtool"), "check", "rules", file.name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert checked.returncode == 0 and "SUCCESS" in checked.stdout, checked.stdout
+        code, said = harness.promtool("check", "rules", file.name)
+    assert code == 0 and "SUCCESS" in said, said
 
 
 def test_programs_know_the_flags_that_they_are_given():
@@ -347,7 +336,7 @@ def test_programs_know_the_flags_that_they_are_given():
 
 
 def test_a_real_api_server_takes_everything_and_finds_little_to_warn_of():
-    with api_server.started(tool) as api:
+    with api_server.started() as api:
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ccgpu-system", "labels": {"pod-security.kubernetes.io/warn": "restricted"}}}
         assert api.kubectl("create", "-f", "-", stdin=json.dumps(namespace)).code == 0
         for documents in everything():

@@ -1,5 +1,4 @@
 """The node installer with real containerds: 1.6 of Debian and a 2.x, each on a machine that is a folder."""
-import json
 import os
 import pathlib
 import shutil

@@ -4,118 +4,47 @@ import json
 import os
 import pathlib
 import re
-import shutil
-import socket
 import subprocess
-import sys
-import tempfile
 import time
 import urllib.request
 
 from e2e import harness
+from e2e.api_server import ApiServer, free_port, tool
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "test" / "kind"))
-import programs
 
 NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "labels": {"ccgpu.dev/enabled": "true", "ccgpu.dev/installed": "1", "theirs": "x"}}}
 NAMESPACE = "ccgpu-system"
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def until(what, holds, limit_s=30):
     harness.wait_for(holds, limit_s, lambda: what)
 
 
-class Api:
-    """etcd and kube-apiserver as plain processes, RBAC on, the chart's roles applied, one Node that no kubelet looks after."""
+class Api(ApiServer):
+    """With the chart's roles applied, and one Node that no kubelet looks after."""
 
     def __init__(self):
-        for name in ("etcd", "kube-apiserver", "kubectl", "helm"):
-            if not programs.program(name).exists():
-                raise harness.Skip(f"no {name} was built (./run kind fetch, outside the namespace)")
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ccgpu-api-", dir="/tmp"))
-        self.processes = []
-        harness._open.append(self)
-        self.port = free_port()
-        self._certificates()
-        client, peer = free_port(), free_port()
-        self.start("etcd", programs.program("etcd"), "--data-dir", self.folder / "etcd", "--listen-client-urls", f"http://127.0.0.1:{client}",
-                   "--advertise-client-urls", f"http://127.0.0.1:{client}", "--listen-peer-urls", f"http://127.0.0.1:{peer}",
-                   "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}", "--initial-cluster", f"default=http://127.0.0.1:{peer}")
-        self.arguments = [programs.program("kube-apiserver"), f"--etcd-servers=http://127.0.0.1:{client}", f"--secure-port={self.port}", "--bind-address=127.0.0.1", "--advertise-address=192.0.2.1",
-                          f"--tls-cert-file={self.folder}/api.crt", f"--tls-private-key-file={self.folder}/api.key", f"--service-account-key-file={self.folder}/sa.pub",
-                          f"--service-account-signing-key-file={self.folder}/sa.key", "--service-account-issuer=https://test", "--authorization-mode=RBAC",
-                          f"--token-auth-file={self.folder}/tokens.csv", "--service-cluster-ip-range=10.96.0.0/16", "--disable-admission-plugins=ServiceAccount",
-                          "--allow-privileged=true"]
-        self.start_api()
+        helm = tool("helm")
+        super().__init__()
         self.kubectl("create", "namespace", NAMESPACE)
-        chart = subprocess.run([str(programs.program("helm")), "template", "ccgpu", str(ROOT / "charts" / "ccgpu"), "-n", NAMESPACE], stdout=subprocess.PIPE, text=True, check=True).stdout
+        chart = subprocess.run([str(helm), "template", "ccgpu", str(ROOT / "charts" / "ccgpu"), "-n", NAMESPACE], stdout=subprocess.PIPE, text=True, check=True).stdout
         wanted = r"^kind: (ServiceAccount|ClusterRole|ClusterRoleBinding|Role|RoleBinding|PriorityClass|DaemonSet)$"
         self.apply("\n---\n".join(part for part in chart.split("\n---\n") if re.search(wanted, part, re.MULTILINE)))
         self.apply(json.dumps(NODE))
-
-    def _certificates(self):
-        def openssl(*words):
-            subprocess.run(["openssl", *map(str, words)], cwd=self.folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-        openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test-ca", "-addext", "keyUsage=critical,keyCertSign,digitalSignature")
-        openssl("req", "-x509", *key, "-CA", "ca.crt", "-CAkey", "ca.key", "-keyout", "api.key", "-out", "api.crt", "-subj", "/CN=kube-apiserver",
-                "-addext", "basicConstraints=CA:FALSE", "-addext", "extendedKeyUsage=serverAuth", "-addext", "subjectAltName=IP:127.0.0.1")
-        openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "sa.key")
-        openssl("pkey", "-in", "sa.key", "-pubout", "-out", "sa.pub")
-        (self.folder / "tokens.csv").write_text('operator,operator,1,"system:masters"\n')
-
-    def start(self, name, *words):
-        with open(self.folder / f"{name}.log", "ab") as log:
-            process = subprocess.Popen(list(map(str, words)), stdout=log, stderr=log, env=dict(os.environ, NODE_NAME="n1"))
-        self.processes.append(process)
-        return process
-
-    def start_api(self):
-        self.api = self.start("kube-apiserver", *self.arguments)
-        until("the API server is ready", lambda: self.kubectl("get", "--raw", "/readyz", check=False).returncode == 0, 60)
-
-    def stop(self, process, kill=False):
-        process.kill() if kill else process.terminate()
-        process.wait(30)
-        self.processes.remove(process)
-
-    def close(self):
-        for process in reversed(list(self.processes)):
-            process.kill()
-            process.wait(30)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def kubectl(self, *words, check=True, stdin=None):
-        done = subprocess.run([str(programs.program("kubectl")), "--server", f"https://127.0.0.1:{self.port}", "--certificate-authority", str(self.folder / "ca.crt"),
-                               "--token", "operator", *words], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
-        assert not check or done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
-        return done
-
-    def apply(self, text):
-        self.kubectl("apply", "--server-side", "-f", "-", stdin=text)
-
-    def get(self, *words):
-        return json.loads(self.kubectl("get", *words, "-o", "json").stdout)
 
     def labels(self):
         return self.get("node", "n1")["metadata"]["labels"]
 
     def token(self, part):
         path = self.folder / f"{part}.token"
-        fresh = self.kubectl("create", "token", "-n", NAMESPACE, f"ccgpu-{part}").stdout
+        fresh = self.kubectl("create", "token", "-n", NAMESPACE, f"ccgpu-{part}").out
         (self.folder / "fresh").write_text(fresh)
         (self.folder / "fresh").rename(path)
         return path
 
     def flags(self, part):
-        return ["--api-server", f"https://127.0.0.1:{self.port}", "--token-file", self.token(part), "--ca-file", self.folder / "ca.crt"]
+        return ["--api-server", self.url, "--token-file", self.token(part), "--ca-file", self.folder / "ca.crt"]
 
     def hook(self, part, *words):
         done = subprocess.run([str(harness.BUILD / "bin" / "ccgpu-node-manager"), part, *map(str, self.flags(part)), "--namespace", NAMESPACE, *map(str, words)],
@@ -136,7 +65,7 @@ class Manager:
         self.start()
 
     def start(self):
-        self.process = self.api.start("manager", *self.words)
+        self.process = self.api.start("manager", *self.words, env=dict(os.environ, NODE_NAME="n1"))
 
     def metrics(self):
         return urllib.request.urlopen(f"http://127.0.0.1:{self.http}/metrics", timeout=10).read().decode()
@@ -179,7 +108,7 @@ def test_a_node_and_its_pods_are_told_to_a_real_api_server():
 
         pod = manager.make_pod("demo")
         manager.tell(pod, ("policy.in-force", "fine"), ("policy.command", "rule 2 allows sh, found bash"), ("policy.command", "rule 2 allows sh, found bash"))
-        until("describe names the rule", lambda: "rule 2 allows sh, found bash [policy.command]" in api.kubectl("describe", "pod", "demo").stdout, 10)
+        until("describe names the rule", lambda: "rule 2 allows sh, found bash [policy.command]" in api.kubectl("describe", "pod", "demo").out, 10)
         until("the condition", lambda: condition(api.get("pod", "demo"), "ccgpu.dev/Attested").get("reason") == "PolicyDenied")
         until("the count", lambda: [one for one in api.get("events.events.k8s.io")["items"] if one.get("series", {}).get("count") == 2])
         manager.tell(pod, ("attest.gpu-accepted", "every check passed"))
@@ -194,14 +123,13 @@ def test_a_node_and_its_pods_are_told_to_a_real_api_server():
         api.stop(manager.process)
         manager.start()
         manager.tell(pod, ("broker.released", "after the restart"))
-        until("after the restart", lambda: "KeyReleased" in api.kubectl("describe", "pod", "demo").stdout)
+        until("after the restart", lambda: "KeyReleased" in api.kubectl("describe", "pod", "demo").out)
         reasons = sorted(one["reason"] for one in api.get("events.events.k8s.io")["items"] if one["regarding"]["name"] == "demo")
-        assert reasons == ["AttestationFailed", "Attested", "KeyReleased", "PolicyDenied", "PolicyInForce"], reasons
+        assert reasons == ["AttestationFailed", "Attested", "KeyReleased", "PolicyDenied", "PolicyInForce"], f"{reasons}\n{(api.folder / 'manager.log').read_text()[-3000:]}"
         metrics = manager.metrics()
         assert 'ccgpu_node_manager_pod_events_total{result="failed"} 0' in metrics and 'ccgpu_node_manager_gpus{mode="hopper-cc",health="healthy"} 2' in metrics, metrics
-        if shutil.which("promtool"):
-            judged = subprocess.run(["promtool", "check", "metrics"], input=metrics, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            assert judged.returncode == 0, judged.stdout
+        code, said = harness.promtool("check", "metrics", stdin=metrics)
+        assert code == 0, said
 
 
 def test_modes_are_switched_with_drain_before_a_real_api_server():
@@ -214,7 +142,7 @@ def test_modes_are_switched_with_drain_before_a_real_api_server():
         api.kubectl("patch", "pod", "guarded", "--subresource=status", "--type=merge", "-p",
                     json.dumps({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}))
         api.kubectl("label", "node", "n1", "ccgpu.dev/cc.mode=off")
-        until("blocked, and said", lambda: "DrainBlocked" in api.kubectl("describe", "node", "n1").stdout)
+        until("blocked, and said", lambda: "DrainBlocked" in api.kubectl("describe", "node", "n1").out)
         node = api.get("node", "n1")
         assert node["metadata"]["labels"]["ccgpu.dev/cc.mode.state"] == "switching" and [one for one in node["spec"]["taints"] if one["key"] == "ccgpu.dev/cc-mode-switch"], node
         assert not api.get("pod", "guarded")["metadata"].get("deletionTimestamp")
@@ -224,15 +152,16 @@ def test_modes_are_switched_with_drain_before_a_real_api_server():
         until("switched after a restart in the middle", lambda: api.labels()["ccgpu.dev/cc.mode.state"] == "off" and api.labels()["ccgpu.dev/cc.ready.state"] == "true")
         node = api.get("node", "n1")
         assert not [one for one in node["spec"].get("taints", []) if one["key"] == "ccgpu.dev/cc-mode-switch"], node
-        assert api.kubectl("get", "pod", "guarded", check=False).returncode != 0
+        assert api.kubectl("get", "pod", "guarded", check=False).code != 0
         api.kubectl("label", "node", "n1", "ccgpu.dev/cc.mode=apm", "--overwrite")
         until("refused", lambda: api.labels()["ccgpu.dev/cc.mode.state"] == "failed")
-        assert "ModeSwitchRefused" in api.kubectl("describe", "node", "n1").stdout
+        assert "ModeSwitchRefused" in api.kubectl("describe", "node", "n1").out
 
 
 def test_the_charts_hooks_before_a_real_api_server():
     with real() as (api, manager):
         until("labels", lambda: api.labels().get("ccgpu.dev/cc.mode.state") == "hopper-cc")
+        first = None
         for state in ("1", "2"):
             identity, broker = api.folder / f"identity{state}", api.folder / f"broker{state}"
             subprocess.run([str(harness.BUILD / "bin" / "ccgpu-emulator"), "--state", str(identity), "--identities-only"], check=True)
@@ -240,7 +169,7 @@ def test_the_charts_hooks_before_a_real_api_server():
             done = api.hook("setup", "--identity", identity, "--broker", broker, "--kbs-url", "https://b", "--rim-url", "http://r", "--ocsp-url", "http://o", "--pcs-url", "http://p")
             assert done.code == 0, done
             made = {name: api.get("-n", NAMESPACE, kind, f"ccgpu-{name}")["data"] for name, kind in (("identity", "secret"), ("broker", "secret"), ("trust", "configmap"))}
-            first = made if state == "1" else first
+            first = first or made
             assert made == first, "an upgrade changed what was there"
         assert (api.folder / "identity1" / "roots" / "device-root.pem").read_text() == made["trust"]["device-root.pem"]
         assert set(made["broker"]) >= {"master.key", "tls.crt", "tls.key", "ca.pem", "admin-token"}, set(made["broker"])
@@ -260,7 +189,7 @@ def test_the_charts_hooks_before_a_real_api_server():
         assert node["metadata"]["labels"] == {"ccgpu.dev/enabled": "true", "theirs": "x"}, node["metadata"]["labels"]
         assert not condition(node, "ccgpu.dev/CCGPUReady"), node["status"]
         for kind, name in (("secret", "identity"), ("secret", "broker"), ("configmap", "trust")):
-            assert api.kubectl("get", "-n", NAMESPACE, kind, f"ccgpu-{name}", check=False).returncode != 0
+            assert api.kubectl("get", "-n", NAMESPACE, kind, f"ccgpu-{name}", check=False).code != 0
         # The manager still runs, and nothing comes back.
         manager.make_pod("late")
         assert api.labels() == {"ccgpu.dev/enabled": "true", "theirs": "x"}

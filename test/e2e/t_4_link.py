@@ -2,7 +2,6 @@
 import subprocess
 import sys
 
-from e2e import harness
 from e2e.harness import shared
 
 ATTACK = "test/attacks/link_host.py"

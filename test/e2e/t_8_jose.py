@@ -5,6 +5,7 @@ import time
 
 from e2e import harness
 from foreign import jose
+from foreign.environment import HERE
 
 
 def foreign_tokens(command, text=""):
@@ -13,7 +14,7 @@ def foreign_tokens(command, text=""):
 
 
 def checked(command, value):
-    done = subprocess.run([str(jose.python()), str(jose.HERE / "jose_check.py"), command], input=json.dumps(value), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    done = subprocess.run([str(jose.python()), str(HERE / "jose_check.py"), command], input=json.dumps(value), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

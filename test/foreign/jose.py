@@ -4,7 +4,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from foreign.environment import HERE, Environment  # noqa: E402,F401
+from foreign.environment import Environment  # noqa: E402
 
 ENVIRONMENT = Environment("PyJWT", "jose_requirements.txt", "jose.py", ("jwt", "cryptography"))
 python = ENVIRONMENT.python
