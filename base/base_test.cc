@@ -181,6 +181,35 @@ TEST(Yaml, RefusesDuplicateKeysAndBrokenText) {
   EXPECT_FALSE(ParseYaml("a: *nothing\n", "f").ok());
 }
 
+Status ReadCounter(const std::string& text, int64_t& count) {
+  ASSIGN_OR_RETURN(YamlDocument parsed, YamlDocument::OfKind("Counter", text, "f"));
+  YamlDocument document = std::move(parsed);  // its maps still report to it
+  YamlMap spec = document->Map("spec", true);
+  count = spec.Int("count", true);
+  spec.Done();
+  return document.Done();
+}
+
+TEST(Yaml, ADocumentOfOneKind) {
+  const std::string head = "apiVersion: ccgpu.dev/v1alpha1\nkind: Counter\n";
+  int64_t count = 0;
+  ASSERT_TRUE(ReadCounter(head + "spec: {count: 7}\n", count).ok());
+  EXPECT_EQ(count, 7);
+  const auto refused = [&](const std::string& text) {
+    const Status read = ReadCounter(text, count);
+    return read.ok() ? "" : read.error().code + " " + read.error().subject;
+  };
+  EXPECT_EQ(refused(""), "input.bad-yaml f");
+  EXPECT_EQ(refused(head + "spec: {count: 7}\n---\n" + head + "spec: {count: 8}\n"), "input.bad-yaml f");
+  EXPECT_EQ(refused("a: [1"), "input.bad-yaml f:1:1");
+  EXPECT_EQ(refused("[1]"), "input.bad-yaml f:1:1");
+  EXPECT_EQ(refused("kind: Counter\nspec: {count: 7}\n"), "input.missing-field f:1:1: apiVersion");
+  EXPECT_EQ(refused("apiVersion: v1\nkind: Counter\nspec: {count: 7}\n"), "input.bad-value f:1:13: apiVersion");
+  EXPECT_EQ(refused("apiVersion: ccgpu.dev/v1alpha1\nkind: Pod\nspec: {count: 7}\n"), "input.bad-value f:2:7: kind");
+  EXPECT_EQ(refused(head + "spec: {count: 7}\nmore: 1\n"), "input.unknown-field f:4:1: more");
+  EXPECT_EQ(refused(head + "spec: {count: 7, more: 1}\n"), "input.unknown-field f:3:18: spec.more");
+}
+
 TEST(Yaml, AnAnchorIsRefused) { EXPECT_FALSE(ParseYaml("a: &x 1\nb: *x\n", "f").ok()); }
 
 TEST(File, AtomicWriteReplacesAndKeepsModeAndLeavesNothingBeside) {

@@ -228,4 +228,22 @@ Result<std::vector<YAML::Node>> ParseYaml(const std::string& text, const std::st
   }
 }
 
+Result<YamlDocument> YamlDocument::Parse(const std::string& text, const std::string& file) {
+  ASSIGN_OR_RETURN(const auto documents, ParseYaml(text, file));
+  if (documents.size() == 1) return YamlDocument(documents[0], file);
+  return Err("input.bad-yaml", file, "must hold exactly one document, not " + std::to_string(documents.size()));
+}
+
+Result<YamlDocument> YamlDocument::OfKind(const std::string& kind, const std::string& text, const std::string& file) {
+  ASSIGN_OR_RETURN(YamlDocument document, Parse(text, file));
+  document->OneOf("apiVersion", {"ccgpu.dev/v1alpha1"}, true);
+  document->OneOf("kind", {kind}, true);
+  return document;
+}
+
+Status YamlDocument::Done() {
+  root_.Done();
+  return errors_->status();
+}
+
 }  // namespace ccgpu

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
@@ -69,5 +70,33 @@ class YamlMap {
 // All documents of a file. Duplicate keys in a mapping, anchors and aliases are refused: they let one text mean two
 // things.
 Result<std::vector<YAML::Node>> ParseYaml(const std::string& text, const std::string& file);
+
+// A text that is exactly one document: how each of our own configurations and policies is read.
+//
+//   ASSIGN_OR_RETURN(YamlDocument document, YamlDocument::OfKind("NodeConfig", text, file));
+//   YamlMap spec = document->Map("spec", true);
+//   ...
+//   spec.Done();
+//   RETURN_IF_ERROR(document.Done());
+//
+// Maps that came out of it must not outlive it.
+class YamlDocument {
+ public:
+  // Fails with "input.bad-yaml" when the text is no YAML or holds another number of documents than one.
+  static Result<YamlDocument> Parse(const std::string& text, const std::string& file);
+  // With apiVersion: ccgpu.dev/v1alpha1 and this kind; others are among Done()'s errors.
+  static Result<YamlDocument> OfKind(const std::string& kind, const std::string& text, const std::string& file);
+
+  YamlMap& operator*() { return root_; }
+  YamlMap* operator->() { return &root_; }
+  // Reports the top's unknown fields; then Ok, or the document's first error.
+  Status Done();
+
+ private:
+  YamlDocument(YAML::Node root, const std::string& file)
+      : errors_(std::make_unique<YamlErrors>(file)), root_(std::move(root), "", *errors_) {}
+  std::unique_ptr<YamlErrors> errors_;  // root_ points to it, wherever we are moved
+  YamlMap root_;
+};
 
 }  // namespace ccgpu
