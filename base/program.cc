@@ -27,4 +27,24 @@ std::string DefaultStateFolder() {
   return state && *state ? state : "/var/lib/ccgpu";
 }
 
+EndSignals::EndSignals() {
+  sigemptyset(&set_);
+  sigaddset(&set_, SIGTERM);
+  sigaddset(&set_, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+}
+
+int EndSignals::Wait() const {
+  int signal = 0;
+  ::sigwait(&set_, &signal);
+  return signal;
+}
+
+std::optional<int> EndSignals::WaitFor(std::chrono::nanoseconds time) const {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
+  const timespec limit{seconds.count(), (time - seconds).count()};
+  const int signal = ::sigtimedwait(&set_, nullptr, &limit);
+  return signal > 0 ? std::optional(signal) : std::nullopt;
+}
+
 }  // namespace ccgpu

@@ -1,7 +1,10 @@
 #include "base/program.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <csignal>
+#include <thread>
 #include <vector>
 
 namespace ccgpu {
@@ -29,6 +32,17 @@ TEST(Program, LevelsAndDefaults) {
   FillDefault(field, "default");
   FillDefault(set, "default");
   EXPECT_EQ(field + set, "defaultmine");
+}
+
+TEST(Program, TheSignalThatEndsIsWaitedForAndKillsNobody) {
+  const EndSignals ends;
+  EXPECT_FALSE(ends.WaitFor(std::chrono::milliseconds(1)));
+  ASSERT_EQ(::kill(::getpid(), SIGTERM), 0);
+  EXPECT_EQ(ends.WaitFor(std::chrono::seconds(60)), SIGTERM);
+  std::thread later([] { ::kill(::getpid(), SIGINT); });
+  EXPECT_EQ(ends.Wait(), SIGINT);
+  later.join();
+  EXPECT_FALSE(ends.WaitFor(std::chrono::nanoseconds(0))) << "taken, it is gone";
 }
 
 }  // namespace
