@@ -1,7 +1,5 @@
 #include "device-plugin/plugin/config.h"
 
-#include <signal.h>
-
 #include "base/file.h"
 #include "base/log.h"
 #include "base/program.h"
@@ -24,13 +22,8 @@ void Config::FillFrom(const std::string& state) {
 
 Status LoadConfig(const std::string& path, Config& config) {
   ASSIGN_OR_RETURN(const std::string text, ReadFile(path, 1 << 20));
-  ASSIGN_OR_RETURN(const auto documents, ParseYaml(text, path));
-  if (documents.size() != 1) return Err("input.bad-yaml", path, "must hold exactly one document");
-  YamlErrors errors(path);
-  YamlMap root(documents[0], "", errors);
-  root.OneOf("apiVersion", {"ccgpu.dev/v1alpha1"}, true);
-  root.OneOf("kind", {"DevicePluginConfig"}, true);
-  YamlMap spec = root.Map("spec", true);
+  ASSIGN_OR_RETURN(YamlDocument document, YamlDocument::OfKind("DevicePluginConfig", text, path));
+  YamlMap spec = document->Map("spec", true);
   config.emulator_socket = spec.String("emulatorSocket", false, config.emulator_socket);
   config.kubelet_dir = spec.String("kubeletDir", false, config.kubelet_dir);
   config.plugin_watcher_dir = spec.String("pluginWatcherDir", false, config.plugin_watcher_dir);
@@ -44,8 +37,7 @@ Status LoadConfig(const std::string& path, Config& config) {
   config.log_format = spec.OneOf("logFormat", {"text", "json"}, false, config.log_format);
   if (spec.Has("allowedModes")) config.allowed_modes = spec.Strings("allowedModes");
   spec.Done();
-  root.Done();
-  return errors.status();
+  return document.Done();
 }
 
 Status CheckConfig(const Config& config) {
@@ -72,12 +64,13 @@ Status CheckConfig(const Config& config) {
 }
 
 Status Serve(const Config& config) {
+  const EndSignals ends;
   RETURN_IF_ERROR(CheckConfig(config));
   DeviceTable table;
   Metrics metrics(config.version);
-  std::unique_ptr<HttpServer> http;
+  std::unique_ptr<http::Listener> http;
   if (!config.http.empty()) {
-    ASSIGN_OR_RETURN(http, HttpServer::Start(config.http, table, metrics));
+    ASSIGN_OR_RETURN(http, ServeHttp(config.http, table, metrics));
   }
   Resolver resolver(config.pod_resources_socket, config.resource, table, metrics);
   RETURN_IF_ERROR(resolver.Serve(config.resolver_socket));
@@ -93,13 +86,7 @@ Status Serve(const Config& config) {
   KubeletSession kubelet(session, table, metrics);
   emulator.Start();
   kubelet.Start();
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  int signal = 0;
-  sigwait(&signals, &signal);
-  log::Info("stopping", {{"signal", std::to_string(signal)}});
+  log::Info("stopping", {{"signal", std::to_string(ends.Wait())}});
   kubelet.Stop();
   emulator.Stop();
   return Ok();

@@ -28,7 +28,7 @@ struct Config {
 Status LoadConfig(const std::string& path, Config& config);
 Status CheckConfig(const Config& config);
 
-// Runs the plugin until SIGTERM or SIGINT. The caller has blocked both signals in every thread.
+// Runs the plugin until SIGTERM or SIGINT. To be called while the program has no other thread.
 Status Serve(const Config& config);
 
 }  // namespace ccgpu::deviceplugin

@@ -1,66 +1,13 @@
 #include "device-plugin/plugin/http.h"
 
-#include <httplib.h>
-
-#include <chrono>
-#include <thread>
-
 namespace ccgpu::deviceplugin {
 
-struct HttpServer::Impl {
-  httplib::Server server;
-  std::thread thread;
-  int port = 0;
-};
-
-HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-
-HttpServer::~HttpServer() {
-  impl_->server.stop();
-  if (impl_->thread.joinable()) impl_->thread.join();
-}
-
-int HttpServer::port() const { return impl_->port; }
-
-Result<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address, const DeviceTable& table,
-                                                      const Metrics& metrics) {
-  const auto colon = address.rfind(':');
-  int port = -1;
-  if (colon != std::string::npos && colon + 1 < address.size() &&
-      address.find_first_not_of("0123456789", colon + 1) == std::string::npos && address.size() - colon <= 6) {
-    port = std::stoi(address.substr(colon + 1));
-  }
-  if (port < 0 || port > 65535) return Err("plugin.bad-config", address, "is not HOST:PORT");
-  const std::string host = address.substr(0, colon);
-  auto impl = std::make_unique<Impl>();
-  auto& server = impl->server;
-  server.new_task_queue = [] { return new httplib::ThreadPool(2); };
-  // The library's default would let two processes share the port without a word.
-  server.set_socket_options([](socket_t socket) {
-    const int yes = 1;
-    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  });
-  server.Get("/metrics", [&](const httplib::Request&, httplib::Response& response) {
-    response.set_content(metrics.Text(*table.Get()), metrics::kContentType);
-  });
-  server.Get("/healthz",
-             [](const httplib::Request&, httplib::Response& response) { response.set_content("ok\n", "text/plain"); });
-  server.Get("/readyz", [&](const httplib::Request&, httplib::Response& response) {
-    const std::string missing = metrics.NotReadyBecause();
-    if (!missing.empty()) response.status = 503;
-    response.set_content(missing.empty() ? "ok\n" : missing + "\n", "text/plain");
-  });
-  if (port == 0) {
-    impl->port = server.bind_to_any_port(host.c_str());
-  } else if (server.bind_to_port(host.c_str(), port)) {
-    impl->port = port;
-  }
-  if (impl->port <= 0)
-    return Err("plugin.http-bind-failed", address, "cannot listen there; is the port taken? (--http ADDRESS)");
-  impl->thread = std::thread([&server] { server.listen_after_bind(); });
-  // A stop before the accept loop runs would be lost and the join would never end.
-  while (!server.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
+Result<std::unique_ptr<http::Listener>> ServeHttp(const std::string& address, const DeviceTable& table,
+                                                  const Metrics& metrics) {
+  return http::ServeProbes(address,
+                           {.metrics = [&] { return metrics.Text(*table.Get()); },
+                            .not_ready_because = [&] { return metrics.NotReadyBecause(); }},
+                           {"plugin.bad-config", "plugin.http-bind-failed"});
 }
 
 }  // namespace ccgpu::deviceplugin

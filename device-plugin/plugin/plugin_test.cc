@@ -393,7 +393,7 @@ TEST_F(PluginTest, ResolverFailsWhenNobodyKnows) {
 }
 
 TEST_F(PluginTest, MetricsAndHealth) {
-  auto http = HttpServer::Start("127.0.0.1:0", table_, metrics_);
+  auto http = ServeHttp("127.0.0.1:0", table_, metrics_);
   ASSERT_TRUE(http.ok());
   httplib::Client client("127.0.0.1", (*http)->port());
   auto ready = client.Get("/readyz");
@@ -409,14 +409,14 @@ TEST_F(PluginTest, MetricsAndHealth) {
   EXPECT_THAT(text, HasSubstr("ccgpu_device_plugin_allocations_total{result=\"ok\"} 1"));
   EXPECT_THAT(text, HasSubstr("ccgpu_device_plugin_allocate_seconds_bucket{le=\"0.001\"} 1"));
   EXPECT_THAT(text, HasSubstr("ccgpu_device_plugin_registered 1"));
-  EXPECT_FALSE(HttpServer::Start("127.0.0.1:" + std::to_string((*http)->port()), table_, metrics_).ok());
-  EXPECT_EQ(HttpServer::Start("nonsense", table_, metrics_).error().code, "plugin.bad-config");
+  EXPECT_FALSE(ServeHttp("127.0.0.1:" + std::to_string((*http)->port()), table_, metrics_).ok());
+  EXPECT_EQ(ServeHttp("nonsense", table_, metrics_).error().code, "plugin.bad-config");
 }
 
 std::vector<GpuView> ManyGpus(size_t count) {
   std::vector<GpuView> gpus(count);
   for (size_t i = 0; i < count; ++i) {
-    char id[48];
+    char id[64];
     std::snprintf(id, sizeof id, "GPU-%08zx-0000-4000-8000-000000000000", i);
     gpus[i] = {id, static_cast<uint32_t>(i), true, "", 0, "hopper-cc", "UNLOCKED", ""};
   }
