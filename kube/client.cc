@@ -103,6 +103,29 @@ Failure Client::Impl::NoAnswer(httplib::Error error, const std::string& path) co
   return {Err("kube.unavailable", access.server, "does not answer: " + httplib::to_string(error)), true, {}};
 }
 
+httplib::Result Client::Impl::Send(const httplib::Request& request) {
+  if (!connection_) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options.request_timeout);
+    connection_ = NewConnection(std::max(seconds, std::chrono::seconds(1)));
+  }
+  httplib::Result result = [&] {
+    Active active(*this, *connection_);
+    return connection_->send(request);
+  }();
+  if (!result) connection_.reset();  // the next one reads the CA again too
+  return result;
+}
+
+// A server that starts refuses everybody with 403 until it has read its roles; only one that is ready means it.
+bool Client::Impl::IsReady(const httplib::Headers& headers) {
+  httplib::Request request;
+  request.method = "GET";
+  request.path = "/readyz";
+  request.headers = headers;
+  const auto result = Send(request);
+  return result && result->status == 200;
+}
+
 std::optional<Failure> Client::Impl::Try(const std::string& method, const std::string& target, const std::string& path,
                                          const std::string& body, const std::string& content_type,
                                          std::string& answer) {
@@ -119,18 +142,8 @@ std::optional<Failure> Client::Impl::Try(const std::string& method, const std::s
       request.headers.emplace("Content-Type", content_type);
       request.body = body;
     }
-    if (!connection_) {
-      const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options.request_timeout);
-      connection_ = NewConnection(std::max(seconds, std::chrono::seconds(1)));
-    }
-    httplib::Result result = [&] {
-      Active active(*this, *connection_);
-      return connection_->send(request);
-    }();
-    if (!result) {
-      connection_.reset();  // the next one reads the CA again too
-      return NoAnswer(result.error(), path);
-    }
+    httplib::Result result = Send(request);
+    if (!result) return NoAnswer(result.error(), path);
     if (result->status >= 200 && result->status < 300) {
       answer = std::move(result->body);
       return std::nullopt;
@@ -139,7 +152,14 @@ std::optional<Failure> Client::Impl::Try(const std::string& method, const std::s
       auto now = Headers();  // the token may have been rotated while the request was on its way
       if (now.ok() && now->find("Authorization")->second != request.get_header_value("Authorization")) continue;
     }
-    return FailureOf(result->status, result->body, result->get_header_value("Retry-After"), path);
+    auto failure = FailureOf(result->status, result->body, result->get_header_value("Retry-After"), path);
+    if (result->status == 403) {
+      if (!IsReady(*headers))
+        return Failure{
+            Err("kube.unavailable", path, "the API server refuses, and is not ready yet (/readyz)"), true, {}};
+      if (!second) continue;
+    }
+    return failure;
   }
 }
 

@@ -51,7 +51,9 @@ struct Client::Impl {
  private:
   std::optional<Failure> Try(const std::string& method, const std::string& target, const std::string& path,
                              const std::string& body, const std::string& content_type, std::string& answer);
-  std::mutex send_mutex_;
+  httplib::Result Send(const httplib::Request& request);
+  bool IsReady(const httplib::Headers& headers);
+  std::mutex send_mutex_;  // Try, Send and IsReady: one request at a time
   std::unique_ptr<httplib::Client> connection_;
   std::mutex active_mutex_;
   std::set<httplib::Client*> active_;

@@ -224,6 +224,29 @@ TEST_F(ClientTest, WhatTryingAgainCannotMendIsNotTriedAgain) {
   EXPECT_THAT(timer_.waits(), IsEmpty());
 }
 
+// Seen with kube-apiserver: for some milliseconds after its start it answers 403 to everybody.
+TEST_F(ClientTest, AServerThatStartsRefusesNobodyForGood) {
+  auto client = MakeClient();
+  ASSERT_TRUE(client->Create(Core("", "nodes"), Object("Node", "n")).ok());
+  api_.FailNext(2, 403, "GET /api/v1/nodes");
+  api_.FailNext(2, 500, "GET /readyz");
+  EXPECT_TRUE(client->Get(NodePath("n")).ok());
+  EXPECT_THAT(client->FailureCounts(), ElementsAre(std::pair<std::string, uint64_t>("kube.unavailable", 2)));
+  ASSERT_EQ(timer_.waits().size(), 2u);
+
+  // It refused, and became ready before we looked.
+  api_.FailNext(1, 403, "GET /api/v1/nodes");
+  EXPECT_TRUE(client->Get(NodePath("n")).ok());
+  EXPECT_EQ(timer_.waits().size(), 2u);
+
+  // It is ready and means it: twice asked, then believed.
+  const size_t asked = api_.CountRequests("GET /api/v1/nodes");
+  api_.Forbid("GET /api/v1/nodes");
+  EXPECT_EQ(client->Get(NodePath("n")).error().code, "kube.forbidden");
+  EXPECT_EQ(api_.CountRequests("GET /api/v1/nodes"), asked + 2);
+  EXPECT_EQ(timer_.waits().size(), 2u);
+}
+
 TEST_F(ClientTest, AnswersThatAreNoApisAreRefused) {
   EXPECT_EQ(Escape("a b/ü~"), "a%20b%2F%C3%BC~");
   EXPECT_EQ(Core("ns", "pods", "../../secrets"), "/api/v1/namespaces/ns/pods/..%2F..%2Fsecrets");
@@ -329,7 +352,7 @@ TEST_F(ClientTest, AWatchFollowsThroughWhateverHappens) {
   EXPECT_TRUE(follower.Sees({{"n3", "2"}}));
 
   // Refused for a while (a role that is not there yet), throttled, broken.
-  api_.FailNext(2, 403);
+  api_.FailNext(2, 403, "GET /api");
   api_.FailNext(2, 429, "", "3");
   api_.FailNext(2, 500);
   api_.DropWatches();

@@ -162,6 +162,7 @@ void FakeApi::Handle(const httplib::Request& request, httplib::Response& respons
       if (what.starts_with(prefix)) return Send(response, Failed(403, "Forbidden", what + " is forbidden"));
     }
   }
+  if (request.path == "/readyz") return response.set_content("ok", "text/plain");
   if (query.count("watch") != 0) return HandleWatch(request.path, query, response);
   Send(response, Route(request.method, request.path, query, request.get_header_value("Content-Type"), request.body));
   objects_.Wake();

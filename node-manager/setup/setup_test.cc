@@ -102,7 +102,7 @@ TEST_F(SetupTest, ARunThatWasCutShortIsContinued) {
   for (int n = 1; n < 6; n++) {
     int seen = 0;
     api_.OnRequest([&](const std::string&) {
-      if (++seen == n) api_.FailNext(1, 403);
+      if (++seen == n) api_.FailNext(1, 422);
     });
     (void)Make(*client_, options_);
     api_.OnRequest(nullptr);
