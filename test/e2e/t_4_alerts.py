@@ -5,6 +5,7 @@ import re
 import tempfile
 
 from e2e import harness
+from foreign import grafana
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ALERTS = ROOT / "charts" / "ccgpu" / "files" / "alerts.yaml"
@@ -178,6 +179,16 @@ def test_the_dashboard_is_one_that_grafana_takes():
         assert panel["fieldConfig"]["defaults"]["unit"], f"{panel['title']} has no unit"
         refs = [target["refId"] for target in panel["targets"]]
         assert refs and len(refs) == len(set(refs)), panel["title"]
+
+
+def test_grafanas_own_model_knows_all_that_the_dashboard_says():
+    assert not (lost := grafana.unknown(dashboard())), lost
+    board = dashboard()
+    panel = next(number for number, one in enumerate(board["panels"]) if one["type"] == "timeseries")
+    board["refersh"] = "1m"
+    board["panels"][panel]["targets"][0]["exprr"] = "up"
+    board["panels"][panel]["fieldConfig"]["defaults"]["unti"] = "s"
+    assert sorted(grafana.unknown(board)) == sorted(["/refersh", f"/panels/{panel}/targets/0/exprr", f"/panels/{panel}/fieldConfig/defaults/unti"])
 
 
 def test_each_expression_of_the_dashboard_parses():
