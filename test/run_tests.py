@@ -7,6 +7,7 @@ name ("trust.spdm_test.Requester.RefusesX" or "e2e.refusals.test_x") contains it
 import concurrent.futures
 import importlib
 import json
+import multiprocessing
 import os
 import pathlib
 import subprocess
@@ -17,6 +18,7 @@ import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 UNIT_LIMIT_S = 900
+SIDE_BY_SIDE = "t_9_"
 
 
 class Counts:
@@ -77,37 +79,47 @@ def run_units(build, wanted):
     return counts
 
 
-def run_e2e(build, wanted):
-    """Modules of test/e2e: functions test_*; a function that raises e2e.harness.Skip is skipped."""
+def run_module(build, name, wanted):
+    """One module of test/e2e: its functions test_*; one that raises harness.Skip is skipped."""
     sys.path.insert(0, str(ROOT / "test"))
     harness = importlib.import_module("e2e.harness")
     harness.BUILD = build
+    module, counts = importlib.import_module(f"e2e.{name}"), Counts()
+    tests = [test for test in vars(module) if test.startswith("test_") and wanted in f"e2e.{name}.{test}"]
+    if tests:
+        print(f"  {name}: {module.__doc__.strip().splitlines()[0]}", flush=True)
+    try:
+        for test in tests:
+            start, full = time.monotonic(), f"e2e.{name}.{test}"
+            try:
+                getattr(module, test)()
+                counts.passed += 1
+                verdict = "passed"
+            except harness.Skip as why:
+                counts.skipped.append(f"{full}: {why}")
+                verdict = f"SKIPPED: {why}"
+            except BaseException as error:  # noqa: B902: one broken test must not end the others
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                counts.failed.append(full)
+                verdict = f"FAILED\n{traceback.format_exc()}"
+            print(f"    {name + '.' if name.startswith(SIDE_BY_SIDE) else ''}{test}: {verdict} ({time.monotonic() - start:.1f} s)", flush=True)
+    finally:
+        harness.close_all()
+    return counts
+
+
+def run_e2e(build, wanted):
+    """Everything in its order; then the clusters side by side, each in a process of its own: most of their time is waiting."""
     counts = Counts()
-    for path in sorted((ROOT / "test" / "e2e").glob("t_*.py")):
-        module = importlib.import_module(f"e2e.{path.stem}")
-        names = [name for name in vars(module) if name.startswith("test_") and wanted in f"e2e.{path.stem}.{name}"]
-        if not names:
-            continue
-        print(f"  {path.stem}: {module.__doc__.strip().splitlines()[0]}", flush=True)
-        try:
-            for name in names:
-                start = time.monotonic()
-                try:
-                    getattr(module, name)()
-                    counts.passed += 1
-                    verdict = "passed"
-                except harness.Skip as why:
-                    counts.skipped.append(f"e2e.{path.stem}.{name}: {why}")
-                    verdict = f"SKIPPED: {why}"
-                except BaseException as error:  # noqa: B902: one broken test must not end the others
-                    if isinstance(error, KeyboardInterrupt):
-                        raise
-                    counts.failed.append(f"e2e.{path.stem}.{name}")
-                    traceback.print_exc()
-                    verdict = "FAILED"
-                print(f"    {name}: {verdict} ({time.monotonic() - start:.1f} s)", flush=True)
-        finally:
-            harness.close_all()
+    names = [path.stem for path in sorted((ROOT / "test" / "e2e").glob("t_*.py"))]
+    for name in names:
+        if not name.startswith(SIDE_BY_SIDE):
+            counts.add(run_module(build, name, wanted))
+    clusters = [name for name in names if name.startswith(SIDE_BY_SIDE)]
+    with concurrent.futures.ProcessPoolExecutor(max_workers=os.cpu_count() or 2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for part in pool.map(run_module, [build] * len(clusters), clusters, [wanted] * len(clusters)):
+            counts.add(part)
     return counts
 
 
