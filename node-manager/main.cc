@@ -99,6 +99,7 @@ int main(int argc, char** argv) {
   make->add_option("--rim-url", setup.rim_url)->required();
   make->add_option("--ocsp-url", setup.ocsp_url)->required();
   make->add_option("--pcs-url", setup.pcs_url)->required();
+  make->add_option("--enable-node", setup.enable_nodes, "label this node ccgpu.dev/enabled=true; *: every node");
   make->add_flag("--insecure-accept-emulated", setup.accept_emulated, "pods' owners may believe emulated evidence");
   auto* remove = app.add_subcommand("teardown", "chart hook: puts nodes back, removes what setup made");
   int64_t timeout = teardown.timeout.count();

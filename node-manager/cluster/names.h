@@ -23,6 +23,8 @@ inline constexpr const char* kOurLabels[] = {kModelLabel, kCountLabel, kTeeLabel
 // Annotations of ours on a Node: the journal of a switch under way, and why the last one failed.
 inline constexpr char kSwitchAnnotation[] = "ccgpu.dev/cc.mode.switch";
 inline constexpr char kFailureAnnotation[] = "ccgpu.dev/cc.mode.failure";
+// On a Node whose label `enabled` the chart's setup set: uninstalling takes it off.
+inline constexpr char kEnabledBySetup[] = "ccgpu.dev/enabled-by-setup";
 // While a switch is under way: keeps new pods away.
 inline constexpr char kSwitchTaint[] = "ccgpu.dev/cc-mode-switch";
 

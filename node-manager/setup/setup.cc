@@ -129,7 +129,8 @@ Status Setup(kube::Client& client, const SetupOptions& options) {
   auto made = client.Create(kube::Core(options.ns, "configmaps"), map);
   if (!made.ok() && made.error().code == "kube.exists")
     made = client.Patch(kube::Core(options.ns, "configmaps", name), kube::PatchType::kMerge, {{"data", data}});
-  return made.ok() ? Ok() : Status(made.error());
+  if (!made.ok()) return made.error();
+  return EnableNodes(client, options.enable_nodes);
 }
 
 }  // namespace ccgpu::nodemanager

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "kube/client.h"
 
@@ -15,12 +16,20 @@ struct SetupOptions {
   std::string name = "ccgpu";  // their names begin so: NAME-identity, NAME-broker, NAME-trust
   std::string kbs_url, rim_url, ocsp_url, pcs_url;
   bool accept_emulated = false;
+  std::vector<std::string> enable_nodes;
 };
 
 // Makes the Secrets where there are none and never changes one; writes the ConfigMap of what pods' owners need to know
-// out of the Secrets that are there now. Called any number of times, by several at once too. Errors:
+// out of the Secrets that are there now; then EnableNodes. Called any number of times, by several at once too. Errors:
 // "manager.setup-missing-file", "manager.setup-incomplete", those of the API.
 Status Setup(kube::Client& client, const SetupOptions& options);
+
+inline constexpr char kEveryNode[] = "*";
+
+// Labels these nodes (names, or kEveryNode) ccgpu.dev/enabled=true and marks them, so that Teardown takes the label off
+// again. A node that carries the label with any value stays as it is, and its label is somebody else's. Nothing is
+// labelled when a name is no node's: "manager.setup-no-node".
+Status EnableNodes(kube::Client& client, const std::vector<std::string>& names);
 
 struct TeardownOptions {
   std::string ns, name = "ccgpu";

@@ -98,6 +98,45 @@ TEST_F(SetupTest, MakesWhatPodsAndDaemonsNeedAndChangesNoKeyLater) {
   EXPECT_EQ(trust["insecure-accept-emulated"], "true");
 }
 
+TEST_F(SetupTest, NodesAreEnabledOnlyWhereNobodyHasDecidedAndTheLabelGoesAgain) {
+  const auto labels = [&](const std::string& node) {
+    return api_.objects().Get("/api/v1/nodes/" + node).body["metadata"]["labels"];
+  };
+  MakeNode("a", {{"theirs", "x"}});
+  MakeNode("b", {{kEnabledLabel, "true"}});
+  MakeNode("c", {{kEnabledLabel, ""}});
+  MakeNode("d", {{"theirs", "x"}});
+  ASSERT_TRUE(Make(*client_, options_).ok());
+  EXPECT_EQ(labels("a"), Json({{"theirs", "x"}})) << "nobody asked for it";
+
+  options_.enable_nodes = {"a", "gone"};
+  const Status unknown = Make(*client_, options_);
+  EXPECT_EQ(unknown.error().code, "manager.setup-no-node");
+  EXPECT_EQ(unknown.error().subject, "gone");
+  EXPECT_EQ(labels("a"), Json({{"theirs", "x"}}));
+
+  options_.enable_nodes = {"a"};
+  ASSERT_TRUE(Make(*client_, options_).ok());
+  EXPECT_EQ(labels("a")[kEnabledLabel], "true");
+  EXPECT_FALSE(labels("d").contains(kEnabledLabel));
+  options_.enable_nodes = {kEveryNode};
+  ASSERT_TRUE(Make(*client_, options_).ok());
+  EXPECT_EQ(labels("d")[kEnabledLabel], "true");
+  EXPECT_EQ(labels("c")[kEnabledLabel], "");
+
+  TeardownOptions options;
+  options.ns = "ccgpu-system";
+  ASSERT_TRUE(Teardown(*client_, options, timer_).ok());
+  for (const char* node : {"a", "d"}) {
+    EXPECT_EQ(labels(node), Json({{"theirs", "x"}})) << node;
+    EXPECT_EQ(
+        api_.objects().Get(std::string("/api/v1/nodes/") + node).body["metadata"].value("annotations", Json::object()),
+        Json::object());
+  }
+  EXPECT_EQ(labels("b"), Json({{kEnabledLabel, "true"}}));
+  EXPECT_EQ(labels("c"), Json({{kEnabledLabel, ""}}));
+}
+
 TEST_F(SetupTest, ARunThatWasCutShortIsContinued) {
   for (int n = 1; n < 6; n++) {
     int seen = 0;

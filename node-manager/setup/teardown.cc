@@ -27,6 +27,10 @@ Result<bool> CleanNode(kube::Client& client, const std::string& name) {
   bool clean = true;
   auto node = api.Update([&](const Json& present) {
     Json patch = CleanPatch(present);
+    if (!AnnotationOf(present, kEnabledBySetup).empty()) {
+      patch["metadata"]["annotations"][kEnabledBySetup] = nullptr;
+      patch["metadata"]["labels"][kEnabledLabel] = nullptr;
+    }
     clean = clean && patch.is_null();
     return patch;
   });

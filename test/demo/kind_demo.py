@@ -51,11 +51,10 @@ def demo():
     cluster.up("2", 1, lambda text: print(f"  {text}", flush=True))
     for archive in sorted(IMAGES.glob("*.tar")):
         cluster.load(archive)
-    node = cluster.nodes()[0]
 
-    step("Install ccgpu, and choose a node")
-    run("helm", "install", "ccgpu", ROOT / "charts/ccgpu", "-n", "ccgpu-system", "--create-namespace", "--set", "broker.insecureAcceptEmulated=true", "--wait")
-    run("kubectl", "label", "node", node, "ccgpu.dev/enabled=true")
+    step("Install ccgpu, on every node")
+    run("helm", "install", "ccgpu", ROOT / "charts/ccgpu", "-n", "ccgpu-system", "--create-namespace",
+        "--set", "broker.insecureAcceptEmulated=true,enableNodes={*}", "--wait")
     wait_for(healthy, 90, lambda: "the node's GPUs", every=0.2)
     run("kubectl", "ccgpu", "status")
 

@@ -13,7 +13,7 @@ EXAMPLES = {
     "image.pullPolicy": ("Never", "never"), "imagePullSecrets": ([{"name": "pull"}], ["pull"]), "logLevel": ("debug", "verbose"),
     "podAnnotations": (MAP, WRONG_MAP), "podLabels": (MAP, WRONG_MAP),
     "podSecurityContext": ({"seLinuxOptions": {"type": "spc_t"}}, {"runAsUser": 0}),
-    "nodeSelector": (MAP, WRONG_MAP), "affinity": (AFFINITY, {"nodes": {}}), "tolerations": (TOLERATIONS, [{"effect": "No"}]),
+    "enableNodes": (["worker-1.example"], ["Worker_1"]), "nodeSelector": (MAP, WRONG_MAP), "affinity": (AFFINITY, {"nodes": {}}), "tolerations": (TOLERATIONS, [{"effect": "No"}]),
     "priorityClassName": ("mine", "My Class"), "runtimeClassName": ("runc", "ccgpu"), "kubelet.rootDir": ("/data/kubelet", "data/kubelet"),
     "emulator.gpus": (8, 65), "emulator.profile": ("a100-nc", "b200"), "emulator.customProfile": ("apiVersion: x\nkind: y\n", 7),
     "emulator.platform": ("tdx", "sgx"), "emulator.port": (9999, 0), "emulator.service.port": (81, 70000),
@@ -54,6 +54,9 @@ RIGHTS = {
                  ("daemonsets", "patch", ("ccgpu-node-installer",)), ("secrets", "delete", ("ccgpu-identity", "ccgpu-broker")),
                  ("configmaps", "delete", ("ccgpu-trust",))},
 }
+# What only a value asks for.
+ENABLES = {"enableNodes": ["*"]}
+RIGHTS_TO_ENABLE = {("nodes", "list", ()), ("nodes", "patch", ())}
 HOST_PATHS = {
     "emulator": {"/var/lib/ccgpu/emulator", "/run/ccgpu"}, "node-installer": set(), "node-manager": {"/run/ccgpu"}, "broker": set(), "setup": set(), "teardown": set(),
     "device-plugin": {"/run/ccgpu", "/var/lib/kubelet/device-plugins", "/var/lib/kubelet/pod-resources", "/var/run/cdi"},

@@ -10,7 +10,7 @@ import tempfile
 import yaml
 
 from e2e import api_server, harness
-from e2e.chart_values import EXAMPLES, HOST_PATH, HOST_PATHS, MONITORED, RIGHTS
+from e2e.chart_values import ENABLES, EXAMPLES, HOST_PATH, HOST_PATHS, MONITORED, RIGHTS, RIGHTS_TO_ENABLE
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "ccgpu"
@@ -225,14 +225,15 @@ def test_each_privilege_has_its_reason_beside_it():
 
 
 def test_rights_in_the_cluster_are_the_ones_written_down():
-    for documents in everything():
+    for documents in [*everything(), render(ENABLES)]:
         rights = {}
         for document in documents:
             for rule in document.get("rules", []) if document["kind"] in ("Role", "ClusterRole") else []:
                 assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"], document["metadata"]["name"]
                 for resource in rule["resources"]:
                     rights.setdefault(component(document), set()).update((resource, verb, tuple(rule.get("resourceNames", []))) for verb in rule["verbs"])
-        assert rights == RIGHTS, rights
+        enables = any("--enable-node=" in word for _, _, _, container in containers(documents) for word in container.get("args", []))
+        assert rights == (dict(RIGHTS, setup=RIGHTS["setup"] | RIGHTS_TO_ENABLE) if enables else RIGHTS), rights
         accounts = {document["metadata"]["name"] for document in documents if document["kind"] == "ServiceAccount"}
         roles = {(document["kind"], document["metadata"]["name"]) for document in documents if document["kind"] in ("Role", "ClusterRole")}
         for document in documents:
@@ -301,6 +302,8 @@ def test_notes_tell_the_next_step():
     notes = result.out.split("NOTES:", 1)[1]
     for words in ("kubectl label node NODE ccgpu.dev/enabled=true", "kubectl apply", "WARNING: broker.insecureAcceptEmulated", "WARNING: broker.persistence.type"):
         assert words in notes, notes
+    result = helm("install", *RELEASE, CHART, "--dry-run=client", values=ENABLES)
+    assert "enabled on every node" in result.out and "kubectl label node" not in result.out.split("NOTES:", 1)[1], result
 
 
 def test_alerts_and_dashboard_are_those_of_the_files():
@@ -320,7 +323,7 @@ def test_alerts_and_dashboard_are_those_of_the_files():
 
 def test_programs_know_the_flags_that_they_are_given():
     unknown = []
-    told = nested("devicePlugin.allowedModes", ["apm"], nested("nodeInstaller.restartCommand", "x", nested("ccManager.defaultMode", "on")))
+    told = nested("devicePlugin.allowedModes", ["apm"], nested("nodeInstaller.restartCommand", "x", nested("ccManager.defaultMode", "on", ENABLES)))
     for documents in everything() + [render(nested("broker.insecureAcceptEmulated", True, told))]:
         for where, _, _, container in containers(documents):
             if not container["command"][0].startswith("/usr/local/bin/"):
