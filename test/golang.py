@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 
-CACHE = pathlib.Path(os.environ.get("CCGPU_CACHE") or pathlib.Path.home() / ".cache" / "ccgpu")
+import cache
+
+CACHE = cache.FOLDER
 # Builds read modules from the proxy and nothing from the machine's settings; programs carry no paths.
 ENVIRONMENT = {"GOFLAGS": "-mod=mod -trimpath -buildvcs=false", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GO111MODULE": "on"}
 

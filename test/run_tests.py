@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Every test of the project: run_tests.py BUILD_DIR [FILTER].
+"""Every test of the project: run_tests.py [--units] BUILD_DIR [FILTER].
 
 Units first (one program a library, two at a time), then the tests across programs in test/e2e. FILTER: only tests whose full
-name ("trust.spdm_test.Requester.RefusesX" or "e2e.refusals.test_x") contains it. The last line counts: N passed, N failed, N skipped.
+name ("trust.spdm_test.Requester.RefusesX" or "e2e.refusals.test_x") contains it. --units: without test/e2e. The last line counts: N passed,
+N failed, N skipped.
 """
 import concurrent.futures
 import importlib
@@ -124,15 +125,18 @@ def run_e2e(build, wanted):
 
 
 def main():
-    build, wanted = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2] if len(sys.argv) > 2 else ""
+    only_units = "--units" in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--units"]
+    build, wanted = pathlib.Path(arguments[0]).resolve(), arguments[1] if len(arguments) > 1 else ""
     os.environ.setdefault("CCGPU_VECTORS", str(ROOT.parent / "shared" / "vectors"))
     if not pathlib.Path(os.environ["CCGPU_VECTORS"]).is_dir():
         print(f"NOTE: no test vectors at {os.environ['CCGPU_VECTORS']} (CCGPU_VECTORS): tests with real evidence are skipped", flush=True)
     counts = Counts()
     print("== units", flush=True)
     counts.add(run_units(build, wanted))
-    print("== across programs", flush=True)
-    counts.add(run_e2e(build, wanted))
+    if not only_units:
+        print("== across programs", flush=True)
+        counts.add(run_e2e(build, wanted))
     for reason in counts.skipped:
         print(f"SKIPPED {reason}")
     for name in counts.failed:

@@ -11,8 +11,10 @@ import shutil
 import subprocess
 import sys
 
+import cache
+
 HERE = pathlib.Path(__file__).resolve().parent
-CACHE = pathlib.Path(os.environ.get("CCGPU_FOREIGN") or pathlib.Path.home() / ".cache" / "ccgpu" / "foreign")
+CACHE = pathlib.Path(os.environ.get("CCGPU_FOREIGN") or cache.FOLDER / "foreign")
 LIMIT_S = 300
 
 

@@ -147,9 +147,7 @@ def make(target, folder):
     """Writes the seeds of one target; the number of them."""
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
-    own = pathlib.Path(__file__).parent / "seeds" / target
-    sources = [(path, raw) for path in sorted(own.glob("*"))] if own.is_dir() else []
-    sources += [(path, transform) for part, pattern, transform in TABLE if part in target for path in sorted(VECTORS.glob(pattern)) if path.is_file()]
+    sources = [(path, transform) for part, pattern, transform in TABLE if part in target for path in sorted(VECTORS.glob(pattern)) if path.is_file()]
     for path, transform in sources:
         if path.stat().st_size > 4 << 20:
             continue
