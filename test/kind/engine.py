@@ -1,66 +1,70 @@
-"""The container engine that a built cluster runs on: podman in a network namespace of its own, with a store of its own.
-
-Nothing of it meets the machine's: its images lie in HOME/podman, its bridges and firewall rules in the namespace, which goes with the
-cluster. A machine that already has an engine and a registry is served by kind as it is (kind_cluster.py, node image "official").
-"""
-import os
-import pathlib
-import resource
+"""Where the nodes of a cluster run. Two ways behind one interface: what the machine has (machine.py), or everything by ourselves (own.py)."""
+import dataclasses
+import json
 import subprocess
 
-from programs import HOME, folder
+import golang
+from programs import HOME
 
 
-def limit(kind, wanted):
-    """The hard limit at most: podman may not raise it where CAP_SYS_RESOURCE is missing."""
-    hard = resource.getrlimit(kind)[1]
-    return wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+@dataclasses.dataclass(frozen=True)
+class NodeImage:
+    name: str
+    containerd: str = "2"
+    repository: str = ""  # where kubeadm finds its images in it; "": where Kubernetes publishes them
+    etcd: str = ""        # the tag of its etcd; "": the one that kubeadm expects
 
 
-class Podman:
+class Engine:
+    """A way, for one cluster. `provider` is its word for --provider, `program` the container engine that has kind's nodes.
+
+    What differs: trouble, ready, enter, leave, environment, inside.
+    """
+    provider = program = None
+
     def __init__(self, name):
-        """`name` of the cluster; its namespace and its podman network have a name of their own, since clusters share the store."""
-        self.netns = f"ccgpu-kind-{name}"
-        self.store = HOME / "podman"
+        self.name = name
         self.state = HOME / "clusters" / name
         self.kubeconfig = self.state / "kubeconfig"
 
-    def environment(self):
-        files, processes = limit(resource.RLIMIT_NOFILE, 1 << 20), limit(resource.RLIMIT_NPROC, int(pathlib.Path("/proc/sys/kernel/pid_max").read_text()))
-        self.state.mkdir(parents=True, exist_ok=True)
-        (self.state / "storage.conf").write_text(f'[storage]\ndriver = "overlay"\ngraphroot = "{self.store}/storage"\nrunroot = "{self.store}/run"\n')
-        (self.state / "containers.conf").write_text(
-            f'[containers]\nlog_driver = "k8s-file"\ndefault_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]\n'
-            '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\nstop_timeout = 1\n'
-            f'[network]\nnetwork_backend = "netavark"\nnetwork_config_dir = "{self.state}/networks"\n')
-        return dict(os.environ, CONTAINERS_CONF=str(self.state / "containers.conf"), CONTAINERS_STORAGE_CONF=str(self.state / "storage.conf"),
-                    KIND_EXPERIMENTAL_PROVIDER="podman", KIND_EXPERIMENTAL_PODMAN_NETWORK=self.netns, KUBECONFIG=str(self.kubeconfig), PATH=f"{folder()}:{os.environ['PATH']}")
+    def trouble(self):
+        """Why this way cannot be gone here, or None."""
+        raise NotImplementedError
+
+    def ready(self, containerd, image, say):
+        """What a cluster needs is there afterwards: kind, kubectl, helm, and the NodeImage, which is returned: `image`, or the usual one
+        when it is None. Raises OSError when it cannot be had."""
+        raise NotImplementedError
 
     def enter(self):
-        """Makes the namespace. The host's own stays as it is: no way leads out of this one."""
-        if not pathlib.Path(f"/run/netns/{self.netns}").exists():
-            subprocess.run(["ip", "netns", "add", self.netns], check=True)
-            subprocess.run(["ip", "-n", self.netns, "link", "set", "lo", "up"], check=True)
-        pathlib.Path("/lib/modules").mkdir(exist_ok=True)  # kind mounts it into each node
+        """Before the first node; may be repeated."""
 
     def leave(self):
-        if pathlib.Path(f"/run/netns/{self.netns}").exists():
-            subprocess.run(["ip", "netns", "del", self.netns], check=True)
+        """After the last node; fine when nothing is left."""
+
+    def environment(self):
+        """Of every command."""
+        raise NotImplementedError
 
     def inside(self, words):
-        # nsenter, not `ip netns exec`: that one remounts /sys, and the nodes' cgroups with it.
-        return ["nsenter", f"--net=/run/netns/{self.netns}", *map(str, words)]
+        """The command that runs `words` where the cluster's addresses can be reached."""
+        return [str(word) for word in words]
 
     def run(self, *words, log=None, check=True, limit_s=600, stdin=None):
-        """A command in the namespace; its output as text. Raises OSError with its last lines when it fails."""
+        """A command beside the cluster; its output as text. Raises OSError with its last lines when it fails."""
         done = subprocess.run(self.inside(words), env=self.environment(), stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, errors="replace", timeout=limit_s)
         if log is not None:
             with open(log, "a") as out:
                 out.write(f"$ {' '.join(map(str, words))}\n{done.stdout}")
         if check and done.returncode != 0:
-            raise OSError(f"{pathlib.Path(str(words[0])).name} {words[1] if len(words) > 1 else ''} ended with {done.returncode}: " + " / ".join(done.stdout.strip().splitlines()[-5:]))
+            raise OSError(f"{' '.join(map(str, words[:2]))} ended with {done.returncode}: " + " / ".join(done.stdout.strip().splitlines()[-5:]))
         return done.stdout
 
-    def has_image(self, name):
-        return subprocess.run(["podman", "image", "exists", name], env=self.environment()).returncode == 0
+    def described(self, image):
+        """What an image that the engine has says of itself: node_image.py labels those that it makes, the official one has no labels."""
+        labels = json.loads(golang.run([self.program, "image", "inspect", "--format", "{{json .Config.Labels}}", image], env=self.environment())) or {}
+        return NodeImage(image, **{field: labels[LABEL + field] for field in ("containerd", "repository", "etcd") if LABEL + field in labels})
+
+
+LABEL = "dev.ccgpu.kind."

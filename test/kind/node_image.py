@@ -16,6 +16,7 @@ import subprocess
 import sys
 
 from programs import CONTAINERD, HERE, HOME, PINS, identity, program
+from engine import LABEL
 import golang
 from waiting import wait_for
 
@@ -61,7 +62,7 @@ def build(engine, containerd, say):
         images = root.with_suffix(".images")
         _images(root, images)
         _preload(root, images)
-        _import(engine, root, name(containerd))
+        _import(engine, root, name(containerd), {"containerd": containerd, "repository": REPOSITORY, "etcd": f"{PINS['etcd']}-0"})
         _forget_others(engine, name(containerd))
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -75,6 +76,8 @@ def _forget_others(engine, kept):
     for image in listed:
         if image.startswith(prefix) and image != kept:
             subprocess.run(["podman", "rmi", image], env=engine.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # Those that lost their name while a cluster used them.
+    subprocess.run(["podman", "image", "prune", "-f"], env=engine.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def _packages(say):
@@ -235,10 +238,12 @@ def _answers(daemon, question, log):
     return subprocess.run(question, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def _import(engine, root, image):
+def _import(engine, root, image, labels):
+    """The labels tell kind_cluster.py what it must configure, also when the image comes back from somebody's registry."""
     environment = engine.environment()
     tar = subprocess.Popen(["tar", "-C", str(root), "--numeric-owner", "-cf", "-", "."], stdout=subprocess.PIPE)
-    changes = ['ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]', "ENV container=podman", "STOPSIGNAL SIGRTMIN+3"]
+    changes = ['ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]', "ENV container=podman", "STOPSIGNAL SIGRTMIN+3",
+               *(f"LABEL {LABEL}{key}={value}" for key, value in labels.items())]
     done = subprocess.run(["podman", "import", "-q", *[word for change in changes for word in ("--change", change)], "-", image], stdin=tar.stdout, env=environment,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if tar.wait() != 0 or done.returncode != 0:

@@ -12,6 +12,7 @@ import pathlib
 import platform
 import re
 import shutil
+import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -23,8 +24,10 @@ HOME = pathlib.Path(os.environ.get("CCGPU_KIND_HOME") or golang.CACHE / "kind")
 
 MISSING = HOME / "missing.txt"  # why there is no cluster, for those who skip
 
-KUBERNETES = ["kubelet", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubeadm", "kube-proxy"]
+KUBERNETES = ["kubelet", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubeadm", "kube-proxy"]
 CONTAINERD = ["containerd", "containerd-shim-runc-v2", "ctr"]
+# The oldest of a machine's own that serve these nodes, and how each tells its version.
+CLIENTS = {"kind": ((0, 31), "version"), "kubectl": ((1, 34), "version", "--client"), "helm": ((4, 0), "version", "--short")}
 # What kubeadm's Corefile names, in the order in which CoreDNS asks its plugins.
 COREDNS_DIRECTIVES = ["reload", "health", "ready", "prometheus", "errors", "log", "loadbalance", "cache", "loop", "kubernetes", "forward"]
 COREDNS_PACKAGES = {"prometheus": "metrics"}
@@ -48,30 +51,57 @@ def build(say):
     """Builds what is missing, group by group (one Go build at a time: each may take 2 GiB). Raises OSError when something cannot be had."""
     if not missing() and folder().exists():
         return
-    go = golang.usable(PINS["go"])
     for group in GROUPS:
-        if all(program(name).exists() for name in group.names):
-            continue
-        say(f"building {', '.join(group.names)} from Go modules")
-        _place(group).mkdir(parents=True, exist_ok=True)
-        work = HOME / f"modules.{os.getpid()}"
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        try:
-            group.make(lambda *words: golang.run([go, *words], cwd=work, env=dict(os.environ, **golang.ENVIRONMENT)), work)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    folder().mkdir(parents=True, exist_ok=True)
-    for group in GROUPS:
+        _build(group, say)
         for name in group.names:
-            link = folder() / f"{name}.part{os.getpid()}"
-            link.symlink_to(program(name))
-            link.rename(folder() / name)
+            _link(folder() / name, program(name))
+
+
+def clients(links, say):
+    """Fills the folder `links` with those of kind, kubectl and helm that the machine lacks or has too old, and builds these."""
+    for name, (least, *question) in CLIENTS.items():
+        if _version(name, question) >= least:
+            (links / name).unlink(missing_ok=True)
+        else:
+            _build(next(group for group in GROUPS if name in group.names), say)
+            _link(links / name, program(name))
 
 
 def identity():
     """What node images depend on: which programs, of which versions, built how."""
     return " ".join(str(_place(group).name) for group in GROUPS)
+
+
+def _build(group, say):
+    if all(program(name).exists() for name in group.names):
+        return
+    say(f"building {', '.join(group.names)} from Go modules")
+    go = golang.usable(PINS["go"])
+    _place(group).mkdir(parents=True, exist_ok=True)
+    work = HOME / f"modules.{os.getpid()}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        group.make(lambda *words: golang.run([go, *words], cwd=work, env=dict(os.environ, **golang.ENVIRONMENT)), work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _link(place, target):
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f"{place.name}.part{os.getpid()}")
+    part.symlink_to(target)
+    part.rename(place)
+
+
+def _version(name, question):
+    """(major, minor) of the machine's own program; () when there is none."""
+    try:
+        said = subprocess.run([name, *question], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=60).stdout
+    except OSError:
+        return ()
+    found = re.search(r"v(\d+)\.(\d+)", said)
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def _digest(text):
@@ -85,22 +115,32 @@ def _place(group):
 
 
 def _kubernetes(go, work):
+    flags = _kubernetes_module(go, work, KUBERNETES, f"\tgo.etcd.io/etcd/server/v3 v{PINS['etcd']}\n")
+    for name in KUBERNETES:
+        _compile(go, work, name, f"k8s.io/kubernetes/cmd/{name}", flags)
+    _compile(go, work, "etcd", "go.etcd.io/etcd/server/v3", "")
+
+
+def _kubectl(go, work):
+    """Alone, since a machine with an engine of its own needs nothing else of Kubernetes."""
+    _compile(go, work, "kubectl", "k8s.io/kubernetes/cmd/kubectl", _kubernetes_module(go, work, ["kubectl"], ""))
+
+
+def _kubernetes_module(go, work, names, more):
+    """Makes the module; returns the linker's flags that stamp the version in."""
     version = PINS["kubernetes"]
     upstream = json.loads(go("mod", "download", "-json", f"k8s.io/kubernetes@v{version}"))["GoMod"]
     staged = re.findall(r"^\t(k8s\.io/[a-z-]+) => \./staging/", pathlib.Path(upstream).read_text(), re.MULTILINE)
     published = "v0." + version.split(".", 1)[1]
-    (work / "go.mod").write_text("module example.invalid/cluster\n\ngo 1.25.0\n\ntool (\n"
-                                 + "".join(f"\tk8s.io/kubernetes/cmd/{name}\n" for name in KUBERNETES) + "\tgo.etcd.io/etcd/server/v3\n)\n\n"
-                                 + f"require (\n\tk8s.io/kubernetes v{version}\n\tgo.etcd.io/etcd/server/v3 v{PINS['etcd']}\n)\n\nreplace (\n"
+    tools = [f"k8s.io/kubernetes/cmd/{name}" for name in names] + (["go.etcd.io/etcd/server/v3"] if more else [])
+    (work / "go.mod").write_text("module example.invalid/cluster\n\ngo 1.25.0\n\ntool (\n" + "".join(f"\t{tool}\n" for tool in tools) + ")\n\n"
+                                 + f"require (\n\tk8s.io/kubernetes v{version}\n{more})\n\nreplace (\n"
                                  + "".join(f"\t{module} => {module} {published}\n" for module in staged) + ")\n")
     go("mod", "tidy")
     stamp = "k8s.io/component-base/version"
-    flags = " ".join(f"-X {stamp}.{key}={value}" for key, value in {
+    return " ".join(f"-X {stamp}.{key}={value}" for key, value in {
         "gitVersion": f"v{version}", "gitMajor": "1", "gitMinor": version.split(".")[1], "gitTreeState": "archive", "gitCommit": "0" * 40,
         "buildDate": "1970-01-01T00:00:00Z"}.items())
-    for name in KUBERNETES:
-        _compile(go, work, name, f"k8s.io/kubernetes/cmd/{name}", flags)
-    _compile(go, work, "etcd", "go.etcd.io/etcd/server/v3", "")
 
 
 def _containerd(go, work):
@@ -157,6 +197,6 @@ class Group:
     make: object  # (go, folder to work in)
 
 
-GROUPS = (Group((*KUBERNETES, "etcd"), ("kubernetes", "etcd"), _kubernetes), Group(("kind",), ("kind",), _kind), Group(("coredns",), ("coredns",), _coredns),
-          Group(("local-path-provisioner",), ("local-path-provisioner",), _provisioner), Group(tuple(CONTAINERD), ("containerd",), _containerd),
-          Group(("helm",), ("helm",), _helm))
+GROUPS = (Group((*KUBERNETES, "etcd"), ("kubernetes", "etcd"), _kubernetes), Group(("kubectl",), ("kubernetes",), _kubectl), Group(("kind",), ("kind",), _kind),
+          Group(("coredns",), ("coredns",), _coredns), Group(("local-path-provisioner",), ("local-path-provisioner",), _provisioner),
+          Group(tuple(CONTAINERD), ("containerd",), _containerd), Group(("helm",), ("helm",), _helm))
