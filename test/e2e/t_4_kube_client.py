@@ -28,7 +28,7 @@ class Api(ApiServer):
         helm = tool("helm")
         super().__init__()
         self.kubectl("create", "namespace", NAMESPACE)
-        chart = subprocess.run([str(helm), "template", "ccgpu", str(ROOT / "charts" / "ccgpu"), "-n", NAMESPACE], stdout=subprocess.PIPE, text=True, check=True).stdout
+        chart = subprocess.run([str(helm), "template", "ccgpu", str(ROOT / "charts" / "ccgpu"), "-n", NAMESPACE, "--set", "enableNodes={n1}"], stdout=subprocess.PIPE, text=True, check=True).stdout
         wanted = r"^kind: (ServiceAccount|ClusterRole|ClusterRoleBinding|Role|RoleBinding|PriorityClass|DaemonSet)$"
         self.apply("\n---\n".join(part for part in chart.split("\n---\n") if re.search(wanted, part, re.MULTILINE)))
         self.apply(json.dumps(NODE))
@@ -161,17 +161,19 @@ def test_modes_are_switched_with_drain_before_a_real_api_server():
 def test_the_charts_hooks_before_a_real_api_server():
     with real() as (api, manager):
         until("labels", lambda: api.labels().get("ccgpu.dev/cc.mode.state") == "hopper-cc")
+        api.kubectl("label", "node", "n1", "ccgpu.dev/enabled-")
         first = None
         for state in ("1", "2"):
             identity, broker = api.folder / f"identity{state}", api.folder / f"broker{state}"
             subprocess.run([str(harness.BUILD / "bin" / "ccgpu-emulator"), "--state", str(identity), "--identities-only"], check=True)
             subprocess.run([str(harness.BUILD / "bin" / "ccgpu-broker"), "--state", str(broker), "--init-only", "--tls-name", f"ccgpu-broker.{NAMESPACE}.svc"], check=True)
-            done = api.hook("setup", "--identity", identity, "--broker", broker, "--kbs-url", "https://b", "--rim-url", "http://r", "--ocsp-url", "http://o", "--pcs-url", "http://p")
+            done = api.hook("setup", "--identity", identity, "--broker", broker, "--kbs-url", "https://b", "--rim-url", "http://r", "--ocsp-url", "http://o", "--pcs-url", "http://p", "--enable-node", "n1")
             assert done.code == 0, done
             made = {name: api.get("-n", NAMESPACE, kind, f"ccgpu-{name}")["data"] for name, kind in (("identity", "secret"), ("broker", "secret"), ("trust", "configmap"))}
             first = first or made
             assert made == first, "an upgrade changed what was there"
         assert (api.folder / "identity1" / "roots" / "device-root.pem").read_text() == made["trust"]["device-root.pem"]
+        assert api.labels()["ccgpu.dev/enabled"] == "true", api.labels()
         assert set(made["broker"]) >= {"master.key", "tls.crt", "tls.key", "ca.pem", "admin-token"}, set(made["broker"])
 
         # The installer of this test: takes its labels away when it is told to.
@@ -186,10 +188,10 @@ def test_the_charts_hooks_before_a_real_api_server():
         said, _ = teardown.communicate(timeout=60)
         assert teardown.returncode == 0, said
         node = api.get("node", "n1")
-        assert node["metadata"]["labels"] == {"ccgpu.dev/enabled": "true", "theirs": "x"}, node["metadata"]["labels"]
+        assert node["metadata"]["labels"] == {"theirs": "x"}, node["metadata"]["labels"]
         assert not condition(node, "ccgpu.dev/CCGPUReady"), node["status"]
         for kind, name in (("secret", "identity"), ("secret", "broker"), ("configmap", "trust")):
             assert api.kubectl("get", "-n", NAMESPACE, kind, f"ccgpu-{name}", check=False).code != 0
         # The manager still runs, and nothing comes back.
         manager.make_pod("late")
-        assert api.labels() == {"ccgpu.dev/enabled": "true", "theirs": "x"}
+        assert api.labels() == {"theirs": "x"}
