@@ -16,14 +16,14 @@
 namespace ccgpu::deviceplugin {
 namespace {
 
-constexpr char kSocketPrefix[] = "ccgpu-";
+constexpr char kKubeletSocket[] = "kubelet.sock";
 // Soon, and once more for a kubelet that was slow to notice.
 constexpr std::chrono::milliseconds kAfterAnother[] = {std::chrono::milliseconds(100), std::chrono::milliseconds(1500)};
 
 std::string UniqueSocketName() {
   std::random_device random;
   char name[32];
-  std::snprintf(name, sizeof name, "%s%08x.sock", kSocketPrefix,
+  std::snprintf(name, sizeof name, "ccgpu-%08x.sock",
                 random());  // short: sun_path has 108 bytes for it and its folder
   return name;
 }
@@ -153,9 +153,10 @@ void KubeletSession::WaitForChange(std::chrono::milliseconds timeout) {
   if (again) Watch();
 }
 
-// Another instance's socket went: the kubelet will see the end of that stream in a moment, if it has not yet.
+// Another plugin's socket went: an older instance of ours, or somebody's who offered GPUs under our name. The kubelet
+// will see the end of that stream in a moment, if it has not yet, and takes our GPUs away with the other's.
 void KubeletSession::NoteGone(const std::string& name) {
-  if (!name.starts_with(kSocketPrefix) || !name.ends_with(".sock")) return;
+  if (!name.ends_with(".sock") || name == kKubeletSocket) return;
   if (generation_ && generation_->path.ends_with("/" + name)) return;
   const auto now = std::chrono::steady_clock::now();
   for (const auto later : kAfterAnother) register_again_at_.insert(now + later);
@@ -184,13 +185,13 @@ bool KubeletSession::OwnSocketIsThere() const {
 bool KubeletSession::KubeletIsTheSame() const {
   uint64_t inode = 0;
   int64_t ctime_ns = 0;
-  if (!StatSocket(options_.dir + "/kubelet.sock", &inode, &ctime_ns))
+  if (!StatSocket(options_.dir + "/" + kKubeletSocket, &inode, &ctime_ns))
     return true;  // none now; the next one will differ
   return inode == kubelet_inode_ && ctime_ns == kubelet_ctime_ns_;
 }
 
 Status KubeletSession::Register() {
-  const std::string kubelet = options_.dir + "/kubelet.sock";
+  const std::string kubelet = options_.dir + "/" + kKubeletSocket;
   uint64_t inode = 0;
   int64_t ctime_ns = 0;
   if (!StatSocket(kubelet, &inode, &ctime_ns))

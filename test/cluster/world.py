@@ -133,13 +133,17 @@ class World:
 
     def emulator(self, *words):
         """`ccgpu gpu ...` at the node's emulator, whose sockets are reached through the node's file system."""
-        pid = self.run("podman", "inspect", "--format", "{{.State.Pid}}", self.node).out.strip()
         state = self.cluster.engine.state / "emulator"
         state.mkdir(exist_ok=True)
         link = state / "run"
         link.unlink(missing_ok=True)
-        link.symlink_to(f"/proc/{pid}/root/run/ccgpu")
+        link.symlink_to(self.root() / "run" / "ccgpu")
         return self.run("ccgpu", "--state", state, *words)
+
+    def root(self):
+        """The node's file system as this machine's processes see it."""
+        pid = self.run("podman", "inspect", "--format", "{{.State.Pid}}", self.node).out.strip()
+        return pathlib.Path(f"/proc/{pid}/root")
 
     def gpu_fault(self, device, fault):
         return Fault(self, device, fault)
