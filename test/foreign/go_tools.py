@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Verifiers that others wrote in Go, built once from the module proxy and kept by version: go_tools.py fetch.
+"""Programs that others wrote in Go (verifiers, a registry), built once from the module proxy and kept by version: go_tools.py fetch.
 
 `./run test` calls `fetch` before it enters its network namespace; a test inside it asks `tool("go-sev-guest")` for the program and is skipped,
 with the reason that fetching left behind, when there is none. Versions stand in go_tools.json; the module's checksum is held by Go itself
@@ -25,10 +25,15 @@ def place(name):
     return CACHE / f"{name}-{PINS['tools'][name]['version']}-{platform.machine()}"
 
 
+def built(name):
+    """Where `go install` leaves it: named as its package is."""
+    return place(name) / PINS["tools"][name]["package"].rpartition("/")[2]
+
+
 def tool(name):
     """The built program; raises harness.Skip when it could not be had."""
     from e2e import harness
-    program = place(name) / "check"
+    program = built(name)
     if program.exists():
         return program
     reason = place(name) / "missing.txt"
@@ -37,7 +42,7 @@ def tool(name):
 
 def build(name):
     pin, home = PINS["tools"][name], place(name)
-    if (home / "check").exists():
+    if built(name).exists():
         return
     part = home.with_suffix(f".part{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)

@@ -18,6 +18,7 @@ default; KIND_EXPERIMENTAL_PROVIDER is honoured): the first engine that answers 
 --name NAME (or CCGPU_KIND_CLUSTER) before the command chooses among several clusters; default dev.
 """
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
@@ -41,22 +42,30 @@ def up(cluster, options):
     print(f"cluster {cluster.name} is up: ./run kind kubectl get nodes; ./run kind down takes it away")
 
 
+@contextlib.contextmanager
+def no_cluster():
+    """A name for what is done without one; nothing of it is left."""
+    try:
+        yield "none"
+    finally:
+        shutil.rmtree(Cluster("none").state, ignore_errors=True)
+
+
 def build(cluster, options):
-    choosing.choose(options.provider, cluster.name, options.containerd, options.image, say)
+    with no_cluster() as name:
+        choosing.choose(options.provider, name, options.containerd, options.image, say)
 
 
 def fetch(cluster, options):
     programs.MISSING.unlink(missing_ok=True)
-    engine = Own("fetch")
     try:
-        for containerd in ("1.6", "2"):
-            engine.ready(containerd, None, say)
+        with no_cluster() as name:
+            for containerd in ("1.6", "2"):
+                Own(name).ready(containerd, None, say)
     except (OSError, subprocess.SubprocessError) as error:
         programs.MISSING.parent.mkdir(parents=True, exist_ok=True)
         programs.MISSING.write_text(f"{error}\n")
         say(f"NO CLUSTER, its tests will be skipped: {error}")
-    finally:
-        shutil.rmtree(engine.state, ignore_errors=True)
 
 
 def down(cluster, options):

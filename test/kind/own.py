@@ -32,6 +32,22 @@ def limit(kind, wanted):
     return wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
 
 
+def configuration(folder, store):
+    """Writes podman's settings into `folder`, for images in `store`; returns the variables that name them."""
+    files, processes = limit(resource.RLIMIT_NOFILE, 1 << 20), limit(resource.RLIMIT_NPROC, int(pathlib.Path("/proc/sys/kernel/pid_max").read_text()))
+    helpers = folder / "helpers"
+    (helpers / "networks").mkdir(parents=True, exist_ok=True)
+    (helpers / "netavark").write_text(NETAVARK)
+    (helpers / "netavark").chmod(0o755)
+    (folder / "storage.conf").write_text(f'[storage]\ndriver = "overlay"\ngraphroot = "{store}/storage"\nrunroot = "{store}/run"\n')
+    (folder / "containers.conf").write_text(
+        f'[containers]\nlog_driver = "k8s-file"\ndefault_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]\n'
+        '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\nstop_timeout = 1\n'
+        f'helper_binaries_dir = ["{helpers}", "{HELPERS}"]\n'
+        f'[network]\nnetwork_backend = "netavark"\nnetwork_config_dir = "{folder}/networks"\n')
+    return {"CONTAINERS_CONF": str(folder / "containers.conf"), "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf")}
+
+
 class Own(Engine):
     provider, program = "own", "podman"
 
@@ -68,18 +84,7 @@ class Own(Engine):
             MODULES.rmdir()  # empty: ours (a kernel's own is never empty)
 
     def environment(self):
-        files, processes = limit(resource.RLIMIT_NOFILE, 1 << 20), limit(resource.RLIMIT_NPROC, int(pathlib.Path("/proc/sys/kernel/pid_max").read_text()))
-        helpers = self.state / "helpers"
-        (helpers / "networks").mkdir(parents=True, exist_ok=True)
-        (helpers / "netavark").write_text(NETAVARK)
-        (helpers / "netavark").chmod(0o755)
-        (self.state / "storage.conf").write_text(f'[storage]\ndriver = "overlay"\ngraphroot = "{self.store}/storage"\nrunroot = "{self.store}/run"\n')
-        (self.state / "containers.conf").write_text(
-            f'[containers]\nlog_driver = "k8s-file"\ndefault_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]\n'
-            '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\nstop_timeout = 1\n'
-            f'helper_binaries_dir = ["{helpers}", "{HELPERS}"]\n'
-            f'[network]\nnetwork_backend = "netavark"\nnetwork_config_dir = "{self.state}/networks"\n')
-        return dict(os.environ, CONTAINERS_CONF=str(self.state / "containers.conf"), CONTAINERS_STORAGE_CONF=str(self.state / "storage.conf"),
+        return dict(os.environ, **configuration(self.state, self.store),
                     KIND_EXPERIMENTAL_PROVIDER="podman", KIND_EXPERIMENTAL_PODMAN_NETWORK=self.netns, KUBECONFIG=str(self.kubeconfig),
                     PATH=f"{programs.folder()}:{os.environ['PATH']}")
 
