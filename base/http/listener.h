@@ -5,6 +5,7 @@
 #include <string>
 #include <thread>
 
+#include "base/http/address.h"
 #include "base/result.h"
 
 namespace httplib {
@@ -12,12 +13,6 @@ class Server;
 }
 
 namespace ccgpu::http {
-
-// The codes by which a program tells that its --http address is no good.
-struct ListenReasons {
-  Reason bad_address;  // is not HOST:PORT
-  Reason taken;        // cannot be listened on
-};
 
 // Routes and limits are set through server(), then Start() is called, once.
 class Listener {

@@ -9,13 +9,13 @@ namespace {
 constexpr ListenReasons kReasons{"test.bad-address", "test.taken"};
 
 std::string CodeOf(const std::string& address) {
-  const auto listener = ServeProbes(address, {}, kReasons);
+  const auto listener = ProbePort::Serve(address, {}, kReasons);
   return listener.ok() ? "" : listener.error().code;
 }
 
 TEST(Probes, SayWhatIsMissing) {
   std::string missing = "the emulator does not answer", dead;
-  const auto listener = ServeProbes(
+  const auto listener = ProbePort::Serve(
       "127.0.0.1:0", {[] { return std::string("x 1\n"); }, [&] { return missing; }, [&] { return dead; }}, kReasons);
   ASSERT_TRUE(listener.ok());
   httplib::Client client("127.0.0.1", (*listener)->port());
@@ -32,24 +32,23 @@ TEST(Probes, SayWhatIsMissing) {
 }
 
 TEST(Probes, AreAliveAsLongAsTheyAnswer) {
-  const auto listener = ServeProbes("127.0.0.1:0", {}, kReasons);
+  const auto listener = ProbePort::Serve("127.0.0.1:0", {}, kReasons);
   ASSERT_TRUE(listener.ok());
   EXPECT_EQ(httplib::Client("127.0.0.1", (*listener)->port()).Get("/healthz")->status, 200);
 }
 
-TEST(Listener, TakesNoPortTwiceAndGivesItBack) {
+TEST(Probes, TakeNoPortTwiceAndGiveItBack) {
   std::string address;
   {
-    const auto listener = ServeProbes("127.0.0.1:0", {}, kReasons);
+    const auto listener = ProbePort::Serve("127.0.0.1:0", {}, kReasons);
     ASSERT_TRUE(listener.ok());
-    EXPECT_EQ((*listener)->host(), "127.0.0.1");
     address = "127.0.0.1:" + std::to_string((*listener)->port());
     EXPECT_EQ(CodeOf(address), "test.taken");
   }
   EXPECT_EQ(CodeOf(address), "");
 }
 
-TEST(Listener, RefusesWhatIsNoAddress) {
+TEST(Probes, RefuseWhatIsNoAddress) {
   for (const char* bad : {"", "nowhere", "127.0.0.1", "127.0.0.1:", "127.0.0.1:-1", "127.0.0.1:65536",
                           "127.0.0.1:99999999999", "127.0.0.1:80 ", "127.0.0.1:0x50"})
     EXPECT_EQ(CodeOf(bad), "test.bad-address") << bad;

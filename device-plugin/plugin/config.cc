@@ -68,7 +68,7 @@ Status Serve(const Config& config) {
   RETURN_IF_ERROR(CheckConfig(config));
   DeviceTable table;
   Metrics metrics(config.version);
-  std::unique_ptr<http::Listener> http;
+  std::unique_ptr<http::ProbePort> http;
   if (!config.http.empty()) {
     ASSIGN_OR_RETURN(http, ServeHttp(config.http, table, metrics));
   }

@@ -1,23 +1,13 @@
 #include "device-plugin/plugin/emulator_watch.h"
 
-#include <grpcpp/grpcpp.h>
-
 #include "base/log.h"
 #include "device-plugin/plugin/cdi_spec.h"
-#include "gpu-emulator/api/control.grpc.pb.h"
+#include "gpu-emulator/api/control.pb.h"
 
 namespace ccgpu::deviceplugin {
 namespace {
 
 namespace emulator = ccgpu::emulator::v1;
-
-// A channel of its own for each try: gRPC's shared ones carry their back-off over to us.
-std::unique_ptr<emulator::Control::Stub> Connect(const std::string& socket) {
-  grpc::ChannelArguments args;
-  args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return emulator::Control::NewStub(
-      grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), args));
-}
 
 GpuView ToView(const emulator::Gpu& gpu, const std::set<std::string>& modes) {
   GpuView view{gpu.uuid(),      gpu.index(), gpu.healthy(), gpu.health_reason(),
@@ -45,7 +35,7 @@ void EmulatorWatch::Stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
-    if (stream_ != nullptr) stream_->TryCancel();
+    if (stream_ != nullptr) stream_->Cancel();
   }
   wake_.notify_all();
   if (watcher_.joinable()) watcher_.join();
@@ -81,32 +71,30 @@ void EmulatorWatch::Publish(std::vector<GpuView> gpus) {
 
 // True when at least one message came.
 bool EmulatorWatch::WatchOnce() {
-  auto stub = Connect(options_.socket);
-  grpc::ClientContext context;
+  rpc::Client client(options_.socket);
   {
     std::lock_guard lock(mutex_);
     if (stopping_) return false;
-    stream_ = &context;
+    stream_ = &client;
   }
-  auto reader = stub->WatchGpus(&context, emulator::ListGpusRequest());
-  emulator::ListGpusResponse message;
   bool any = false;
-  while (reader->Read(&message)) {
-    std::vector<GpuView> gpus;
-    for (const auto& gpu : message.gpus()) gpus.push_back(ToView(gpu, options_.modes));
-    Publish(std::move(gpus));
-    if (!any) log::Info("watching the emulator", {{"gpus", std::to_string(message.gpus_size())}});
-    any = true;
-    metrics_.emulator_connected = true;
-  }
-  const auto status = reader->Finish();
+  const auto outcome = client.Stream<emulator::ListGpusResponse>(
+      "/ccgpu.emulator.v1.Control/WatchGpus", emulator::ListGpusRequest(),
+      [&](const emulator::ListGpusResponse& message) {
+        std::vector<GpuView> gpus;
+        for (const auto& gpu : message.gpus()) gpus.push_back(ToView(gpu, options_.modes));
+        Publish(std::move(gpus));
+        if (!any) log::Info("watching the emulator", {{"gpus", std::to_string(message.gpus_size())}});
+        any = true;
+        metrics_.emulator_connected = true;
+      });
   metrics_.emulator_connected = false;
   {
     std::lock_guard lock(mutex_);
     stream_ = nullptr;
     if (stopping_) return any;
   }
-  if (any) log::Warning("lost the emulator; all GPUs are unhealthy", {{"why", status.error_message()}});
+  if (any) log::Warning("lost the emulator; all GPUs are unhealthy", {{"why", outcome.message}});
   table_.MarkAllUnhealthy("plugin.emulator-gone");
   return any;
 }
@@ -127,13 +115,14 @@ void EmulatorWatch::Probe() {
       std::lock_guard lock(mutex_);
       if (stream_ == nullptr) continue;
     }
-    auto stub = Connect(options_.socket);
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + options_.probe_interval);
     emulator::ListGpusResponse response;
-    if (stub->ListGpus(&context, emulator::ListGpusRequest(), &response).ok()) continue;
+    if (rpc::Client(options_.socket)
+            .Call("/ccgpu.emulator.v1.Control/ListGpus", emulator::ListGpusRequest(), &response,
+                  options_.probe_interval)
+            .ok())
+      continue;
     std::lock_guard lock(mutex_);
-    if (stream_ != nullptr) stream_->TryCancel();
+    if (stream_ != nullptr) stream_->Cancel();
   }
 }
 

@@ -11,12 +11,9 @@
 #include <string>
 #include <thread>
 
+#include "base/rpc/client.h"
 #include "device-plugin/plugin/device_table.h"
 #include "device-plugin/plugin/metrics.h"
-
-namespace grpc {
-class ClientContext;
-}
 
 namespace ccgpu::deviceplugin {
 
@@ -47,7 +44,7 @@ class EmulatorWatch {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;
-  grpc::ClientContext* stream_ = nullptr;
+  rpc::Client* stream_ = nullptr;  // of the WatchGpus that runs
   std::thread watcher_, prober_;
 };
 

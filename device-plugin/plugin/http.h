@@ -8,7 +8,7 @@
 namespace ccgpu::deviceplugin {
 
 // `address` is "127.0.0.1:9410"; port 0 picks one. Table and metrics must outlive it.
-Result<std::unique_ptr<http::Listener>> ServeHttp(const std::string& address, const DeviceTable& table,
-                                                  const Metrics& metrics);
+Result<std::unique_ptr<http::ProbePort>> ServeHttp(const std::string& address, const DeviceTable& table,
+                                                   const Metrics& metrics);
 
 }  // namespace ccgpu::deviceplugin

@@ -1,6 +1,5 @@
 #include "device-plugin/plugin/kubelet_session.h"
 
-#include <grpcpp/grpcpp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -11,11 +10,14 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "device-plugin/api/pluginregistration.grpc.pb.h"
+#include "base/rpc/client.h"
+#include "base/rpc/server.h"
+#include "device-plugin/api/pluginregistration.pb.h"
 
 namespace ccgpu::deviceplugin {
 namespace {
 
+constexpr std::chrono::milliseconds kRegisterTimeout{10000};
 constexpr char kKubeletSocket[] = "kubelet.sock";
 // Soon, and once more for a kubelet that was slow to notice.
 constexpr std::chrono::milliseconds kAfterAnother[] = {std::chrono::milliseconds(100), std::chrono::milliseconds(1500)};
@@ -37,64 +39,51 @@ bool StatSocket(const std::string& path, uint64_t* inode, int64_t* ctime_ns) {
   return true;
 }
 
-class RegistrationService final : public pluginregistration::Registration::Service {
- public:
-  RegistrationService(std::string resource, Metrics& metrics) : resource_(std::move(resource)), metrics_(metrics) {}
-
-  grpc::Status GetInfo(grpc::ServerContext*, const pluginregistration::InfoRequest*,
-                       pluginregistration::PluginInfo* info) override {
-    info->set_type("DevicePlugin");
-    info->set_name(resource_);
-    info->add_supported_versions("v1beta1");
-    return grpc::Status::OK;
-  }
-
-  grpc::Status NotifyRegistrationStatus(grpc::ServerContext*, const pluginregistration::RegistrationStatus* status,
-                                        pluginregistration::RegistrationStatusResponse*) override {
-    metrics_.registered = status->plugin_registered();
-    (status->plugin_registered() ? metrics_.registrations_ok : metrics_.registrations_failed)++;
-    if (status->plugin_registered()) {
-      log::Info("the kubelet registered us", {{"mode", "watcher"}});
-    } else {
-      log::Error("the kubelet refused our registration", {{"why", status->error()}});
-    }
-    return grpc::Status::OK;
-  }
-
- private:
-  std::string resource_;
-  Metrics& metrics_;
-};
+// What the kubelet's plugin watcher asks of a socket that it found.
+void RegisterWatcherMethods(rpc::Server& server, const std::string& resource, Metrics& metrics) {
+  const std::string service = "/pluginregistration.Registration/";
+  server.Unary<pluginregistration::InfoRequest, pluginregistration::PluginInfo>(
+      service + "GetInfo", [resource](const auto&, pluginregistration::PluginInfo* info, const rpc::ServerCall&) {
+        info->set_type("DevicePlugin");
+        info->set_name(resource);
+        info->add_supported_versions("v1beta1");
+        return rpc::Outcome::Ok();
+      });
+  server.Unary<pluginregistration::RegistrationStatus, pluginregistration::RegistrationStatusResponse>(
+      service + "NotifyRegistrationStatus",
+      [&metrics](const pluginregistration::RegistrationStatus& status, auto*, const rpc::ServerCall&) {
+        metrics.registered = status.plugin_registered();
+        (status.plugin_registered() ? metrics.registrations_ok : metrics.registrations_failed)++;
+        if (status.plugin_registered()) {
+          log::Info("the kubelet registered us", {{"mode", "watcher"}});
+        } else {
+          log::Error("the kubelet refused our registration", {{"why", status.error()}});
+        }
+        return rpc::Outcome::Ok();
+      });
+}
 
 }  // namespace
 
 class KubeletSession::Generation {
  public:
   Generation(const SessionOptions& options, DeviceTable& table, Metrics& metrics)
-      : path(options.dir + "/" + UniqueSocketName()),
-        plugin_(table, metrics, options.service),
-        registration_(options.resource_name, metrics) {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials());
-    builder.RegisterService(&plugin_);
-    if (options.mode == RegistrationMode::kWatcher) builder.RegisterService(&registration_);
-    builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
-    builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
-    server_ = builder.BuildAndStart();
+      : path(options.dir + "/" + UniqueSocketName()), plugin_(table, metrics, options.service) {
+    plugin_.RegisterWith(server_);
+    if (options.mode == RegistrationMode::kWatcher) RegisterWatcherMethods(server_, options.resource_name, metrics);
+    serving = server_.Serve(path);
   }
   ~Generation() {
     plugin_.Stop();
-    if (server_) server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
-    ::unlink(path.c_str());
+    server_.Stop();
   }
-  bool serving() const { return server_ != nullptr; }
 
   const std::string path;
+  Status serving;
 
  private:
   PluginService plugin_;
-  RegistrationService registration_;
-  std::unique_ptr<grpc::Server> server_;
+  rpc::Server server_;
 };
 
 KubeletSession::KubeletSession(SessionOptions options, DeviceTable& table, Metrics& metrics)
@@ -196,20 +185,15 @@ Status KubeletSession::Register() {
   int64_t ctime_ns = 0;
   if (!StatSocket(kubelet, &inode, &ctime_ns))
     return Err("plugin.no-kubelet", kubelet, "is not there; waiting for the kubelet");
-  grpc::ChannelArguments args;
-  args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  auto stub = v1beta1::Registration::NewStub(
-      grpc::CreateCustomChannel("unix:" + kubelet, grpc::InsecureChannelCredentials(), args));
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
   v1beta1::RegisterRequest request;
   request.set_version("v1beta1");
   request.set_endpoint(generation_->path.substr(generation_->path.rfind('/') + 1));
   request.set_resource_name(options_.resource_name);
   *request.mutable_options() = PluginOptions();
   v1beta1::Empty response;
-  const auto status = stub->Register(&context, request, &response);
-  if (!status.ok()) return Err("plugin.register-refused", kubelet, status.error_message());
+  const auto outcome =
+      rpc::Client(kubelet).Call("/v1beta1.Registration/Register", request, &response, kRegisterTimeout);
+  if (!outcome.ok()) return Err("plugin.register-refused", kubelet, outcome.message);
   // Seen before the call: a kubelet that was replaced meanwhile is registered with again.
   kubelet_inode_ = inode;
   kubelet_ctime_ns_ = ctime_ns;
@@ -227,10 +211,12 @@ void KubeletSession::Run() {
     if (!OwnSocketIsThere()) {
       registered = metrics_.registered = false;
       auto next = std::make_unique<Generation>(options_, table_, metrics_);
-      if (next->serving()) ::chmod(next->path.c_str(), 0600);
-      if (!next->serving()) log::Error("cannot serve", {{"socket", next->path}});
+      if (!next->serving.ok()) {
+        log::Error("cannot serve", {{"socket", next->path}, {"why", next->serving.error().ToString()}});
+        next.reset();
+      }
       std::lock_guard lock(mutex_);
-      generation_ = next->serving() ? std::move(next) : nullptr;
+      generation_ = std::move(next);
     }
     if (options_.mode == RegistrationMode::kRegister && generation_) {
       if (StreamWasLost() || TimeToRegisterAgain() || !KubeletIsTheSame()) registered = false;

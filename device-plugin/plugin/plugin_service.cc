@@ -9,7 +9,7 @@
 namespace ccgpu::deviceplugin {
 namespace {
 
-grpc::Status Refuse(grpc::StatusCode code, const Error& error) { return grpc::Status(code, error.ToString()); }
+rpc::Outcome Refuse(rpc::Code code, const Error& error) { return {code, error.ToString()}; }
 
 // How late an ended stream may be noticed: until then the kubelet counts no GPU of ours.
 constexpr std::chrono::milliseconds kNoticeCancel{100};
@@ -49,18 +49,34 @@ void PluginService::Stop() {
   table_.Wake();
 }
 
-grpc::Status PluginService::GetDevicePluginOptions(grpc::ServerContext*, const v1beta1::Empty*,
-                                                   v1beta1::DevicePluginOptions* response) {
-  *response = PluginOptions();
-  return grpc::Status::OK;
+void PluginService::RegisterWith(rpc::Server& server) {
+  const std::string service = "/v1beta1.DevicePlugin/";
+  server.Unary<v1beta1::Empty, v1beta1::DevicePluginOptions>(
+      service + "GetDevicePluginOptions",
+      [](const v1beta1::Empty&, v1beta1::DevicePluginOptions* response, const rpc::ServerCall&) {
+        *response = PluginOptions();
+        return rpc::Outcome::Ok();
+      });
+  server.Streaming<v1beta1::Empty, v1beta1::ListAndWatchResponse>(
+      service + "ListAndWatch", [this](const v1beta1::Empty&, auto& writer) { return ListAndWatch(writer); });
+  server.Unary<v1beta1::PreferredAllocationRequest, v1beta1::PreferredAllocationResponse>(
+      service + "GetPreferredAllocation", [this](const auto& request, auto* response, const rpc::ServerCall&) {
+        return GetPreferredAllocation(request, response);
+      });
+  server.Unary<v1beta1::AllocateRequest, v1beta1::AllocateResponse>(
+      service + "Allocate", [this](const auto& request, auto* response, const rpc::ServerCall& call) {
+        return Allocate(request, response, call);
+      });
+  server.Unary<v1beta1::PreStartContainerRequest, v1beta1::PreStartContainerResponse>(
+      service + "PreStartContainer",
+      [this](const auto& request, auto*, const rpc::ServerCall&) { return PreStartContainer(request); });
 }
 
-grpc::Status PluginService::ListAndWatch(grpc::ServerContext* context, const v1beta1::Empty*,
-                                         grpc::ServerWriter<v1beta1::ListAndWatchResponse>* writer) {
+rpc::Outcome PluginService::ListAndWatch(rpc::Writer<v1beta1::ListAndWatchResponse>& writer) {
   auto devices = table_.Get();
   std::string last;
   bool first = true;
-  while (!stopping_ && !context->IsCancelled()) {
+  while (!stopping_ && !writer.cancelled()) {
     const auto response = DeviceList(*devices);
     const std::string bytes = response.SerializeAsString();
     if (bytes.size() > kMaxList) {
@@ -68,69 +84,67 @@ grpc::Status PluginService::ListAndWatch(grpc::ServerContext* context, const v1b
                               "take " + std::to_string(bytes.size()) + " bytes to list; a kubelet reads at most " +
                                   std::to_string(kMaxList) + ", so none can be advertised");
       log::Error("cannot list the GPUs", {{"why", error.ToString()}});
-      return Refuse(grpc::StatusCode::RESOURCE_EXHAUSTED, error);
+      return Refuse(rpc::Code::kResourceExhausted, error);
     }
     // The table also changes for state and holder, which the kubelet does not see.
     if (first || bytes != last) {
-      if (!writer->Write(response)) break;
+      if (!writer.Write(response)) break;
       last = bytes;
       first = false;
     }
     devices = table_.WaitChange(devices->version, kNoticeCancel);
   }
   if (!stopping_ && options_.on_stream_lost) options_.on_stream_lost();
-  return grpc::Status::OK;
+  return rpc::Outcome::Ok();
 }
 
-grpc::Status PluginService::GetPreferredAllocation(grpc::ServerContext*,
-                                                   const v1beta1::PreferredAllocationRequest* request,
+rpc::Outcome PluginService::GetPreferredAllocation(const v1beta1::PreferredAllocationRequest& request,
                                                    v1beta1::PreferredAllocationResponse* response) {
   const auto devices = table_.Get();
-  for (const auto& one : request->container_requests()) {
+  for (const auto& one : request.container_requests()) {
     auto chosen = PreferredDevices(*devices, {one.available_deviceids().begin(), one.available_deviceids().end()},
                                    {one.must_include_deviceids().begin(), one.must_include_deviceids().end()},
                                    one.allocation_size());
-    if (!chosen.ok()) return Refuse(grpc::StatusCode::INVALID_ARGUMENT, chosen.error());
+    if (!chosen.ok()) return Refuse(rpc::Code::kInvalidArgument, chosen.error());
     auto* answer = response->add_container_responses();
     for (auto& id : *chosen) answer->add_deviceids(std::move(id));
   }
-  return grpc::Status::OK;
+  return rpc::Outcome::Ok();
 }
 
-grpc::Status PluginService::Allocate(grpc::ServerContext* context, const v1beta1::AllocateRequest* request,
-                                     v1beta1::AllocateResponse* response) {
+rpc::Outcome PluginService::Allocate(const v1beta1::AllocateRequest& request, v1beta1::AllocateResponse* response,
+                                     const rpc::ServerCall& call) {
   const auto start = std::chrono::steady_clock::now();
-  grpc::Status status = grpc::Status::OK;
-  if (request->container_requests().empty()) {
-    status = Refuse(grpc::StatusCode::INVALID_ARGUMENT,
+  rpc::Outcome status = rpc::Outcome::Ok();
+  if (request.container_requests().empty()) {
+    status = Refuse(rpc::Code::kInvalidArgument,
                     Err("plugin.bad-request", "container_requests", "is empty; nothing to allocate"));
   }
   std::set<std::string> seen;
-  for (const auto& one : request->container_requests()) {
+  for (const auto& one : request.container_requests()) {
     for (const auto& id : one.devices_ids()) {
       if (status.ok() && !seen.insert(id).second) {
-        status =
-            Refuse(grpc::StatusCode::INVALID_ARGUMENT, Err("plugin.bad-request", id, "stands twice in one request"));
+        status = Refuse(rpc::Code::kInvalidArgument, Err("plugin.bad-request", id, "stands twice in one request"));
       }
     }
   }
-  for (const auto& one : request->container_requests()) {
+  for (const auto& one : request.container_requests()) {
     if (!status.ok()) break;
-    status = AllocateOne(context, one, response->add_container_responses());
+    status = AllocateOne(one, response->add_container_responses(), call);
   }
   (status.ok() ? metrics_.allocations_ok : metrics_.allocations_refused)++;
   metrics_.ObserveAllocate(std::chrono::steady_clock::now() - start);
   if (!status.ok()) {
     response->Clear();
-    log::Warning("refused an allocation", {{"why", status.error_message()}});
+    log::Warning("refused an allocation", {{"why", status.message}});
   }
   return status;
 }
 
-grpc::Status PluginService::AllocateOne(grpc::ServerContext* context, const v1beta1::ContainerAllocateRequest& request,
-                                        v1beta1::ContainerAllocateResponse* response) {
+rpc::Outcome PluginService::AllocateOne(const v1beta1::ContainerAllocateRequest& request,
+                                        v1beta1::ContainerAllocateResponse* response, const rpc::ServerCall& call) {
   if (request.devices_ids().empty()) {
-    return Refuse(grpc::StatusCode::INVALID_ARGUMENT, Err("plugin.bad-request", "devices_ids", "is empty"));
+    return Refuse(rpc::Code::kInvalidArgument, Err("plugin.bad-request", "devices_ids", "is empty"));
   }
   const auto deadline = std::chrono::steady_clock::now() + options_.allocate_deadline;
   std::string visible;
@@ -139,16 +153,15 @@ grpc::Status PluginService::AllocateOne(grpc::ServerContext* context, const v1be
     for (;;) {
       const GpuView* gpu = devices->Find(id);
       if (gpu == nullptr) {
-        return Refuse(grpc::StatusCode::INVALID_ARGUMENT,
-                      Err("plugin.unknown-device", id, "is not a GPU of this node"));
+        return Refuse(rpc::Code::kInvalidArgument, Err("plugin.unknown-device", id, "is not a GPU of this node"));
       }
-      if (!gpu->healthy) return Refuse(grpc::StatusCode::FAILED_PRECONDITION, Unhealthy(*gpu));
+      if (!gpu->healthy) return Refuse(rpc::Code::kFailedPrecondition, Unhealthy(*gpu));
       if (gpu->sandbox_id.empty()) break;
       const auto left =
           std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-      if (left.count() <= 0 || stopping_ || context->IsCancelled()) {
+      if (left.count() <= 0 || stopping_ || call.cancelled()) {
         return Refuse(
-            grpc::StatusCode::FAILED_PRECONDITION,
+            rpc::Code::kFailedPrecondition,
             Err("plugin.device-held", id, "is still held by sandbox " + gpu->sandbox_id + "; remove that pod first"));
       }
       devices = table_.WaitChange(devices->version, std::min(left, std::chrono::milliseconds(200)));
@@ -158,20 +171,19 @@ grpc::Status PluginService::AllocateOne(grpc::ServerContext* context, const v1be
     response->add_cdi_devices()->set_name(CdiName(id));
   }
   (*response->mutable_envs())["CCGPU_VISIBLE_DEVICES"] = visible;
-  return grpc::Status::OK;
+  return rpc::Outcome::Ok();
 }
 
-grpc::Status PluginService::PreStartContainer(grpc::ServerContext*, const v1beta1::PreStartContainerRequest* request,
-                                              v1beta1::PreStartContainerResponse*) {
+rpc::Outcome PluginService::PreStartContainer(const v1beta1::PreStartContainerRequest& request) {
   const auto devices = table_.Get();
-  for (const auto& id : request->devices_ids()) {
+  for (const auto& id : request.devices_ids()) {
     const GpuView* gpu = devices->Find(id);
     if (gpu == nullptr) {
-      return Refuse(grpc::StatusCode::INVALID_ARGUMENT, Err("plugin.unknown-device", id, "is not a GPU of this node"));
+      return Refuse(rpc::Code::kInvalidArgument, Err("plugin.unknown-device", id, "is not a GPU of this node"));
     }
-    if (!gpu->healthy) return Refuse(grpc::StatusCode::FAILED_PRECONDITION, Unhealthy(*gpu));
+    if (!gpu->healthy) return Refuse(rpc::Code::kFailedPrecondition, Unhealthy(*gpu));
   }
-  return grpc::Status::OK;
+  return rpc::Outcome::Ok();
 }
 
 }  // namespace ccgpu::deviceplugin

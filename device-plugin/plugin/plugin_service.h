@@ -8,7 +8,8 @@
 #include <chrono>
 #include <functional>
 
-#include "device-plugin/api/v1beta1.grpc.pb.h"
+#include "base/rpc/server.h"
+#include "device-plugin/api/v1beta1.pb.h"
 #include "device-plugin/plugin/device_table.h"
 #include "device-plugin/plugin/metrics.h"
 
@@ -23,25 +24,24 @@ struct ServiceOptions {
 };
 
 // Table and metrics must outlive it. Any thread.
-class PluginService final : public v1beta1::DevicePlugin::Service {
+class PluginService {
  public:
   PluginService(DeviceTable& table, Metrics& metrics, ServiceOptions options = {});
-  // Ends every ListAndWatch stream; call before the gRPC server's Shutdown.
+  // Its methods, before the server serves; it must outlive the server.
+  void RegisterWith(rpc::Server& server);
+  // Ends every ListAndWatch stream; call before the server's Stop.
   void Stop();
 
-  grpc::Status GetDevicePluginOptions(grpc::ServerContext*, const v1beta1::Empty*,
-                                      v1beta1::DevicePluginOptions*) override;
-  grpc::Status ListAndWatch(grpc::ServerContext*, const v1beta1::Empty*,
-                            grpc::ServerWriter<v1beta1::ListAndWatchResponse>*) override;
-  grpc::Status GetPreferredAllocation(grpc::ServerContext*, const v1beta1::PreferredAllocationRequest*,
-                                      v1beta1::PreferredAllocationResponse*) override;
-  grpc::Status Allocate(grpc::ServerContext*, const v1beta1::AllocateRequest*, v1beta1::AllocateResponse*) override;
-  grpc::Status PreStartContainer(grpc::ServerContext*, const v1beta1::PreStartContainerRequest*,
-                                 v1beta1::PreStartContainerResponse*) override;
-
  private:
-  grpc::Status AllocateOne(grpc::ServerContext* context, const v1beta1::ContainerAllocateRequest& request,
-                           v1beta1::ContainerAllocateResponse* response);
+  rpc::Outcome ListAndWatch(rpc::Writer<v1beta1::ListAndWatchResponse>& writer);
+  rpc::Outcome GetPreferredAllocation(const v1beta1::PreferredAllocationRequest& request,
+                                      v1beta1::PreferredAllocationResponse* response);
+  rpc::Outcome Allocate(const v1beta1::AllocateRequest& request, v1beta1::AllocateResponse* response,
+                        const rpc::ServerCall& call);
+  rpc::Outcome AllocateOne(const v1beta1::ContainerAllocateRequest& request,
+                           v1beta1::ContainerAllocateResponse* response, const rpc::ServerCall& call);
+  rpc::Outcome PreStartContainer(const v1beta1::PreStartContainerRequest& request);
+
   DeviceTable& table_;
   Metrics& metrics_;
   ServiceOptions options_;

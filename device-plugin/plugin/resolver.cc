@@ -1,22 +1,18 @@
 #include "device-plugin/plugin/resolver.h"
 
-#include <grpcpp/grpcpp.h>
-
 #include "base/file.h"
 #include "base/log.h"
+#include "base/rpc/client.h"
 #include "base/ttrpc/server.h"
-#include "device-plugin/api/podresources.grpc.pb.h"
+#include "device-plugin/api/podresources.pb.h"
 #include "device-plugin/plugin/cdi_spec.h"
 
 namespace ccgpu::deviceplugin {
 namespace {
 
 constexpr char kService[] = "ccgpu.deviceplugin.v1.Resolver";
-constexpr int kMaxMessage = 16 << 20;  // a List of a full node is larger than gRPC's 4 MiB
-
-void SetDeadline(grpc::ClientContext& context) {
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
-}
+constexpr size_t kMaxMessage = 16u << 20;  // a List of a full node is larger than gRPC's 4 MiB
+constexpr std::chrono::milliseconds kTimeout{5000};
 
 std::string GpusOf(const v1::PodGpusResponse& answer) {
   std::string out;
@@ -41,29 +37,20 @@ Resolver::Resolver(std::string pod_resources, std::string resource_name, const D
 Resolver::~Resolver() = default;
 
 Result<v1::PodGpusResponse> Resolver::PodGpus(const std::string& name, const std::string& pod_namespace) const {
-  grpc::ChannelArguments args;
-  args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  args.SetMaxReceiveMessageSize(kMaxMessage);
-  auto stub = ::v1::PodResourcesLister::NewStub(
-      grpc::CreateCustomChannel("unix:" + pod_resources_, grpc::InsecureChannelCredentials(), args));
+  rpc::Client kubelet(pod_resources_, kMaxMessage);
   ::v1::PodResources pod;
   ::v1::GetPodResourcesRequest get;
   get.set_pod_name(name);
   get.set_pod_namespace(pod_namespace);
   ::v1::GetPodResourcesResponse got;
-  grpc::ClientContext get_context;
-  SetDeadline(get_context);
-  if (stub->Get(&get_context, get, &got).ok()) {
+  if (kubelet.Call("/v1.PodResourcesLister/Get", get, &got, kTimeout).ok()) {
     pod = got.pod_resources();
   } else {
     ::v1::ListPodResourcesResponse list;
-    grpc::ClientContext list_context;
-    SetDeadline(list_context);
-    const auto status = stub->List(&list_context, {}, &list);
-    if (!status.ok()) {
-      return Err(
-          "plugin.pod-resources-unavailable", pod_resources_,
-          "neither Get nor List answers (" + status.error_message() + "); is the kubelet or ccgpu-node running?");
+    const auto outcome = kubelet.Call("/v1.PodResourcesLister/List", ::v1::ListPodResourcesRequest(), &list, kTimeout);
+    if (!outcome.ok()) {
+      return Err("plugin.pod-resources-unavailable", pod_resources_,
+                 "neither Get nor List answers (" + outcome.message + "); is the kubelet or ccgpu-node running?");
     }
     for (const auto& one : list.pod_resources()) {
       if (one.name() == name && one.namespace_() == pod_namespace) pod = one;
