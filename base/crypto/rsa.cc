@@ -11,7 +11,7 @@
 namespace ccgpu::crypto {
 namespace {
 
-constexpr int kMinBits = 2048, kMaxBits = 4096;
+constexpr int kMinBits = 2048;
 
 using Number = std::unique_ptr<BIGNUM, decltype(&BN_free)>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
@@ -67,12 +67,14 @@ Bytes SignRsaPkcs1(const PrivateKey& key, Hash hash, ByteView data) {
   return out;
 }
 
-Result<PublicKey> RsaFromNumbers(ByteView modulus, ByteView exponent) {
-  if (modulus.size() > kMaxBits / 8 + 1 || exponent.size() > 8) return Bad("its numbers are too long");
+Result<PublicKey> RsaFromNumbers(ByteView modulus, ByteView exponent, int max_bits) {
+  if (modulus.size() > static_cast<size_t>(max_bits) / 8 + 1 || exponent.size() > 8)
+    return Bad("its numbers are too long");
   const Number n(BN_bin2bn(modulus.data(), static_cast<int>(modulus.size()), nullptr), BN_free);
   const Number e(BN_bin2bn(exponent.data(), static_cast<int>(exponent.size()), nullptr), BN_free);
-  if (BN_num_bits(n.get()) < kMinBits || BN_num_bits(n.get()) > kMaxBits)
-    return Bad("the modulus has " + std::to_string(BN_num_bits(n.get())) + " bits, expected 2048 to 4096");
+  if (BN_num_bits(n.get()) < kMinBits || BN_num_bits(n.get()) > max_bits)
+    return Bad("the modulus has " + std::to_string(BN_num_bits(n.get())) + " bits, expected 2048 to " +
+               std::to_string(max_bits));
   if (!BN_is_odd(e.get()) || BN_is_one(e.get()) || BN_num_bits(e.get()) > 32) return Bad("the exponent is not usable");
   const std::unique_ptr<OSSL_PARAM_BLD, decltype(&OSSL_PARAM_BLD_free)> builder(OSSL_PARAM_BLD_new(),
                                                                                 OSSL_PARAM_BLD_free);

@@ -12,8 +12,9 @@ namespace ccgpu::crypto {
 // Precondition: an RSA key. Anything else ends the program.
 Bytes SignRsaPkcs1(const PrivateKey& key, Hash hash, ByteView data);
 
-// Big-endian numbers. A modulus of 2048 to 4096 bits, an odd exponent from 3 to 2^32 - 1; else crypto.bad-key.
-Result<PublicKey> RsaFromNumbers(ByteView modulus, ByteView exponent);
+// Big-endian numbers. A modulus of 2048 to `max_bits` bits (4096 where it signs), an odd exponent from 3 to 2^32 - 1;
+// else crypto.bad-key.
+Result<PublicKey> RsaFromNumbers(ByteView modulus, ByteView exponent, int max_bits = 4096);
 // Modulus and exponent, big-endian, without leading zeros; both empty for other keys.
 std::pair<Bytes, Bytes> RsaNumbers(const PublicKey& key);
 

@@ -37,7 +37,7 @@ std::string MakeEarClaims(const EarSpec& spec);  // JSON text
 // A compact JWS; the header carries the public key, which nobody should trust because of that alone.
 std::string SignJwt(const crypto::PrivateKey& key, std::string_view claims_json);
 // The claims' JSON text, when the token is signed by exactly this key, with this key's algorithm, and in time. Refuses
-// "none", other algorithms, "crit", a missing "exp", and iat/nbf in the future (60 s of slack).
+// "none", other algorithms, "crit", keys that stand twice, a missing "exp", and iat/nbf in the future (60 s of slack).
 Result<std::string> VerifyJwt(const crypto::PublicKey& key, std::string_view token, TimePoint now);
 // For holders of a token, who do not verify it: when it expires.
 Result<TimePoint> UnverifiedExpiry(std::string_view token);

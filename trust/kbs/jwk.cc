@@ -1,10 +1,8 @@
 #include "trust/kbs/jwk.h"
 
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/param_build.h>
 
+#include "base/crypto/rsa.h"
 #include "base/encoding.h"
 #include "base/json.h"
 #include "trust/kbs/jcs.h"
@@ -13,7 +11,7 @@ namespace ccgpu::kbs {
 namespace {
 
 constexpr size_t kMaxNumberText = 1400;  // base64url of 8192 bits
-constexpr int kMinRsaBits = 2048;
+constexpr int kMinRsaBits = 2048, kMaxRsaBits = 8192;
 
 Error Unsupported(std::string text) { return Err("kbs.unsupported-key", "tee-pubkey", std::move(text)); }
 
@@ -26,38 +24,6 @@ Result<std::string> Number(const Json& object, std::string_view key) {
     return Err("kbs.bad-key", "tee-pubkey." + std::string(key), "is not base64url of a number of up to 8192 bits");
   }
   return text;
-}
-
-Result<crypto::PublicKey> RsaKey(ByteView modulus, ByteView exponent) {
-  std::unique_ptr<BIGNUM, decltype(&BN_free)> n(BN_bin2bn(modulus.data(), static_cast<int>(modulus.size()), nullptr),
-                                                BN_free);
-  std::unique_ptr<BIGNUM, decltype(&BN_free)> e(BN_bin2bn(exponent.data(), static_cast<int>(exponent.size()), nullptr),
-                                                BN_free);
-  if (BN_num_bits(n.get()) < kMinRsaBits) return Unsupported("an RSA key must have 2048 bits or more");
-  if (!BN_is_odd(e.get()) || BN_is_one(e.get()) || BN_num_bits(e.get()) > 64)
-    return Unsupported("the RSA exponent is not usable");
-  std::unique_ptr<OSSL_PARAM_BLD, decltype(&OSSL_PARAM_BLD_free)> builder(OSSL_PARAM_BLD_new(), OSSL_PARAM_BLD_free);
-  OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get());
-  OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get());
-  std::unique_ptr<OSSL_PARAM, decltype(&OSSL_PARAM_free)> params(OSSL_PARAM_BLD_to_param(builder.get()),
-                                                                 OSSL_PARAM_free);
-  std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(
-      EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr), EVP_PKEY_CTX_free);
-  EVP_PKEY* key = nullptr;
-  if (EVP_PKEY_fromdata_init(context.get()) != 1 ||
-      EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, params.get()) != 1) {
-    return Err("kbs.bad-key", "tee-pubkey", "is not an RSA key");
-  }
-  return crypto::PublicKey(std::shared_ptr<EVP_PKEY>(key, EVP_PKEY_free));
-}
-
-std::string RsaPart(const crypto::PublicKey& key, const char* name) {
-  BIGNUM* number = nullptr;
-  if (EVP_PKEY_get_bn_param(key.raw(), name, &number) != 1) return "";
-  Bytes bytes(static_cast<size_t>(BN_num_bytes(number)));
-  BN_bn2bin(number, bytes.data());
-  BN_free(number);
-  return Base64UrlEncode(bytes);
 }
 
 }  // namespace
@@ -97,7 +63,9 @@ Result<crypto::PublicKey> JwkKey(const PublicJwk& jwk) {
   if (jwk.kty == "RSA") {
     ASSIGN_OR_RETURN(const Bytes n, Base64UrlDecode(jwk.n));
     ASSIGN_OR_RETURN(const Bytes e, Base64UrlDecode(jwk.e));
-    return RsaKey(n, e);
+    auto key = crypto::RsaFromNumbers(n, e, kMaxRsaBits);
+    if (!key.ok()) return Unsupported(key.error().text);
+    return key;
   }
   if (jwk.kty != "EC" || (jwk.crv != "P-256" && jwk.crv != "P-521"))
     return Unsupported("kty must be EC (P-256, P-521) or RSA");
@@ -129,8 +97,9 @@ Result<PublicJwk> MakeJwk(const crypto::PublicKey& key, std::string_view rsa_alg
       return Unsupported("an RSA key must have the alg RSA-OAEP-256 or RSA1_5");
     out.kty = "RSA";
     out.alg = rsa_alg;
-    out.n = RsaPart(key, OSSL_PKEY_PARAM_RSA_N);
-    out.e = RsaPart(key, OSSL_PKEY_PARAM_RSA_E);
+    const auto [n, e] = crypto::RsaNumbers(key);
+    out.n = Base64UrlEncode(n);
+    out.e = Base64UrlEncode(e);
     return out;
   }
   return Unsupported("the key must be P-256, P-521, or RSA of 2048 bits or more");
