@@ -2,9 +2,7 @@
 
 #include <httplib.h>
 
-#include <charconv>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "base/crypto/digest.h"
 #include "base/encoding.h"
@@ -14,7 +12,6 @@ namespace ccgpu::emulator {
 namespace {
 
 constexpr size_t kMaxRequest = 64 << 10;
-constexpr int kThreads = 4;
 constexpr char kJson[] = "application/json";
 
 std::string RequestId() {
@@ -25,32 +22,12 @@ std::string RequestId() {
 
 }  // namespace
 
-struct HttpService::Impl {
-  httplib::Server server;
-  std::thread thread;
-};
-
 Result<std::unique_ptr<HttpService>> HttpService::Listen(const std::string& address, const Endorsements& endorsements,
                                                          const Clock& clock, Hooks hooks) {
-  const size_t colon = address.rfind(':');
-  int port = -1;
-  if (colon != std::string::npos) {
-    auto [end, error] = std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
-    if (error != std::errc() || end != address.data() + address.size()) port = -1;
-  }
-  if (port < 0 || port > 65535) return Err("http.bind", address, "expected HOST:PORT, port 0 to 65535");
   std::unique_ptr<HttpService> service(new HttpService);
-  service->host_ = address.substr(0, colon);
-  service->impl_ = std::make_unique<Impl>();
-  httplib::Server& server = service->impl_->server;
-  server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+  httplib::Server& server = service->listener_.server();
   server.set_payload_max_length(kMaxRequest);
   server.set_tcp_nodelay(true);
-  // cpp-httplib's default is SO_REUSEPORT, with which two emulators would share a port and answer in turns.
-  server.set_socket_options([](int socket) {
-    const int yes = 1;
-    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  });
   server.set_read_timeout(5, 0);
   server.set_write_timeout(5, 0);
 
@@ -113,23 +90,8 @@ Result<std::unique_ptr<HttpService>> HttpService::Listen(const std::string& addr
     response.set_content(ok ? "ok\n" : "not ready\n", "text/plain");
   });
 
-  if (port == 0) {
-    port = server.bind_to_any_port(service->host_.c_str());
-  } else if (!server.bind_to_port(service->host_.c_str(), port)) {
-    port = -1;
-  }
-  if (port <= 0) return Err("http.bind", address, "the address cannot be bound; is another emulator running there?");
-  service->port_ = port;
-  service->impl_->thread = std::thread([&server] { server.listen_after_bind(); });
-  // stop() before the loop runs would be lost.
-  while (!server.is_running()) std::this_thread::yield();
+  RETURN_IF_ERROR(service->listener_.Start(address, {"http.bind", "http.bind"}));
   return service;
-}
-
-HttpService::~HttpService() {
-  if (!impl_ || !impl_->thread.joinable()) return;
-  impl_->server.stop();
-  impl_->thread.join();
 }
 
 }  // namespace ccgpu::emulator

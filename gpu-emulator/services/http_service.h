@@ -12,12 +12,9 @@
 #include <memory>
 #include <string>
 
+#include "base/http/listener.h"
 #include "gpu-emulator/services/endorsements.h"
 #include "gpu-emulator/services/rim_mirror.h"
-
-namespace httplib {
-class Server;
-}
 
 namespace ccgpu::emulator {
 
@@ -35,17 +32,14 @@ class HttpService {
   // service.
   static Result<std::unique_ptr<HttpService>> Listen(const std::string& address, const Endorsements& endorsements,
                                                      const Clock& clock, Hooks hooks);
-  ~HttpService();
 
-  int port() const { return port_; }
-  std::string base_url() const { return "http://" + host_ + ":" + std::to_string(port_); }
+  int port() const { return listener_.port(); }
+  std::string base_url() const { return "http://" + listener_.host() + ":" + std::to_string(port()); }
 
  private:
   HttpService() = default;
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-  std::string host_;
-  int port_ = 0;
+  static constexpr size_t kThreads = 4;
+  http::Listener listener_{kThreads};
 };
 
 }  // namespace ccgpu::emulator
