@@ -9,6 +9,7 @@
 #include "attestation-agent/api_server.h"
 #include "attestation-agent/trust_config.h"
 #include "base/file.h"
+#include "base/program.h"
 #include "collateral/folder.h"
 
 namespace ccgpu::agent {
@@ -23,21 +24,11 @@ Result<std::unique_ptr<Nvml>> OpenGpus(const std::string& library) {
   return Nvml::Open(library);
 }
 
-// The signals that end the agent are taken by one thread that waits for them; all others inherit the mask.
-sigset_t BlockEndSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  return set;
-}
-
 }  // namespace
 
 Status RunAgent(const AgentOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
-  const sigset_t end_signals = BlockEndSignals();
+  const EndSignals ends;
   if (options.events_fd >= 0) ::fcntl(options.events_fd, F_SETFD, FD_CLOEXEC);
   Events events{Fd(options.events_fd)};
   SystemClock clock;
@@ -58,8 +49,7 @@ Status RunAgent(const AgentOptions& options) {
     std::thread serve([&] { server.Run(); });
     events.Tell("agent.ready", "listens on 127.0.0.1:" + std::to_string(options.port));
     gate.Decide();
-    int signal = 0;
-    ::sigwait(&end_signals, &signal);
+    ends.Wait();
     server.Stop();
     serve.join();
     return Ok();

@@ -18,21 +18,15 @@ Status AddRoots(const std::vector<std::string>& pems, const std::string& where, 
 }  // namespace
 
 Result<verify::Anchors> ParseEvidenceTrust(const std::string& yaml, const std::string& name) {
-  ASSIGN_OR_RETURN(std::vector<YAML::Node> documents, ParseYaml(yaml, name));
-  if (documents.size() != 1) return Err("input.bad-yaml", name, "must hold exactly one document");
-  YamlErrors errors(name);
-  YamlMap root(documents[0], "", errors);
-  root.OneOf("apiVersion", {"ccgpu.dev/v1alpha1"}, true);
-  root.OneOf("kind", {"EvidenceTrust"}, true);
-  YamlMap spec = root.Map("spec", true);
+  ASSIGN_OR_RETURN(YamlDocument document, YamlDocument::OfKind("EvidenceTrust", yaml, name));
+  YamlMap spec = document->Map("spec", true);
   const auto device_roots = spec.Strings("deviceRoots"), rim_roots = spec.Strings("rimRoots"),
              amd_roots = spec.Strings("amdRoots"), intel_roots = spec.Strings("intelRoots"),
              tpm_roots = spec.Strings("tpmRoots");
   verify::Anchors anchors = verify::BuiltinAnchors();
   anchors.insecure_accept_emulated = spec.Bool("insecureAcceptEmulated");
   spec.Done();
-  root.Done();
-  RETURN_IF_ERROR(errors.status());
+  RETURN_IF_ERROR(document.Done());
   RETURN_IF_ERROR(AddRoots(device_roots, name + ": spec.deviceRoots", anchors.device_roots));
   RETURN_IF_ERROR(AddRoots(rim_roots, name + ": spec.rimRoots", anchors.rim_roots));
   RETURN_IF_ERROR(AddRoots(amd_roots, name + ": spec.amdRoots", anchors.amd_roots));

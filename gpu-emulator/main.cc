@@ -5,8 +5,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstring>
 
 #include "base/log.h"
+#include "base/program.h"
 #include "gpu-emulator/control/authorities.h"
 #include "gpu-emulator/control/emulator.h"
 
@@ -75,11 +77,7 @@ int main(int argc, char** argv) {
 
   umask(077);  // nothing that we make is for others
   signal(SIGPIPE, SIG_IGN);
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &ends, nullptr);  // before any thread, so that all of them inherit it
+  const ccgpu::EndSignals ends;
 
   options.version = CCGPU_VERSION;
   const ccgpu::SystemClock clock;
@@ -100,8 +98,6 @@ int main(int argc, char** argv) {
     std::puts("ready");
     std::fflush(stdout);
   }
-  int signal_number = 0;
-  sigwait(&ends, &signal_number);
-  ccgpu::log::Info("stopping", {{"signal", strsignal(signal_number)}});
+  ccgpu::log::Info("stopping", {{"signal", strsignal(ends.Wait())}});
   return 0;
 }

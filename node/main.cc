@@ -10,11 +10,6 @@
 using namespace ccgpu;
 
 int main(int argc, char** argv) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread: Serve() waits for them
   signal(SIGPIPE, SIG_IGN);
   umask(0022);
 

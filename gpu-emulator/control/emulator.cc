@@ -40,10 +40,8 @@ Result<std::unique_ptr<CpuPlatform>> PlatformNamed(const std::string& name, cons
 
 Status ReadOptionsFile(const std::string& file, const OptionsGiven& given, EmulatorOptions& options) {
   ASSIGN_OR_RETURN(std::string text, ReadFile(file, 1u << 20));
-  ASSIGN_OR_RETURN(auto documents, ParseYaml(text, file));
-  if (documents.size() != 1) return Err("config.invalid", file, "expected one document");
-  YamlErrors errors(file);
-  YamlMap map(documents[0], "", errors);
+  ASSIGN_OR_RETURN(YamlDocument document, YamlDocument::Parse(text, file));
+  YamlMap& map = *document;
   EmulatorOptions read;
   read.state_dir = map.String("state", false, options.state_dir);
   read.run_dir = map.String("run", false, options.run_dir);
@@ -52,8 +50,7 @@ Status ReadOptionsFile(const std::string& file, const OptionsGiven& given, Emula
   read.profile = map.String("profile", false, options.profile);
   read.http = map.String("http", false, options.http);
   read.platform = map.String("platform", false, options.platform);
-  map.Done();
-  RETURN_IF_ERROR(errors.status());
+  RETURN_IF_ERROR(document.Done());
   if (!given.state) options.state_dir = read.state_dir;
   if (!given.run) options.run_dir = read.run_dir;
   if (!given.gpus) options.gpus = static_cast<uint32_t>(gpus);

@@ -104,18 +104,12 @@ std::string Profile::AttestedMode() const {
 }
 
 Result<Profile> ParseProfile(const std::string& yaml, const std::string& file) {
-  ASSIGN_OR_RETURN(auto documents, ParseYaml(yaml, file));
-  if (documents.size() != 1)
-    return Err("profile.invalid", file, "expected one document, found " + std::to_string(documents.size()));
-  YamlErrors errors(file);
-  YamlMap root(documents[0], "", errors);
+  ASSIGN_OR_RETURN(YamlDocument document, YamlDocument::OfKind("GpuProfile", yaml, file));
   Profile profile;
-  root.OneOf("apiVersion", {"ccgpu.dev/v1alpha1"}, true);
-  root.OneOf("kind", {"GpuProfile"}, true);
-  YamlMap metadata = root.Map("metadata", true);
+  YamlMap metadata = document->Map("metadata", true);
   profile.name = metadata.String("name", true);
   metadata.Done();
-  YamlMap spec = root.Map("spec", true);
+  YamlMap spec = document->Map("spec", true);
   profile.model = spec.String("model", true);
   if (!profile.model.ends_with("(EMULATED)"))
     spec.Fail("profile.invalid", "model", "must end in (EMULATED): nobody may take the board for a real one");
@@ -141,8 +135,7 @@ Result<Profile> ParseProfile(const std::string& yaml, const std::string& file) {
     component.Done();
   }
   spec.Done();
-  root.Done();
-  RETURN_IF_ERROR(errors.status());
+  RETURN_IF_ERROR(document.Done());
   return profile;
 }
 

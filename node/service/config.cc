@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <grpcpp/grpcpp.h>
-#include <signal.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
@@ -30,13 +29,8 @@ void Config::FillFrom(const std::string& state) {
 
 Status LoadConfig(const std::string& path, Config& config) {
   ASSIGN_OR_RETURN(const std::string text, ReadFile(path, 1 << 20));
-  ASSIGN_OR_RETURN(const auto documents, ParseYaml(text, path));
-  if (documents.size() != 1) return Err("input.bad-yaml", path, "must hold exactly one document");
-  YamlErrors errors(path);
-  YamlMap root(documents[0], "", errors);
-  root.OneOf("apiVersion", {"ccgpu.dev/v1alpha1"}, true);
-  root.OneOf("kind", {"NodeConfig"}, true);
-  YamlMap spec = root.Map("spec", true);
+  ASSIGN_OR_RETURN(YamlDocument document, YamlDocument::OfKind("NodeConfig", text, path));
+  YamlMap spec = document->Map("spec", true);
   config.containerd_address = spec.String("containerdAddress", false, config.containerd_address);
   config.device_plugin_dir = spec.String("devicePluginDir", false, config.device_plugin_dir);
   config.pod_resources_dir = spec.String("podResourcesDir", false, config.pod_resources_dir);
@@ -51,8 +45,7 @@ Status LoadConfig(const std::string& path, Config& config) {
   config.log_level = spec.OneOf("logLevel", {"debug", "info", "warning", "error"}, false, config.log_level);
   config.log_format = spec.OneOf("logFormat", {"text", "json"}, false, config.log_format);
   spec.Done();
-  root.Done();
-  return errors.status();
+  return document.Done();
 }
 
 Status CheckConfig(const Config& config) {
@@ -85,6 +78,7 @@ Result<Fd> LockWorkDir(const std::string& dir) {
 }  // namespace
 
 Status Serve(const Config& config) {
+  const EndSignals ends;
   RETURN_IF_ERROR(CheckConfig(config));
   ASSIGN_OR_RETURN(const Fd lock, LockWorkDir(config.work_dir));
   if (auto slash = config.node_socket.rfind('/'); slash != std::string::npos && slash > 0)
@@ -112,13 +106,7 @@ Status Serve(const Config& config) {
   pods->Start();
   log::Info("serving", {{"socket", config.node_socket}, {"containerd", config.containerd_address}});
 
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  int signal = 0;
-  sigwait(&signals, &signal);
-  log::Info("stopping; pods go on", {{"signal", std::to_string(signal)}});
+  log::Info("stopping; pods go on", {{"signal", std::to_string(ends.Wait())}});
   service.Stop();
   server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
   kubelet.reset();

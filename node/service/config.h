@@ -24,7 +24,8 @@ struct Config {
 Status LoadConfig(const std::string& path, Config& config);
 Status CheckConfig(const Config& config);
 
-// Runs until SIGTERM or SIGINT; pods go on without it. The caller has blocked both signals in every thread.
+// Runs until SIGTERM or SIGINT; pods go on without it. To be called while the program has no
+// other thread.
 Status Serve(const Config& config);
 
 }  // namespace ccgpu::node

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "shim/host/actions.h"
 #include "shim/host/task_service.h"
 
@@ -56,11 +57,7 @@ int ServeAction(const Flags& flags) {
   ::prctl(PR_SET_NAME, "containerd-shim");  // started through /proc/self/exe it would be called exe
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGCHLD, SIG_IGN);  // loggers: nobody waits for them
-  sigset_t ending;
-  sigemptyset(&ending);
-  sigaddset(&ending, SIGTERM);
-  sigaddset(&ending, SIGINT);
-  ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+  const EndSignals ends;
   LogToBundle(flags);
   std::string socket = ListenerPath();
   if (socket.empty()) {
@@ -81,7 +78,7 @@ int ServeAction(const Flags& flags) {
   std::once_flag stop_once;
   auto end = [&] { std::call_once(stop_once, [&] { stop.set_value(); }); };
   ttrpc::Server server({.max_workers = kWorkers});
-  Fd signals(::signalfd(-1, &ending, SFD_CLOEXEC));
+  Fd signals(::signalfd(-1, &ends.set(), SFD_CLOEXEC));
   server.loop().Add(signals.get(), EPOLLIN, [&](ttrpc::Loop::Events) { end(); });
   Fd bundle = WatchBundle();
   server.loop().Add(bundle.get(), EPOLLIN, [&](ttrpc::Loop::Events) {
