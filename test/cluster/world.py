@@ -29,16 +29,18 @@ class World:
     _kept = {}
 
     @classmethod
-    def of(cls, containerd):
-        if containerd not in cls._kept:
-            cls._kept[containerd] = cls(containerd)
-        return cls._kept[containerd]
+    def of(cls, containerd, nodes=1, gpus=4):
+        """`gpus` on each node."""
+        key = (containerd, nodes, gpus)
+        if key not in cls._kept:
+            cls._kept[key] = cls(*key)
+        return cls._kept[key]
 
     def __init__(self, containerd, nodes=1, gpus=4):
         if programs.missing() or programs.MISSING.exists():
             raise harness.Skip("no cluster: " + (programs.MISSING.read_text().strip() if programs.MISSING.exists() else "it was not built (./run kind fetch, outside the namespace)"))
         self.containerd, self.gpus = containerd, gpus
-        self.cluster = Cluster(f"test-containerd{containerd}")
+        self.cluster = Cluster(f"test-containerd{containerd}" + (f"-nodes{nodes}" if nodes > 1 else ""))
         self.images = harness.BUILD.parent / "images"  # ./run images
         harness._open.append(self)
         self.cluster.down()
@@ -48,7 +50,7 @@ class World:
             self.cluster.load(archive)
 
     def close(self):
-        World._kept.pop(self.containerd, None)
+        World._kept = {key: world for key, world in World._kept.items() if world is not self}
         if os.environ.get("CCGPU_KEEP_CLUSTER"):
             print(f"    kept: ./run kind --name {self.cluster.name} kubectl get pods -A; down takes it away", flush=True)
         else:

@@ -86,8 +86,8 @@ class Registry:
             raise harness.Skip("no node image: ./run kind fetch, outside the namespace")
         (laptop.folder / "registry").mkdir()
         self.log = open(laptop.folder / "registry.log", "w+")
-        self.process = subprocess.Popen(["nsenter", f"--net=/run/netns/{laptop.netns}", crane, "registry", "serve", "--address", "127.0.0.1:0", "--disk", laptop.folder / "registry"],
-                                        stdout=self.log, stderr=self.log, env=laptop.environment)
+        serve = [crane, "registry", "serve", "--address", "127.0.0.1:0", "--disk", laptop.folder / "registry"]
+        self.process = subprocess.Popen(["nsenter", f"--net=/run/netns/{laptop.netns}", *serve], stdout=self.log, stderr=self.log, env=laptop.environment)
         port = harness.wait_for(self._port, 30, lambda: "the registry")
         repository, digest = f"127.0.0.1:{port}/kindest/node:v{programs.PINS['kubernetes']}", laptop.folder / "digest"
         laptop.run("skopeo", "copy", "--dest-tls-verify=false", "--dest-compress-format", "zstd", "--dest-compress-level", "1", "--digestfile", digest,
@@ -143,7 +143,8 @@ def _it_works(laptop):
     assert "test-laptop-control-plane" in laptop.kind("status").out
     archive = harness.BUILD.parent / "images" / "tools.tar"
     laptop.kind("load", archive)
-    image = next(name for name in laptop.kind("exec", "podman", "exec", "test-laptop-control-plane", "ctr", "-n", "k8s.io", "images", "ls", "-q").out.split() if "/ccgpu/tools:" in name)
+    images = laptop.kind("exec", "podman", "exec", "test-laptop-control-plane", "ctr", "-n", "k8s.io", "images", "ls", "-q").out.split()
+    image = next(name for name in images if "/ccgpu/tools:" in name)
     laptop.kind("kubectl", "run", "hello", f"--image={image}", "--image-pull-policy=Never", "--restart=Never", "--command", "--", "/bin/sh", "-c", "echo hello")
     laptop.kind("kubectl", "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/hello", "--timeout=60s")
     assert laptop.kind("kubectl", "logs", "hello").out == "hello\n"
