@@ -178,6 +178,13 @@ TEST(X509, PemListsToleratesGluedBlocksAndRefusesBrokenOnes) {
   broken[60] = '!';
   EXPECT_FALSE(Certificate::ListFromPem(broken).ok());
   EXPECT_FALSE(Certificate::ListFromPem(pem + pem + pem, 2).ok());
+  const auto block = [](const Bytes& der) {
+    return "-----BEGIN CERTIFICATE-----\n" + Base64Encode(der) + "\n-----END CERTIFICATE-----\n";
+  };
+  Bytes der = Certificate::ListFromPem(pem)->at(0).Der();
+  EXPECT_TRUE(Certificate::ListFromPem(block(der)).ok());
+  der.push_back(0);
+  EXPECT_FALSE(Certificate::ListFromPem(block(der)).ok()) << "bytes behind the certificate, inside of the block";
 }
 
 }  // namespace

@@ -95,9 +95,19 @@ Result<std::vector<Certificate>> Certificate::ListFromPem(std::string_view pem, 
     if (out.size() == limit) return Bad("the bundle holds more than " + std::to_string(limit) + " certificates");
     const std::string block = std::string(pem.substr(at, end - at)) + std::string(kEnd) + "\n";
     BioPtr bio(BIO_new_mem_buf(block.data(), static_cast<int>(block.size())), BIO_free);
-    X509* x509 = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr);
-    if (!x509) return Bad("PEM block " + std::to_string(out.size() + 1) + " does not hold one");
-    out.push_back(Certificate(X509Ptr(x509, X509_free)));
+    // PEM_read_bio_X509 would not see bytes behind the certificate inside of the block.
+    char *name = nullptr, *header = nullptr;
+    uint8_t* der = nullptr;
+    long size = 0;
+    const bool read = PEM_read_bio(bio.get(), &name, &header, &der, &size) == 1;
+    auto certificate =
+        read && *header == 0 ? FromDer(ByteView(der, static_cast<size_t>(size))) : Bad("is no PEM block");
+    OPENSSL_free(name);
+    OPENSSL_free(header);
+    OPENSSL_free(der);
+    if (!certificate.ok())
+      return Bad("PEM block " + std::to_string(out.size() + 1) + " does not hold one: " + certificate.error().text);
+    out.push_back(std::move(*certificate));
     at = end + kEnd.size();
   }
   if (out.empty()) return Bad("the PEM text holds none");

@@ -3,6 +3,7 @@
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <set>
 
 namespace ccgpu::verify {
@@ -118,8 +119,11 @@ Status CheckValidity(const std::vector<crypto::Certificate>& chain, TimePoint no
 Result<std::vector<crypto::Certificate>> StrictPemList(std::string_view pem, size_t limit, const ChainCodes& codes) {
   static constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----", kEnd = "-----END CERTIFICATE-----";
   const auto malformed = [&](std::string text) { return Err(codes.malformed, "", std::move(text)); };
-  // Some collectors close the text with NUL bytes; those end it.
-  pem = pem.substr(0, pem.find('\0'));
+  // Some collectors close the text with NUL bytes; those end it, and nothing may stand behind them.
+  const size_t closed = std::min(pem.find('\0'), pem.size());
+  if (pem.find_first_not_of('\0', closed) != std::string_view::npos)
+    return malformed("there are other bytes than NUL behind the end of the text, at byte " + std::to_string(closed));
+  pem = pem.substr(0, closed);
   for (size_t at = 0; at < pem.size();) {
     if (pem.substr(at).starts_with(kBegin)) {
       const size_t end = pem.find(kEnd, at);

@@ -110,6 +110,17 @@ INSTANTIATE_TEST_SUITE_P(
                 [](W& w) { w.evidence.certificate_chain = w.device[0].certificate.Pem(); }},
         GpuCase{"six_certificates", "gpu.chain-malformed",
                 [](W& w) { w.evidence.certificate_chain += w.device[4].certificate.Pem(); }},
+        GpuCase{"text_behind_its_nul", "gpu.chain-malformed",
+                [](W& w) { w.evidence.certificate_chain += std::string("\0more", 5); }},
+        GpuCase{"bytes_behind_a_certificate", "gpu.chain-malformed",
+                [](W& w) {
+                  Bytes leaf = w.device[0].certificate.Der();
+                  const std::string before = w.device[0].certificate.Pem();
+                  leaf.push_back(0);
+                  w.evidence.certificate_chain = "-----BEGIN CERTIFICATE-----\n" + Base64Encode(leaf) +
+                                                 "\n-----END CERTIFICATE-----\n" +
+                                                 w.evidence.certificate_chain.substr(before.size());
+                }},
         GpuCase{"text_between", "gpu.chain-malformed", [](W& w) { w.evidence.certificate_chain += "more"; }},
         GpuCase{"no_anchor", "gpu.untrusted-root", [](W& w) { w.anchors.device_roots.clear(); }},
         GpuCase{"other_emulators_root", "gpu.untrusted-root",
