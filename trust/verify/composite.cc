@@ -14,6 +14,7 @@ struct CompositeContext {
   const CompositeOptions& options;
   SharedContext& shared;
   const CpuCase& cpu;
+  bool cpu_good;
   std::deque<GpuContext>& gpus;
 };
 
@@ -79,6 +80,23 @@ Finding SameMode(CompositeContext& c) {
   return Finding::Fail(Err("composite.mixed-modes", "", "the GPUs of one pod are in different modes"));
 }
 
+// In protected PCIe, NVLink is plain text and the switches on it must prove themselves, which VerifyFabric judges; a
+// pod's evidence has no place for switches. A report that contradicts itself about its mode says nothing.
+Finding Links(CompositeContext& c) {
+  for (const GpuContext& gpu : c.gpus) {
+    if (!gpu.report) continue;
+    const std::string mode = gpu.report->opaque.ProtectionMode();
+    if (mode != "ppcie" && mode != "mixed") continue;
+    return Finding::Fail(Err("composite.links-unproven", "",
+                             mode == "ppcie" ? gpu.name + " is in protected PCIe mode: what its NVLinks lead to sees "
+                                                          "plain text, and nothing here proves what that is"
+                                             : gpu.name + " contradicts itself about how its links are protected"))
+        .Claim("x-nvidia-gpu-mode", "spt or mpt", mode)
+        .At(gpu.ReportDocument(), gpu.report->OpaqueOffset(), evidence::EncodeOpaque(gpu.report->opaque).size());
+  }
+  return Finding::Pass();
+}
+
 Finding Inventory(CompositeContext& c) {
   if (c.options.allowed_ueids.empty()) return Finding::Skip("no inventory was given");
   for (const GpuContext& gpu : c.gpus) {
@@ -98,7 +116,12 @@ Finding Inventory(CompositeContext& c) {
 Finding InitData(CompositeContext& c) {
   if (c.evidence.init_data.empty()) return Finding::Skip("the evidence brings no initdata document");
   const auto held = c.cpu.InitData();
-  if (!held) return Finding::Skip("there is no CPU evidence that could be parsed");
+  if (!held && !c.cpu_good) return Finding::Skip("there is no CPU evidence that could be believed");
+  if (!held) {
+    return Finding::Fail(Err("composite.init-data-unheld", "",
+                             "the evidence brings an initdata document, and the register that would hold it was not "
+                             "quoted: nothing says that the sandbox was started with it"));
+  }
   const ByteView document = AsBytes(c.evidence.init_data);
   for (const crypto::Hash hash : {crypto::Hash::kSha256, crypto::Hash::kSha384, crypto::Hash::kSha512}) {
     if (EqualConstantTime(c.cpu.InitDataForm(crypto::Digest(hash, document)), held->value)) return Finding::Pass();
@@ -110,8 +133,9 @@ Finding InitData(CompositeContext& c) {
 }
 
 constexpr NamedCheck<CompositeContext> kChecks[] = {
-    {"gpu-count", GpuCount, true}, {"same-gpus", SameGpus},        {"distinct-gpus", Distinct},
-    {"same-mode", SameMode},       {"inventory", Inventory, true}, {"init-data", InitData, true},
+    {"gpu-count", GpuCount, true}, {"same-gpus", SameGpus}, {"distinct-gpus", Distinct},
+    {"same-mode", SameMode},       {"links", Links},        {"inventory", Inventory, true},
+    {"init-data", InitData, true},
 };
 
 }  // namespace
@@ -124,12 +148,13 @@ Verdict VerifyComposite(const evidence::Unverified<evidence::CompositeEvidence>&
   SharedContext shared(collateral, anchors, now, cache);
   const auto cpu = std::visit([&](const auto& one) { return MakeCpuCase(one, options, shared); }, evidence.cpu);
   std::deque<GpuContext> gpus;
-  bool good = cpu->Run(verdict.checks);
+  const bool cpu_good = cpu->Run(verdict.checks);
+  bool good = cpu_good;
   for (const evidence::GpuEvidence& gpu : evidence.gpus) {
     gpus.push_back(GpuContext{gpu, options.gpu, shared, "gpu" + std::to_string(gpus.size()), {}, {}, {}, {}, {}, {}});
     good = RunGpuChecks(gpus.back(), verdict.checks) && good;
   }
-  CompositeContext context{evidence, options, shared, *cpu, gpus};
+  CompositeContext context{evidence, options, shared, *cpu, cpu_good, gpus};
   good =
       RunChecks(std::span<const NamedCheck<CompositeContext>>(kChecks), context, "composite.", verdict.checks) && good;
 

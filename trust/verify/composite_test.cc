@@ -148,6 +148,18 @@ INSTANTIATE_TEST_SUITE_P(
                   p.Assemble();
                   p.options.gpu.allow_devtools = true;
                 }},
+        PodCase{"protected_pcie_without_its_switches", "composite.links-unproven", 1,
+                [](P& p) {
+                  p.devices[0].report.opaque.Set(evidence::opaque_type::kProtectedPcieStatus, {0xaa});
+                  p.devices[0].Sign();
+                  p.Assemble();
+                }},
+        PodCase{"contradicts_itself_about_its_links", "composite.links-unproven", 1,
+                [](P& p) {
+                  p.devices[0].report.opaque.Set(evidence::opaque_type::kProtectedPcieStatus, {0x5a});
+                  p.devices[0].Sign();
+                  p.Assemble();
+                }},
         PodCase{"gpus_differ_from_the_committed_text", "composite.additional-evidence", 2,
                 [](P& p) { p.evidence.additional_evidence = evidence::AdditionalEvidence({p.evidence.gpus[0]}); }},
         PodCase{"gpu_not_in_the_inventory", "composite.unknown-gpu", 1, [](P& p) { p.options.allowed_ueids = {"1"}; }},

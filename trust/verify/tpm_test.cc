@@ -416,6 +416,17 @@ TEST(VerifyTpm, AsAPodsEvidence) {
   options.init_data_digest = Bytes(32, 0x78);
   EXPECT_EQ(FirstCode(run()), "tpm.pcr-mismatch");
   options.init_data_digest.reset();
+  // The document beside a quote that does not cover its register: nothing holds it.
+  options.tpm.unlogged_pcrs.insert(8);
+  pod.init_data = "version = \"0.1.0\"\n";
+  EXPECT_EQ(FirstCode(run()), "composite.init-data-mismatch");
+  w.quote.selections = {evidence::TpmPcrSelection::Of(alg::kSha256, {0, 4, 7})};
+  w.Quote();
+  pod.cpu = w.evidence;
+  options.tpm.pcrs = {0, 4, 7};
+  EXPECT_EQ(FirstCode(run()), "composite.init-data-unheld");
+  pod.init_data.clear();
+  EXPECT_TRUE(run().accepted) << run().ToJson();
   w.anchors.tpm_roots.clear();
   EXPECT_EQ(FirstCode(run()), "tpm.untrusted-root");
 }
