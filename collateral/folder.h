@@ -1,4 +1,4 @@
-// Collateral in a folder, the same for agent, command line and mirror (docs/formats/collateral-folder.md):
+// Collateral in a folder, the same for agent, command line and mirror (docs/formats/bundle.md):
 //   rim/<id>.xml  ocsp/*.der  crl/*.der  amd/*.der
 //   <id>.xml and <id>.json directly below it: NVIDIA's file store and a mirror of its RIM service
 #pragma once

@@ -187,6 +187,19 @@ Finding Tcb(TdxContext& c) {
   auto standing = EvaluateTcb(*c.tcb_info, *c.qe_identity, *c.pck, svn, c.qe->isv_svn);
   if (!standing.ok()) return at(Finding::Fail(standing.error()));
   c.tcb = std::move(*standing);
+  // The module was updated under the running guest: the one that launched it and the one that runs now both count.
+  if (const auto& now = c.quote->body.tee_tcb_svn2; now && *now != svn) {
+    auto running = EvaluateTcb(*c.tcb_info, *c.qe_identity, *c.pck, *now, c.qe->isv_svn);
+    if (!running.ok())
+      return Finding::Fail(running.error()).At(kTdxQuoteDocument, c.At(evidence::td_offset::kTeeTcbSvn2), 16);
+    running->status = WorseTcb(c.tcb->status, running->status);
+    running->advisories.insert(running->advisories.end(), c.tcb->advisories.begin(), c.tcb->advisories.end());
+    std::sort(running->advisories.begin(), running->advisories.end());
+    running->advisories.erase(std::unique(running->advisories.begin(), running->advisories.end()),
+                              running->advisories.end());
+    if (running->status != c.tcb->status) c.tcb = std::move(*running);
+    else c.tcb->advisories = std::move(running->advisories);
+  }
   if (c.options.accepted_statuses.contains(c.tcb->status)) return Finding::Pass();
   std::string accepted, advisories;
   for (const evidence::TcbStatus status : c.options.accepted_statuses)
@@ -207,13 +220,22 @@ Finding Tcb(TdxContext& c) {
 Finding MinimumSvn(TdxContext& c) {
   if (!c.quote) return Finding::Skip(kNoQuote);
   if (!c.options.minimum_tee_tcb_svn) return Finding::Skip("no lowest TEE_TCB_SVN was given");
-  const Bytes &found = c.quote->body.tee_tcb_svn, &floor = *c.options.minimum_tee_tcb_svn;
-  bool good = floor.size() == found.size();
-  for (size_t i = 0; good && i < found.size(); ++i) good = found[i] >= floor[i];
-  if (good) return Finding::Pass();
-  return Finding::Fail(Err("tdx.tcb-too-old", "", "a part of TEE_TCB_SVN is below the oldest accepted one"))
-      .Claim("tcb_svn", HexEncode(floor), HexEncode(found))
-      .At(kTdxQuoteDocument, c.At(evidence::td_offset::kTeeTcbSvn), 16);
+  const evidence::TdReport& body = c.quote->body;
+  const Bytes& floor = *c.options.minimum_tee_tcb_svn;
+  const auto below = [&](const Bytes& found) {
+    bool good = floor.size() == found.size();
+    for (size_t i = 0; good && i < found.size(); ++i) good = found[i] >= floor[i];
+    return !good;
+  };
+  const auto fail = [&](const char* claim, const Bytes& found, size_t offset) {
+    return Finding::Fail(Err("tdx.tcb-too-old", "", "a part of TEE_TCB_SVN is below the oldest accepted one"))
+        .Claim(claim, HexEncode(floor), HexEncode(found))
+        .At(kTdxQuoteDocument, c.At(offset), 16);
+  };
+  if (below(body.tee_tcb_svn)) return fail("tcb_svn", body.tee_tcb_svn, evidence::td_offset::kTeeTcbSvn);
+  if (body.tee_tcb_svn2 && below(*body.tee_tcb_svn2))
+    return fail("tee_tcb_svn2", *body.tee_tcb_svn2, evidence::td_offset::kTeeTcbSvn2);
+  return Finding::Pass();
 }
 
 Finding Platform(TdxContext& c) {

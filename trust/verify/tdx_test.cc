@@ -29,6 +29,20 @@ TEST(VerifyTdx, HealthyIsAccepted) {
   }
 }
 
+TEST(VerifyTdx, TheLaunchingAndTheRunningModuleCountTogether) {
+  TdxWorld w({}, 5);
+  w.quote.body.tee_tcb_svn2->at(0) = 6;
+  w.Sign();
+  EXPECT_TRUE(w.Run().accepted) << "a newer module than that of the launch" << w.Run().ToJson();
+  w.quote.body.tee_tcb_svn2->at(0) = 3;
+  w.Sign();
+  w.options.accepted_statuses.insert(TcbStatus::kOutOfDate);
+  const Verdict old = w.Run();
+  ASSERT_TRUE(old.accepted) << old.ToJson();
+  EXPECT_EQ(Json::parse(old.claims_json)["tcb_status"], "OutOfDate");
+  EXPECT_EQ(Json::parse(old.claims_json)["advisory_ids"], Json({"INTEL-SA-00003"}));
+}
+
 TEST(VerifyTdx, BytesBehindTheQuoteMeanNothing) {
   TdxWorld w;
   w.evidence.quote.resize(8000);
@@ -167,6 +181,8 @@ INSTANTIATE_TEST_SUITE_P(
                    [](W& w) { w.quote.pck_chain = w.chain[0].certificate.Pem(), w.Sign(); }},
         TdxCaseRow{"extra_certificate", "tdx.chain-malformed",
                    [](W& w) { w.quote.pck_chain += w.chain[2].certificate.Pem(), w.Sign(); }},
+        TdxCaseRow{"text_behind_the_chains_nul", "tdx.chain-malformed",
+                   Quote([](auto& q) { q.pck_chain += std::string("\0x", 2); })},
         TdxCaseRow{"text_in_the_chain", "tdx.chain-malformed", Quote([](auto& q) { q.pck_chain += "x"; })},
         TdxCaseRow{
             "leaf_is_a_ca", "tdx.chain-invalid", kNothing, 4, {{"tdx0", [](CertificateSpec& s) { s.ca = true; }}}},
@@ -318,6 +334,22 @@ INSTANTIATE_TEST_SUITE_P(
         TdxCaseRow{"below_the_floor", "tdx.tcb-too-old", Options([](auto& o) {
                      o.minimum_tee_tcb_svn = Bytes{5, 1, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
                    })},
+        // Launched by a good module, then the host put another one under the running guest.
+        TdxCaseRow{"module_updated_to_an_old_one", "tdx.tcb-status", Body([](auto& b) { b.tee_tcb_svn2->at(0) = 3; }),
+                   5},
+        TdxCaseRow{"module_updated_to_one_below_every_level", "tdx.tcb-unsupported",
+                   Body([](auto& b) { b.tee_tcb_svn2->at(0) = 2; }), 5},
+        TdxCaseRow{"module_updated_to_one_not_listed", "tdx.module-unknown",
+                   Body([](auto& b) { b.tee_tcb_svn2->at(1) = 2; }), 5},
+        TdxCaseRow{"launched_by_an_old_module", "tdx.tcb-status", Body([](auto& b) { b.tee_tcb_svn[0] = 4; }), 5},
+        TdxCaseRow{"running_module_below_the_floor", "tdx.tcb-too-old",
+                   [](W& w) {
+                     w.quote.body.tee_tcb_svn2->at(2) = 2;
+                     w.tcb_info.levels[0].tdx[2] = 2;
+                     w.options.minimum_tee_tcb_svn = w.quote.body.tee_tcb_svn;
+                     w.Sign(), w.Endorse();
+                   },
+                   5},
         TdxCaseRow{"floor_is_compared_part_by_part", "tdx.tcb-too-old", Options([](auto& o) {
                      o.minimum_tee_tcb_svn = Bytes{6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
                    })}),
