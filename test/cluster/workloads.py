@@ -2,6 +2,7 @@
 import json
 
 from cluster.world import SYSTEM, pod
+from scenarios.on_kubelet import Kubelet
 
 # Asks its agent for the key, says what came, and goes on asking twice a second: a wrong answer or none is a line of its own.
 ASK = """while :; do
@@ -156,6 +157,52 @@ def an_evicted_pod_frees_its_gpu(world):
         world.until("the GPU is free", lambda: all(not gpu["sandbox_id"] for gpu in world.emulator("--json", "gpu", "list").json()))
 
 
+class disk_pressure:
+    """The kubelet takes its disk for full: it wants more free than there is. It keeps images, which no registry here could bring back."""
+    CONFIG, KEPT = "/var/lib/kubelet/config.yaml", "/var/lib/kubelet/config.kept"
+
+    def __init__(self, world):
+        self.world = world
+
+    def _restarted(self, *command):
+        self.world.on_node(*command)
+        self.world.on_node("systemctl", "restart", "kubelet")
+
+    def pressed(self):
+        conditions = self.world.get("node", self.world.node)["status"]["conditions"]
+        return next(one["status"] for one in conditions if one["type"] == "DiskPressure") == "True"
+
+    def __enter__(self):
+        self.world.on_node("cp", "-a", self.CONFIG, self.KEPT)
+        self._restarted("sed", "-i", r"s/nodefs.available: .*/nodefs.available: 99%/; s/evictionPressureTransitionPeriod: .*/evictionPressureTransitionPeriod: 1s/;"
+                        "s/imageMinimumGCAge: .*/imageMinimumGCAge: 24h/", self.CONFIG)
+        self.world.until("the node says that its disk is full", self.pressed)
+        return self
+
+    def __exit__(self, *_):
+        self._restarted("mv", self.KEPT, self.CONFIG)
+        self.world.until("the node has room again", lambda: not self.pressed(), 90)
+        self.world.until("its taint is gone", lambda: not self.world.get("node", self.world.node)["spec"].get("taints"), 90)
+
+
+def a_full_disk_evicts_workloads_and_none_of_our_parts(world):
+    def ours():
+        return {item["metadata"]["name"]: sum(one["restartCount"] for one in item["status"]["containerStatuses"]) for item in world.get("-n", SYSTEM, "pods")["items"]}
+    # The first to go, so that nobody else has to.
+    world.apply({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "goes-first"}, "value": -10})
+    before = ours()
+    with asking_for(world, "crowded", "default/crowded/key", priorityClassName="goes-first") as key:
+        answered(world, "crowded", key)
+        with disk_pressure(world):
+            world.until("the pod is evicted", lambda: world.get("pod", "crowded")["status"].get("reason") == "Evicted", 90)
+            world.until("its GPU is free", lambda: all(not gpu["sandbox_id"] for gpu in world.emulator("--json", "gpu", "list").json()))
+    world.kubectl("delete", "priorityclass", "goes-first")
+    assert ours() == before, (before, ours())
+    Kubelet(world).all_offered()
+    with asking_for(world, "crowded", "default/crowded/key") as key:
+        answered(world, "crowded", key)
+
+
 def containerd_restarts_under_a_running_pod(world):
     with asking_for(world, "under", "default/under/key") as key:
         answered(world, "under", key)
@@ -187,4 +234,5 @@ def the_api_server_is_away_for_two_minutes(world):
 
 
 SCENARIOS = [every_pod_of_a_job_gets_the_key, replicas_of_a_deployment_get_the_key_while_it_rolls, a_stateful_set_keeps_its_names, no_key_fails_while_our_own_parts_roll,
-             a_drained_node_lets_go_and_comes_back, an_evicted_pod_frees_its_gpu, containerd_restarts_under_a_running_pod, the_api_server_is_away_for_two_minutes]
+             a_drained_node_lets_go_and_comes_back, an_evicted_pod_frees_its_gpu,
+             a_full_disk_evicts_workloads_and_none_of_our_parts, containerd_restarts_under_a_running_pod, the_api_server_is_away_for_two_minutes]
