@@ -81,5 +81,14 @@ def a_static_pod_before_registration_is_refused_by_the_shim(world):
             world.until("it is gone", lambda: not world.find("pod", name), 90)
 
 
+def the_plugin_holds_less_than_10_mb_on_its_node(world):
+    """After all that it did for the scenarios before. It is on every node, so its memory is the price of having us installed."""
+    find = "grep -h ^VmRSS: $(grep -l '^ccgpu-device-pl' /proc/[0-9]*/comm | sed 's/comm$/status/')"  # the kernel keeps 15 letters of a name
+    held = [int(line.split()[1]) * 1024 for line in world.on_node("sh", "-c", find).out.splitlines()]
+    print(f"    device plugin: {', '.join(f'{one / 1e6:.1f}' for one in held)} MB resident", flush=True)
+    assert held and max(held) < 10e6, held
+
+
 SCENARIOS = [more_than_there_are_stays_pending, orphaned_pods_are_cleaned_up, health_is_told_in_the_status_of_pods, an_upgrade_of_the_plugin_loses_no_moment,
-             the_checkpoint_names_what_pods_hold, cdi_reaches_containers_where_the_runtime_knows_it, a_static_pod_before_registration_is_refused_by_the_shim]
+             the_checkpoint_names_what_pods_hold, cdi_reaches_containers_where_the_runtime_knows_it, a_static_pod_before_registration_is_refused_by_the_shim,
+             the_plugin_holds_less_than_10_mb_on_its_node]
