@@ -5,8 +5,8 @@ import shutil
 import subprocess
 
 import choosing
+import host
 import programs
-import sysctls
 from waiting import wait_for
 
 
@@ -31,7 +31,7 @@ class Cluster:
         self.engine.enter()
         if self.name in self.engine.run("kind", "get", "clusters").split():
             raise OSError(f"kind has a cluster {self.name} already that was not made here: choose another name (./run kind --name NAME up)")
-        sysctls.remember(self.state.parent)
+        host.prepare(self.state.parent)
         self.state.mkdir(parents=True, exist_ok=True)
         config = self.state / "kind.json"
         config.write_text(json.dumps(self._config(found, nodes), indent=1))
@@ -52,7 +52,7 @@ class Cluster:
             self.facts.unlink(missing_ok=True)
             self.engine.leave()
             shutil.rmtree(self.state)
-        sysctls.put_back(self.state.parent)
+        host.put_back(self.state.parent)
 
     def nodes(self):
         return self.kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split()

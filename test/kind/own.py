@@ -13,7 +13,6 @@ import programs
 from engine import Engine
 
 ROOT = programs.HERE.parent.parent
-MODULES = pathlib.Path("/lib/modules")
 HELPERS = pathlib.Path("/usr/lib/podman")
 # netavark gives the name server of all networks one folder of the machine, and it runs in the network namespace of whoever came first: a
 # second cluster's nodes would not find each other. So each cluster's gets a folder of its own.
@@ -72,7 +71,6 @@ class Own(Engine):
         if not pathlib.Path(f"/run/netns/{self.netns}").exists():
             subprocess.run(["ip", "netns", "add", self.netns], check=True)
             subprocess.run(["ip", "-n", self.netns, "link", "set", "lo", "up"], check=True)
-        MODULES.mkdir(exist_ok=True)  # kind mounts it into each node
 
     def leave(self):
         if pathlib.Path(f"/run/netns/{self.netns}").exists():
@@ -80,8 +78,6 @@ class Own(Engine):
             subprocess.run(["ip", "netns", "del", self.netns], check=True)
         for group in pathlib.Path("/sys/fs/cgroup").glob("*/libpod_parent"):
             subprocess.run(["find", str(group), "-depth", "-type", "d", "-exec", "rmdir", "{}", "+"], stderr=subprocess.DEVNULL)
-        if not list(self.state.parent.glob("*/cluster.json")) and MODULES.exists() and not any(MODULES.iterdir()):
-            MODULES.rmdir()  # empty: ours (a kernel's own is never empty)
 
     def environment(self):
         return dict(os.environ, **configuration(self.state, self.store),
