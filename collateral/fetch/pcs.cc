@@ -17,15 +17,30 @@ Result<std::vector<PcsRequest>> PcsRequestsFor(const evidence::TdxEvidence& tdx,
   const std::string base = pcs.ends_with('/') ? pcs.substr(0, pcs.size() - 1) : pcs;
   using Kind = PcsRequest::Kind;
   return std::vector<PcsRequest>{
-      {Kind::kTcbInfo, base + "/tdx/certification/v4/tcb?fmspc=" + fmspc, "TCB-Info-Issuer-Chain",
+      {Kind::kTcbInfo, base + "/tdx/certification/v4/tcb?fmspc=" + fmspc, "tcb-info-issuer-chain",
        "TCB info of " + fmspc},
-      {Kind::kQeIdentity, base + "/tdx/certification/v4/qe/identity", "SGX-Enclave-Identity-Issuer-Chain",
+      {Kind::kQeIdentity, base + "/tdx/certification/v4/qe/identity", "sgx-enclave-identity-issuer-chain",
        "QE identity"},
       {Kind::kPckCrl,
        base + "/sgx/certification/v4/pckcrl?ca=" + (processor ? "processor" : "platform") + "&encoding=der", "",
        "Intel's PCK revocation list"},
       {Kind::kRootCrl, root_crl, "", "Intel's root revocation list"},
   };
+}
+
+std::string IssuerChainOf(const PcsRequest& request, const FetchAnswer& answer) {
+  const auto header = answer.headers.find(request.chain_header);
+  return header == answer.headers.end() ? "" : UrlDecode(header->second);
+}
+
+Kind KindOf(PcsRequest::Kind kind) {
+  switch (kind) {
+    case PcsRequest::Kind::kTcbInfo: return Kind::kIntelTcbInfo;
+    case PcsRequest::Kind::kQeIdentity: return Kind::kIntelQeIdentity;
+    case PcsRequest::Kind::kPckCrl:
+    case PcsRequest::Kind::kRootCrl: break;
+  }
+  return Kind::kCrl;
 }
 
 std::string UrlDecode(std::string_view text) {

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "collateral/document.h"
+#include "collateral/fetch/fetcher.h"
 #include "trust/evidence/tdx_evidence.h"
 
 namespace ccgpu::collateral {
@@ -13,7 +15,7 @@ struct PcsRequest {
   enum class Kind { kTcbInfo, kQeIdentity, kPckCrl, kRootCrl };
   Kind kind;
   std::string url;
-  std::string chain_header;  // where the issuer chain comes, URL-encoded; empty: there is none
+  std::string chain_header;  // where the issuer chain comes, URL-encoded, in lower case; empty: there is none
   std::string what;          // for people
 };
 // What this quote needs, in the order in which it is used. Errors: the quote's, its certificates' or their extension's
@@ -21,6 +23,10 @@ struct PcsRequest {
 // DER.
 Result<std::vector<PcsRequest>> PcsRequestsFor(const evidence::TdxEvidence& tdx, const std::string& pcs,
                                                const std::string& root_crl);
+// The issuer chain in PEM that came with an answer; empty: none came.
+std::string IssuerChainOf(const PcsRequest& request, const FetchAnswer& answer);
+// What kind of document the answer is.
+Kind KindOf(PcsRequest::Kind kind);
 // Percent-decoding; a '%' without two digits stays.
 std::string UrlDecode(std::string_view text);
 

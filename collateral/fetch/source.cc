@@ -1,11 +1,10 @@
 #include "collateral/fetch/source.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "base/encoding.h"
+#include "collateral/fetch/nvidia.h"
 #include "trust/evidence/crl.h"
-#include "trust/evidence/gpu_report.h"
 #include "trust/evidence/ocsp.h"
 #include "trust/evidence/rim.h"
 
@@ -14,11 +13,6 @@ namespace {
 
 std::string Hours(std::chrono::seconds age) {
   return std::to_string(std::chrono::duration_cast<std::chrono::minutes>(age).count()) + " minutes";
-}
-
-std::string LowerCase(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
 }
 
 std::string Two(unsigned value) { return (value < 10 ? "0" : "") + std::to_string(value); }
@@ -73,12 +67,9 @@ Result<std::string> Source::Get(const FetchRequest& request, std::chrono::second
 void Source::AddChain(const std::vector<crypto::Certificate>& leaf_first) {
   for (size_t i = 0; i + 1 < leaf_first.size(); ++i) {
     const crypto::Certificate &subject = leaf_first[i], &issuer = leaf_first[i + 1];
-    const std::string key = HexEncode(crypto::Sha256(Concat({issuer.Der(), subject.Der()})));
+    const std::string key = OcspKey(subject, issuer);
     if (std::find(asked_.begin(), asked_.end(), key) != asked_.end()) continue;
     asked_.push_back(key);
-    // No nonce: the answer is for later and for several verifications; its dates say how old it is.
-    const FetchRequest request{urls_.ocsp, ToText(evidence::MakeOcspRequest(subject, issuer, {})),
-                               "application/ocsp-request"};
     const auto is_about = [&](const std::string& body) -> Status {
       auto response = evidence::ParseOcspResponse(AsBytes(body));
       if (!response.ok()) return response.error();
@@ -87,7 +78,8 @@ void Source::AddChain(const std::vector<crypto::Certificate>& leaf_first) {
       }
       return Err("collateral.wrong-answer", urls_.ocsp, "answers about another certificate");
     };
-    auto answer = Get(request, policy_.ocsp_lifetime, "revocation of " + subject.SubjectCommonName(), is_about);
+    auto answer = Get(OcspRequest(urls_.ocsp, subject, issuer), policy_.ocsp_lifetime,
+                      "revocation of " + subject.SubjectCommonName(), is_about);
     if (!answer.ok()) {
       Fail(Err("collateral.ocsp-unavailable", subject.SubjectName(), answer.error().ToString()));
       continue;
@@ -100,16 +92,13 @@ void Source::AddChain(const std::vector<crypto::Certificate>& leaf_first) {
 void Source::ForRim(const std::string& id) {
   if (std::find(asked_.begin(), asked_.end(), id) != asked_.end()) return;
   asked_.push_back(id);
-  if (!IsName(id)) {
-    Fail(Err("collateral.rim-unavailable", "RIM", "the evidence leads to a RIM id that cannot exist"));
-    return;
-  }
-  const FetchRequest request{urls_.rim + (urls_.rim.ends_with('/') ? "" : "/") + id, "", ""};
+  const auto request = RimRequest(urls_.rim, id);
+  if (!request.ok()) return Fail(request.error());
   const auto is_rim = [&](const std::string& body) -> Status {
     auto rim = RimOfAnswer(body, id);
     return rim.ok() ? Ok() : Status(rim.error());
   };
-  auto answer = Get(request, policy_.rim_lifetime, "RIM " + id, is_rim);
+  auto answer = Get(*request, policy_.rim_lifetime, "RIM " + id, is_rim);
   auto rim = answer.ok() ? RimOfAnswer(*answer, id) : Result<Document>(answer.error());
   if (!rim.ok()) {
     Fail(Err("collateral.rim-unavailable", id, rim.error().ToString()));
@@ -121,22 +110,10 @@ void Source::ForRim(const std::string& id) {
 }
 
 void Source::ForGpu(const evidence::GpuEvidence& gpu) {
-  auto report = evidence::ParseGpuReport(gpu.report, 16);
-  auto chain = crypto::Certificate::ListFromPem(gpu.certificate_chain);
-  if (chain.ok() && chain->size() > 1) {
-    // The leaf is issued by the device itself, for which no service answers.
-    AddChain({chain->begin() + 1, chain->end()});
-  }
-  if (!report.ok()) {
-    Fail(report.error());
-    return;
-  }
-  if (gpu.arch == "LS10") {
-    ForRim(evidence::SwitchBiosRimId(report->opaque));
-  } else {
-    ForRim(evidence::DriverRimId(report->opaque));
-    ForRim(evidence::VbiosRimId(report->opaque));
-  }
+  AddChain(CheckableChain(gpu));
+  const auto rims = RimIdsOf(gpu);
+  if (!rims.ok()) return Fail(rims.error());
+  for (const std::string& id : *rims) ForRim(id);
 }
 
 std::string KdsProduct(const evidence::SnpReport& report) {
@@ -237,7 +214,7 @@ void Source::AddIntel(const PcsRequest& request, Kind kind, Reason unavailable,
                       const std::function<Status(const std::string&)>& check) {
   auto answer = Ask({request.url, "", ""}, policy_.list_lifetime, request.what, check);
   if (!answer.ok()) return Fail(Err(unavailable, request.what, answer.error().ToString()));
-  Document document{kind, "", IntelText({answer->body, UrlDecode(answer->headers[LowerCase(request.chain_header)])})};
+  Document document{kind, "", IntelText({answer->body, IssuerChainOf(request, *answer)})};
   document.name = NameOfContent(document);
   found_.documents.push_back(std::move(document));
 }

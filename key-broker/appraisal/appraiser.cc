@@ -104,9 +104,8 @@ Appraisal EvidenceAppraiser::Appraise(const std::string& tee, const kbs::AttestR
   Appraisal out;
   out.environment = verdict.environment;
   out.claims_json = verdict.claims_json;
-  if (auto whole = ParseJson(verdict.ToJson(), "verdict"); whole.ok() && whole->contains("checks"))
-    out.checks_json = (*whole)["checks"].dump();
   if (!verdict.accepted || !verdict.verified) {
+    out.failed_json = verdict.FailedChecksJson();
     const verify::Check* failure = FatalFailure(verdict);
     if (!failure) failure = verdict.FirstFailure();
     out.why = failure ? failure->reason.In(failure->name) : Err("attest.refused", "evidence", "was not accepted");

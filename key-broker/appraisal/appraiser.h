@@ -19,7 +19,7 @@ struct Appraisal {
   Error why;                       // when refused
   std::string environment;         // hardware | emulated; may be empty when refused
   std::string claims_json = "{}";  // trust/verify's claims
-  std::string checks_json = "[]";  // every named check with its result
+  std::string failed_json = "[]";  // when refused: the named checks that failed
   std::vector<kbs::EarSubmod> submods;
 };
 

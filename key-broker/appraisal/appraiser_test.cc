@@ -30,7 +30,7 @@ TEST(AppraiserTest, HealthyPods) {
   for (size_t gpus : {0, 1, 2}) {
     World world(gpus);
     const Appraisal appraisal = world.Run(world.pod.Answer(kNonce));
-    ASSERT_TRUE(appraisal.accepted) << gpus << ": " << appraisal.why.ToString() << appraisal.checks_json;
+    ASSERT_TRUE(appraisal.accepted) << gpus << ": " << appraisal.why.ToString() << appraisal.failed_json;
     EXPECT_EQ(appraisal.environment, "emulated");
     ASSERT_EQ(appraisal.submods.size(), gpus + 1);
     EXPECT_EQ(appraisal.submods[0].name, "cpu0");

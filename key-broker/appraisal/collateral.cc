@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <set>
 
-#include "base/encoding.h"
 #include "collateral/describe.h"
-#include "collateral/document.h"
+#include "collateral/fetch/nvidia.h"
 #include "collateral/fetch/pcs.h"
-#include "trust/evidence/gpu_report.h"
-#include "trust/evidence/ocsp.h"
 #include "trust/evidence/rim.h"
 
 namespace ccgpu::broker {
@@ -16,17 +13,6 @@ namespace {
 
 constexpr size_t kMaxKept = 1024;
 constexpr auto kInUse = std::chrono::minutes(5);
-
-collateral::Kind KindOf(collateral::PcsRequest::Kind kind) {
-  using collateral::PcsRequest;
-  switch (kind) {
-    case PcsRequest::Kind::kTcbInfo: return collateral::Kind::kIntelTcbInfo;
-    case PcsRequest::Kind::kQeIdentity: return collateral::Kind::kIntelQeIdentity;
-    case PcsRequest::Kind::kPckCrl:
-    case PcsRequest::Kind::kRootCrl: break;
-  }
-  return collateral::Kind::kCrl;
-}
 
 double Seconds(TimePoint time) { return static_cast<double>(time.time_since_epoch().count()); }
 
@@ -94,14 +80,14 @@ void HttpCollateral::AddRim(const std::string& id, bool may_fetch, TimePoint now
   std::optional<Kept> rim = Find(rims_, id, now);
   if (!rim) {
     if (!may_fetch) return;
-    // RIM ids are made of evidence that nobody has checked yet, and become part of a URL.
-    if (!collateral::IsName(id)) {
-      out.problems.push_back(
-          Err("collateral.rim-unavailable", "RIM", "the evidence leads to a RIM id that cannot exist"));
+    const auto request = collateral::RimRequest(options_.urls.rim, id);
+    if (!request.ok()) {
+      out.problems.push_back(request.error());
       return;
     }
-    auto answer = fetcher_.Fetch(urls_.rim + (urls_.rim.ends_with('/') ? "" : "/") + id, "", "");
-    auto fetched = answer.ok() ? collateral::RimOfAnswer(*answer, id) : Result<collateral::Document>(answer.error());
+    auto answer = fetcher_.Fetch(*request);
+    auto fetched =
+        answer.ok() ? collateral::RimOfAnswer(answer->body, id) : Result<collateral::Document>(answer.error());
     auto xml = fetched.ok() ? Result<std::string>(std::move(fetched->content)) : Result<std::string>(fetched.error());
     Count(collateral::Kind::kRim, xml.ok(), now);
     if (!xml.ok()) {
@@ -111,7 +97,7 @@ void HttpCollateral::AddRim(const std::string& id, bool may_fetch, TimePoint now
     auto parsed =
         evidence::ParseRim(*xml);  // one that is no RIM is handed on: the verification says what is wrong with it
     rim = Kept{std::move(*xml),
-               now + urls_.rim_lifetime,
+               now + options_.rim_lifetime,
                parsed.ok() ? std::move(parsed->chain) : std::vector<crypto::Certificate>(),
                {},
                collateral::Kind::kRim,
@@ -125,18 +111,17 @@ void HttpCollateral::AddRim(const std::string& id, bool may_fetch, TimePoint now
 
 void HttpCollateral::AddOcsp(const crypto::Certificate& subject, const crypto::Certificate& issuer, bool may_fetch,
                              TimePoint now, FoundCollateral& out) {
-  const std::string key = HexEncode(crypto::Sha256(Concat({issuer.Der(), subject.Der()})));
+  const std::string key = collateral::OcspKey(subject, issuer);
   std::optional<Kept> response = Find(ocsp_, key, now);
   if (!response) {
     if (!may_fetch) return;
-    auto answer =
-        fetcher_.Fetch(urls_.ocsp, ToText(evidence::MakeOcspRequest(subject, issuer, {})), "application/ocsp-request");
+    auto answer = fetcher_.Fetch(collateral::OcspRequest(options_.urls.ocsp, subject, issuer));
     Count(collateral::Kind::kOcsp, answer.ok(), now);
     if (!answer.ok()) {
       out.problems.push_back(Err("collateral.ocsp-unavailable", subject.SubjectName(), answer.error().text));
       return;
     }
-    response = Kept{std::move(*answer), now + urls_.ocsp_lifetime, {}, {}, collateral::Kind::kOcsp, {}, {}};
+    response = Kept{std::move(answer->body), now + options_.ocsp_lifetime, {}, {}, collateral::Kind::kOcsp, {}, {}};
     Keep(ocsp_, key, *response, now);
   }
   out.documents.ocsp_responses.push_back(ToBytes(AsBytes(response->document)));
@@ -150,12 +135,10 @@ void HttpCollateral::AddChain(const std::vector<crypto::Certificate>& leaf_first
 FoundCollateral HttpCollateral::For(const std::vector<evidence::GpuEvidence>& gpus, bool may_fetch, TimePoint now) {
   FoundCollateral out;
   for (const auto& gpu : gpus) {
-    auto report = evidence::ParseGpuReport(gpu.report);
-    auto chain = crypto::Certificate::ListFromPem(gpu.certificate_chain);
-    if (!report.ok() || !chain.ok()) continue;  // the verification says what is wrong with it
-    // The leaf is issued by the device itself, for which no service answers.
-    AddChain({chain->begin() + 1, chain->end()}, may_fetch, now, out);
-    for (const std::string& id : {evidence::DriverRimId(report->opaque), evidence::VbiosRimId(report->opaque)}) {
+    const auto rims = collateral::RimIdsOf(gpu);
+    if (!rims.ok()) continue;  // the verification says what is wrong with it
+    AddChain(collateral::CheckableChain(gpu), may_fetch, now, out);
+    for (const std::string& id : *rims) {
       if (!out.documents.rims.contains(id)) AddRim(id, may_fetch, now, out);
     }
   }
@@ -171,22 +154,22 @@ void HttpCollateral::AddForCpu(const evidence::CpuEvidence& cpu, bool may_fetch,
   const auto* tdx = std::get_if<evidence::TdxEvidence>(&cpu);
   if (!tdx) return;
   using collateral::PcsRequest;
-  const auto requests = collateral::PcsRequestsFor(*tdx, urls_.pcs, urls_.intel_root_crl);
+  const auto requests = collateral::PcsRequestsFor(*tdx, options_.urls.pcs, options_.urls.intel_root_crl);
   if (!requests.ok()) return;  // the verification says what is wrong with the quote
   for (const PcsRequest& request : *requests) {
     std::optional<Kept> document = Find(intel_, request.url, now);
     if (!document) {
       if (!may_fetch) continue;
-      auto answer = fetcher_.Get(request.url, request.chain_header);
+      auto answer = fetcher_.Fetch({request.url, "", ""});
       Count(KindOf(request.kind), answer.ok(), now);
       if (!answer.ok()) {
         out.problems.push_back(Err("collateral.pcs-unavailable", request.url, answer.error().text));
         continue;
       }
       document = Kept{std::move(answer->body),
-                      now + urls_.rim_lifetime,
+                      now + options_.rim_lifetime,
                       {},
-                      collateral::UrlDecode(answer->header),
+                      collateral::IssuerChainOf(request, *answer),
                       KindOf(request.kind),
                       {},
                       {}};

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "collateral/document.h"
+#include "collateral/fetch/source.h"
 #include "trust/evidence/composite.h"
 
 namespace ccgpu::broker {
@@ -33,26 +34,8 @@ class CollateralSource {
   virtual void AddForCpu(const evidence::CpuEvidence& cpu, bool may_fetch, TimePoint now, FoundCollateral& out) = 0;
 };
 
-// One HTTP exchange. A body goes as POST with its content type, else GET.
-class Fetcher {
- public:
-  virtual ~Fetcher() = default;
-  virtual Result<std::string> Fetch(const std::string& url, const std::string& body,
-                                    const std::string& content_type) = 0;
-  // A GET whose answer counts together with one of its headers; `header` empty: none is asked for.
-  struct Answer {
-    std::string body, header;
-  };
-  virtual Result<Answer> Get(const std::string& url, const std::string& header) = 0;
-};
-// http:// and https:// (with the system's certificate authorities), 3 s to connect, 10 s to answer, at most 4 MiB.
-std::unique_ptr<Fetcher> MakeHttpFetcher();
-
-struct CollateralUrls {
-  std::string rim = "https://rim.attestation.nvidia.com/v1/rim/";  // the RIM's id is appended
-  std::string ocsp = "https://ocsp.ndis.nvidia.com/";
-  std::string pcs = "https://api.trustedservices.intel.com";
-  std::string intel_root_crl = "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der";
+struct CollateralOptions {
+  collateral::ServiceUrls urls = {};
   std::chrono::seconds rim_lifetime = std::chrono::hours(1);  // how long a fetched document (and Intel's) is used again
   std::chrono::seconds ocsp_lifetime = std::chrono::seconds(10);  // = how late a revocation may be noticed
 };
@@ -60,7 +43,9 @@ struct CollateralUrls {
 // Fetches over HTTP and keeps what it got for the lifetimes above, at most 1024 documents of a kind.
 class HttpCollateral final : public CollateralSource {
  public:
-  HttpCollateral(CollateralUrls urls, Fetcher& fetcher) : urls_(std::move(urls)), fetcher_(fetcher) {}
+  // `fetcher` must outlive it.
+  HttpCollateral(CollateralOptions options, collateral::Fetcher& fetcher)
+      : options_(std::move(options)), fetcher_(fetcher) {}
   FoundCollateral For(const std::vector<evidence::GpuEvidence>& gpus, bool may_fetch, TimePoint now) override;
   void AddForCpu(const evidence::CpuEvidence& cpu, bool may_fetch, TimePoint now, FoundCollateral& out) override;
   // Fetches by kind and result; for documents that evidence was judged by in the last five minutes, when the first of
@@ -86,10 +71,11 @@ class HttpCollateral final : public CollateralSource {
   void AddChain(const std::vector<crypto::Certificate>& leaf_first, bool may_fetch, TimePoint now,
                 FoundCollateral& out);
 
-  CollateralUrls urls_;
-  Fetcher& fetcher_;
   // What became of one fetch.
   void Count(collateral::Kind kind, bool ok, TimePoint now);
+
+  CollateralOptions options_;
+  collateral::Fetcher& fetcher_;
   struct Fetches {
     uint64_t ok = 0, failed = 0;
     TimePoint last_ok{};

@@ -43,7 +43,7 @@ TEST(CollateralMetrics, SayWhatWasFetchedAndWhenItEnds) {
   EXPECT_EQ(Value(text, "ccgpu_broker_collateral_fetched_timestamp_seconds{kind=\"rim\"}"), Seconds(kTestNow));
   // The end is the signer's word and not our cache's.
   EXPECT_GT(Value(text, "ccgpu_broker_collateral_expires_timestamp_seconds{kind=\"rim\"}"),
-            Seconds(kTestNow + CollateralUrls().rim_lifetime));
+            Seconds(kTestNow + CollateralOptions().rim_lifetime));
   EXPECT_GT(Value(text, "ccgpu_broker_collateral_expires_timestamp_seconds{kind=\"ocsp\"}"), Seconds(kTestNow));
 }
 

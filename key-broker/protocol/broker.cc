@@ -42,22 +42,6 @@ HttpResponse JsonAnswer(std::string body) {
   return out;
 }
 
-std::string FailedChecks(const std::string& checks_json) {
-  auto checks = ParseJson(checks_json, "checks");
-  Json failed = Json::array();
-  if (checks.ok() && checks->is_array()) {
-    for (const Json& check : *checks) {
-      if (check.is_object() && check.value("result", "") == "failed") failed.push_back(check);
-    }
-  }
-  return failed.dump();
-}
-
-std::string ReasonsOf(const policy::Decision& decision) {
-  auto json = ParseJson(decision.ToJson(), "decision");
-  return json.ok() && json->contains("reasons") ? (*json)["reasons"].dump() : "[]";
-}
-
 }  // namespace
 
 Broker::Broker(BrokerParts parts, BrokerOptions options)
@@ -288,13 +272,12 @@ HttpResponse Broker::Attest(const Call& call) {
                     appraisal.environment,
                     ""};
   if (!appraisal.accepted) {
-    const std::string failed = FailedChecks(appraisal.checks_json);
     entry.details_json = R"({"why":)" +
                          Json{{"subject", appraisal.why.subject}, {"text", appraisal.why.text}}.dump(
                              -1, ' ', false, Json::error_handler_t::replace) +
-                         R"(,"failed":)" + failed + "}";
+                         R"(,"failed":)" + appraisal.failed_json + "}";
     if (auto recorded = ledger_.Append(entry, call.now); !recorded.ok()) return Refuse(Broken(recorded.error()));
-    return refuse(appraisal.why, failed);
+    return refuse(appraisal.why, appraisal.failed_json);
   }
   if (Status first = sessions_.MarkAttested(session->id, call.now); !first.ok()) return refuse(first.error(), "");
   const Attestation attestation{session->id, call.now + options_.token_lifetime, appraisal.environment,
@@ -358,7 +341,7 @@ HttpResponse Broker::GetResource(const Call& call) {
                        "[]");
   }
   const policy::Decision decision = policy::Decide(*policy, call.attestation->claims_json);
-  const std::string reasons = ReasonsOf(decision);
+  const std::string reasons = decision.ReasonsJson();
   if (!decision.allow) return DenyRelease(call, resource, decision.ToError(), reasons);
 
   auto content = objects_.Get(ObjectKind::kResource, resource);

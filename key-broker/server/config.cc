@@ -42,10 +42,8 @@ Result<ListenAddress> ParseListenAddress(const std::string& text) {
 }
 
 Result<BrokerConfig> ParseBrokerConfig(const std::string& yaml, const std::string& file) {
-  ASSIGN_OR_RETURN(const auto documents, ParseYaml(yaml, file));
-  if (documents.size() != 1) return Err("input.bad-yaml", file, "must hold one document");
-  YamlErrors errors(file);
-  YamlMap map(documents[0], "", errors);
+  ASSIGN_OR_RETURN(YamlDocument document, YamlDocument::Parse(yaml, file));
+  YamlMap& map = *document;
   BrokerConfig out;
   for (const std::string& text : map.Strings("listen")) {
     auto address = ParseListenAddress(text);
@@ -84,8 +82,7 @@ Result<BrokerConfig> ParseBrokerConfig(const std::string& yaml, const std::strin
   out.insecure_accept_emulated = map.Bool("insecureAcceptEmulated");
   out.log_level = map.OneOf("logLevel", {"debug", "info", "warning", "error"}, false, "info");
   out.log_format = map.OneOf("logFormat", {"text", "json"}, false, "");
-  map.Done();
-  RETURN_IF_ERROR(errors.status());
+  RETURN_IF_ERROR(document.Done());
   return out;
 }
 

@@ -11,18 +11,11 @@
 #include "base/lock_file.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/program.h"
 #include "key-broker/server/https_server.h"
 
 namespace ccgpu::broker {
 namespace {
-
-sigset_t EndSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  return set;
-}
 
 // Two brokers on one state would each believe to be the only writer of the ledger.
 Result<Fd> LockState(const std::string& state) {
@@ -85,15 +78,14 @@ Status MakeState(const BrokerConfig& config, TimePoint now) {
   return tls.ok() ? Ok() : Status(tls.error());
 }
 
-CollateralUrls UrlsOf(const BrokerConfig& config) {
-  CollateralUrls urls;
+CollateralOptions CollateralOf(const BrokerConfig& config) {
+  CollateralOptions out{.rim_lifetime = config.rim_lifetime, .ocsp_lifetime = config.ocsp_lifetime};
+  collateral::ServiceUrls& urls = out.urls;
   if (!config.rim_url.empty()) urls.rim = config.rim_url;
   if (!config.ocsp_url.empty()) urls.ocsp = config.ocsp_url;
   if (!config.pcs_url.empty()) urls.pcs = config.pcs_url;
   if (!config.intel_root_crl_url.empty()) urls.intel_root_crl = config.intel_root_crl_url;
-  urls.rim_lifetime = config.rim_lifetime;
-  urls.ocsp_lifetime = config.ocsp_lifetime;
-  return urls;
+  return out;
 }
 
 double FileSize(const std::string& path) {
@@ -138,8 +130,7 @@ Status SayReady(const BrokerConfig& config, const HttpsServer& server) {
 }  // namespace
 
 Status RunBroker(const BrokerConfig& config, const std::string& version) {
-  const sigset_t end_signals = EndSignals();
-  ::pthread_sigmask(SIG_BLOCK, &end_signals, nullptr);
+  const EndSignals ends;
   ::signal(SIGPIPE, SIG_IGN);
   ::umask(077);
   const SystemClock clock;
@@ -160,8 +151,8 @@ Status RunBroker(const BrokerConfig& config, const std::string& version) {
   ASSIGN_OR_RETURN(const TlsIdentity tls, TlsOf(config, clock.Now()));
   ASSIGN_OR_RETURN(verify::Anchors anchors, AnchorsOf(config));
 
-  const std::unique_ptr<Fetcher> fetcher = MakeHttpFetcher();
-  HttpCollateral collateral(UrlsOf(config), *fetcher);
+  const std::unique_ptr<collateral::Fetcher> fetcher = collateral::MakeHttpFetcher();
+  HttpCollateral collateral(CollateralOf(config), *fetcher);
   EvidenceAppraiser appraiser(std::move(anchors), collateral);
   BrokerOptions options;
   options.style = {config.strict_status, config.explain_denials};
@@ -176,9 +167,7 @@ Status RunBroker(const BrokerConfig& config, const std::string& version) {
 
   ASSIGN_OR_RETURN(const auto server, HttpsServer::Start(broker, tls, config.listen, config.threads));
   RETURN_IF_ERROR(SayReady(config, *server));
-  int signal = 0;
-  ::sigwait(&end_signals, &signal);
-  log::Info("stopping", {{"signal", std::to_string(signal)}});
+  log::Info("stopping", {{"signal", std::to_string(ends.Wait())}});
   server->Stop();
   ::unlink((config.state + "/ready").c_str());
   return Ok();

@@ -19,10 +19,10 @@ class VendorServer {
  public:
   explicit VendorServer(TestVendor& vendor) {
     server_.Get("/v1/rim/(.*)", [&vendor](const httplib::Request& request, httplib::Response& response) {
-      Answer(vendor.Fetch(request.path, "", ""), response);
+      Answer(vendor.Fetch({request.path, "", ""}), response);
     });
     server_.Post("/ocsp", [&vendor](const httplib::Request& request, httplib::Response& response) {
-      Answer(vendor.Fetch(request.path, request.body, ""), response);
+      Answer(vendor.Fetch({request.path, request.body, ""}), response);
     });
     port_ = server_.bind_to_any_port("127.0.0.1");
     thread_ = std::thread([this] { server_.listen_after_bind(); });
@@ -35,9 +35,9 @@ class VendorServer {
   std::string Url(const std::string& path) const { return "http://127.0.0.1:" + std::to_string(port_) + path; }
 
  private:
-  static void Answer(const Result<std::string>& answer, httplib::Response& response) {
+  static void Answer(const Result<collateral::FetchAnswer>& answer, httplib::Response& response) {
     response.status = answer.ok() ? 200 : 404;
-    if (answer.ok()) response.set_content(*answer, "application/octet-stream");
+    if (answer.ok()) response.set_content(answer->body, "application/octet-stream");
   }
   httplib::Server server_;
   std::thread thread_;

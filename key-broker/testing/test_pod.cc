@@ -56,14 +56,16 @@ verify::Anchors TestPod::Anchors() const {
   return out;
 }
 
-Result<std::string> TestVendor::Fetch(const std::string& url, const std::string& body, const std::string&) {
+Result<collateral::FetchAnswer> TestVendor::Fetch(const collateral::FetchRequest& request) {
+  const auto& [url, body, content_type] = request;
   ++fetches;
   if (down) return Err("collateral.unreachable", url, "does not answer");
   if (body.empty()) {
     const std::string id = url.substr(url.rfind('/') + 1);
     for (const auto& gpu : pod_.gpus) {
       const auto rim = gpu.collateral.rims.find(id);
-      if (rim != gpu.collateral.rims.end()) return Json{{"id", id}, {"rim", Base64Encode(AsBytes(rim->second))}}.dump();
+      if (rim != gpu.collateral.rims.end())
+        return collateral::FetchAnswer{Json{{"id", id}, {"rim", Base64Encode(AsBytes(rim->second))}}.dump(), {}};
     }
     return Err("collateral.unreachable", url, "answers with status 404");
   }
@@ -85,15 +87,10 @@ Result<std::string> TestVendor::Fetch(const std::string& url, const std::string&
                                                },
                                                {signer.certificate, signer.key, now, now + std::chrono::hours(1)});
       if (!answer.ok()) return answer.error();
-      if (known) return ToText(*answer);
+      if (known) return collateral::FetchAnswer{ToText(*answer), {}};
     }
   }
   return Err("collateral.unreachable", url, "knows no such certificate");
-}
-
-Result<Fetcher::Answer> TestVendor::Get(const std::string& url, const std::string&) {
-  ++fetches;
-  return Err("collateral.unreachable", url, "this vendor makes GPUs only");
 }
 
 }  // namespace ccgpu::broker

@@ -28,11 +28,10 @@ struct TestPod {
 };
 
 // The RIM and OCSP services of the pod's vendor. Any thread once set up.
-class TestVendor final : public Fetcher {
+class TestVendor final : public collateral::Fetcher {
  public:
   explicit TestVendor(const TestPod& pod) : pod_(pod) {}
-  Result<std::string> Fetch(const std::string& url, const std::string& body, const std::string& content_type) override;
-  Result<Answer> Get(const std::string& url, const std::string& header) override;
+  Result<collateral::FetchAnswer> Fetch(const collateral::FetchRequest& request) override;
 
   std::atomic<bool> down{false};
   std::atomic<int> fetches{0};

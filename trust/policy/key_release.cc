@@ -120,20 +120,12 @@ void ParseGpus(YamlMap map, KeyReleasePolicy::Gpus& gpus) {
 }  // namespace
 
 Result<KeyReleasePolicy> ParseKeyReleasePolicy(const std::string& yaml, const std::string& file) {
-  ASSIGN_OR_RETURN(const std::vector<YAML::Node> documents, ParseYaml(yaml, file));
-  if (documents.size() != 1) {
-    return Err("input.bad-yaml", file,
-               "must hold exactly one KeyReleasePolicy document, not " + std::to_string(documents.size()));
-  }
-  YamlErrors errors(file);
-  YamlMap top(documents[0], "", errors);
-  top.OneOf("apiVersion", {std::string(kApiVersion)}, true);
-  top.OneOf("kind", {"KeyReleasePolicy"}, true);
+  ASSIGN_OR_RETURN(YamlDocument document, YamlDocument::OfKind("KeyReleasePolicy", yaml, file));
   KeyReleasePolicy policy;
-  YamlMap metadata = top.Map("metadata");
+  YamlMap metadata = document->Map("metadata");
   policy.name = metadata.String("name");
   metadata.Done();
-  YamlMap spec = top.Map("spec", true);
+  YamlMap spec = document->Map("spec", true);
   policy.resources = spec.Strings("resources");
   if (spec.Has("environment")) policy.environments = Words(spec, "environment", {"hardware", "emulated"});
   else spec.Strings("environment");
@@ -141,8 +133,7 @@ Result<KeyReleasePolicy> ParseKeyReleasePolicy(const std::string& yaml, const st
   if (spec.Has("gpus")) ParseGpus(spec.Map("gpus"), policy.gpus);
   else spec.Map("gpus");
   spec.Done();
-  top.Done();
-  RETURN_IF_ERROR(errors.status());
+  RETURN_IF_ERROR(document.Done());
   return policy;
 }
 

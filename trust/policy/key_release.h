@@ -58,8 +58,9 @@ struct Decision {
   std::vector<Reason> reasons;  // every check, in order
   // The first check that failed; nullptr when allow. As an error: code "release.<..>", see docs/reason-codes/policy.md.
   const Reason* FirstFailure() const;
-  Error ToError() const;       // precondition: !allow
-  std::string ToJson() const;  // {"allow":..,"reasons":[{"check","result","expected","found"}]}
+  Error ToError() const;            // precondition: !allow
+  std::string ToJson() const;       // {"allow":..,"reasons":[{"check","result","expected","found"}]}
+  std::string ReasonsJson() const;  // "reasons" of it alone
 };
 
 // `claims_json` is Verdict::claims_json of an accepted verdict (docs/formats/claims.md). A claim that the policy needs

@@ -187,6 +187,10 @@ Error Decision::ToError() const {
 }
 
 std::string Decision::ToJson() const {
+  return R"({"allow":)" + std::string(allow ? "true" : "false") + R"(,"reasons":)" + ReasonsJson() + "}";
+}
+
+std::string Decision::ReasonsJson() const {
   Json list = Json::array();
   for (const Reason& reason : reasons) {
     list.push_back({{"check", reason.check},
@@ -194,7 +198,7 @@ std::string Decision::ToJson() const {
                     {"expected", reason.expected},
                     {"found", reason.found}});
   }
-  return Json{{"allow", allow}, {"reasons", list}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return list.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 Decision Decide(const KeyReleasePolicy& policy, const std::string& claims_json) {

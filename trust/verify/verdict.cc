@@ -15,6 +15,26 @@ const char* OutcomeName(Check::Outcome outcome) {
   return "failed";
 }
 
+using OrderedJson = nlohmann::ordered_json;
+
+OrderedJson ToObject(const Check& check) {
+  OrderedJson item;
+  item["name"] = check.name;
+  item["result"] = OutcomeName(check.outcome);
+  if (!check.reason.code.empty()) item["reason"] = check.reason.code;
+  if (!check.reason.subject.empty()) item["subject"] = check.reason.subject;
+  if (!check.reason.text.empty()) item["text"] = check.reason.text;
+  if (!check.claim.empty()) item["claim"] = check.claim;
+  if (!check.expected.empty()) item["expected"] = check.expected;
+  if (!check.found.empty()) item["found"] = check.found;
+  if (!check.document.empty()) item["document"] = check.document;
+  if (check.length > 0) item["offset"] = check.offset, item["length"] = check.length;
+  return item;
+}
+
+// Certificates' names may hold bytes that are not UTF-8.
+std::string Text(const OrderedJson& json) { return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace); }
+
 }  // namespace
 
 evidence::Verified<Claims> Seal(Claims claims) { return {Passkey(), std::move(claims)}; }
@@ -33,27 +53,21 @@ Status Verdict::ToStatus() const {
 }
 
 std::string Verdict::ToJson() const {
-  nlohmann::ordered_json out;
+  OrderedJson out;
   out["verdict"] = accepted ? "accepted" : "refused";
   out["environment"] = environment;
-  out["checks"] = nlohmann::ordered_json::array();
+  out["checks"] = OrderedJson::array();
+  for (const Check& check : checks) out["checks"].push_back(ToObject(check));
+  out["claims"] = OrderedJson::parse(claims_json, nullptr, false);
+  return Text(out);
+}
+
+std::string Verdict::FailedChecksJson() const {
+  OrderedJson out = OrderedJson::array();
   for (const Check& check : checks) {
-    nlohmann::ordered_json item;
-    item["name"] = check.name;
-    item["result"] = OutcomeName(check.outcome);
-    if (!check.reason.code.empty()) item["reason"] = check.reason.code;
-    if (!check.reason.subject.empty()) item["subject"] = check.reason.subject;
-    if (!check.reason.text.empty()) item["text"] = check.reason.text;
-    if (!check.claim.empty()) item["claim"] = check.claim;
-    if (!check.expected.empty()) item["expected"] = check.expected;
-    if (!check.found.empty()) item["found"] = check.found;
-    if (!check.document.empty()) item["document"] = check.document;
-    if (check.length > 0) item["offset"] = check.offset, item["length"] = check.length;
-    out["checks"].push_back(std::move(item));
+    if (check.outcome == Check::Outcome::kFailed) out.push_back(ToObject(check));
   }
-  out["claims"] = nlohmann::ordered_json::parse(claims_json, nullptr, false);
-  // Certificates' names may hold bytes that are not UTF-8.
-  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return Text(out);
 }
 
 }  // namespace ccgpu::verify

@@ -53,6 +53,7 @@ struct Verdict {
   // {"verdict":"accepted"|"refused","environment":..,"checks":[{"name","result":"passed"|"failed"|"not-applicable","reason",
   //  "text","claim","expected","found","document","offset","length"}],"claims":{..}}
   std::string ToJson() const;
+  std::string FailedChecksJson() const;  // the failed ones of its "checks"
 };
 
 }  // namespace ccgpu::verify
