@@ -233,17 +233,12 @@ std::string TextOfClaim(const Json& claims, const char* name) {
 }  // namespace
 
 Result<EvidencePolicy> ParseEvidencePolicy(const std::string& yaml, const std::string& file) {
-  ASSIGN_OR_RETURN(const std::vector<YAML::Node> documents, ParseYaml(yaml, file));
-  if (documents.size() != 1) return Err("input.bad-yaml", file, "must hold exactly one EvidencePolicy document");
-  YamlErrors errors(file);
-  YamlMap top(documents[0], "", errors);
-  top.OneOf("apiVersion", {"ccgpu.dev/v1alpha1"}, true);
-  top.OneOf("kind", {"EvidencePolicy"}, true);
+  ASSIGN_OR_RETURN(YamlDocument document, YamlDocument::OfKind("EvidencePolicy", yaml, file));
   EvidencePolicy out;
-  YamlMap metadata = top.Map("metadata");
+  YamlMap metadata = document->Map("metadata");
   out.name = metadata.String("name");
   metadata.Done();
-  YamlMap spec = top.Map("spec", true);
+  YamlMap spec = document->Map("spec", true);
   std::vector<std::string> known;
   for (const Format& format : Formats()) known.emplace_back(format.name);
   out.formats = Some(spec, "formats", known);
@@ -254,8 +249,7 @@ Result<EvidencePolicy> ParseEvidencePolicy(const std::string& yaml, const std::s
   ReadTpm(spec.Map("tpm"), out);
   ReadToken(spec.Map("token"), out);
   spec.Done();
-  top.Done();
-  RETURN_IF_ERROR(errors.status());
+  RETURN_IF_ERROR(document.Done());
   return out;
 }
 

@@ -215,16 +215,9 @@ std::string HostnameOf(std::string_view pod_name) {
 }
 
 Result<PodPolicy> ParsePodPolicy(const std::string& yaml, const std::string& file) {
-  ASSIGN_OR_RETURN(const std::vector<YAML::Node> documents, ParseYaml(yaml, file));
-  if (documents.size() != 1)
-    return Err("input.bad-yaml", file,
-               "must hold exactly one PodPolicy document, not " + std::to_string(documents.size()));
-  YamlErrors errors(file);
-  YamlMap top(documents[0], "", errors);
-  top.OneOf("apiVersion", {std::string(kApiVersion)}, true);
-  top.OneOf("kind", {"PodPolicy"}, true);
+  ASSIGN_OR_RETURN(YamlDocument document, YamlDocument::OfKind("PodPolicy", yaml, file));
   PodPolicy policy;
-  YamlMap metadata = top.Map("metadata", true);
+  YamlMap metadata = document->Map("metadata", true);
   policy.generate_name = metadata.String("generateName");
   policy.pod_name = metadata.String("name", policy.generate_name.empty());
   if (!policy.generate_name.empty() && !policy.pod_name.empty())
@@ -233,7 +226,7 @@ Result<PodPolicy> ParsePodPolicy(const std::string& yaml, const std::string& fil
     metadata.Fail("input.bad-value", "generateName", "may hold a-z, 0-9, \"-\" and \".\" only");
   policy.pod_namespace = metadata.String("namespace", false, "default");
   metadata.Done();
-  YamlMap spec = top.Map("spec", true);
+  YamlMap spec = document->Map("spec", true);
   policy.hostname = spec.String("hostname");
   policy.restart_policy = spec.OneOf("restartPolicy", {"Never", "OnFailure", "Always"}, false, "Never");
   policy.host_network = spec.Bool("hostNetwork");
@@ -261,13 +254,12 @@ Result<PodPolicy> ParsePodPolicy(const std::string& yaml, const std::string& fil
                "belongs to policies with metadata.generateName: env can hold the name");
     policy.containers.push_back(std::move(container));
   }
-  if (errors.empty() && !main_seen)
+  if (spec.errors().empty() && !main_seen)
     spec.Fail("input.bad-value", "containers", "must name at least one container that is not init");
-  if (errors.empty() && policy.gpus.count > 0 && used == 0)
+  if (spec.errors().empty() && policy.gpus.count > 0 && used == 0)
     spec.Fail("input.bad-value", "gpus", "no container may use the GPUs that the pod holds");
   spec.Done();
-  top.Done();
-  RETURN_IF_ERROR(errors.status());
+  RETURN_IF_ERROR(document.Done());
   return policy;
 }
 
