@@ -5,7 +5,6 @@
 // cases.json:
 // {"report_data", "measurement", "host_data", "chip_id": what to expect, hex, "cases": [{"name", "ours": "accepted" or
 // the reason code of our verifier}]}.
-#include <cstdio>
 #include <functional>
 
 #include "base/clock.h"
@@ -14,6 +13,7 @@
 #include "base/json.h"
 #include "gpu-emulator/identity/snp_identity.h"
 #include "gpu-emulator/platform/snp_reporter.h"
+#include "test/foreign/maker_main.h"
 #include "trust/verify/verify.h"
 
 namespace ccgpu {
@@ -97,8 +97,7 @@ std::string OurWord(const Case& one, const emulator::SnpIdentity& chip, const By
   anchors.amd_roots = {chip.ark};
   anchors.insecure_accept_emulated = true;
   const evidence::SnpEvidence evidence{report, {{"VCEK", chip.vcek.Der()}, {"ASK", chip.ask.Der()}}};
-  const verify::Verdict verdict = VerifySnp(evidence::Unverified(evidence), {}, anchors, options, now);
-  return verdict.accepted ? "accepted" : verdict.FirstFailure() ? verdict.FirstFailure()->reason.code : "refused";
+  return foreign::OurWord(VerifySnp(evidence::Unverified(evidence), {}, anchors, options, now));
 }
 
 Status Make(const std::string& dir) {
@@ -128,12 +127,4 @@ Status Make(const std::string& dir) {
 }  // namespace
 }  // namespace ccgpu
 
-int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: foreign-snp-evidence DIR\n");
-    return 2;
-  }
-  const ccgpu::Status status = ccgpu::Make(argv[1]);
-  if (!status.ok()) std::fprintf(stderr, "%s\n", status.error().ToString().c_str());
-  return status.ok() ? 0 : 1;
-}
+int main(int argc, char** argv) { return ccgpu::foreign::MakerMain("foreign-snp-evidence", argc, argv, ccgpu::Make); }

@@ -3,7 +3,6 @@
 //
 // DIR gets <case>.dat, root.pem and cases.json: {"report_data", "mr_td", "mr_config_id", "mr_seam": what to expect,
 // hex, "cases": [{"name", "ours": "accepted" or the reason code of our verifier}]}.
-#include <cstdio>
 #include <functional>
 
 #include "base/encoding.h"
@@ -11,6 +10,7 @@
 #include "base/json.h"
 #include "gpu-emulator/platform/tdx_reporter.h"
 #include "gpu-emulator/services/pcs_documents.h"
+#include "test/foreign/maker_main.h"
 #include "trust/verify/verify.h"
 
 namespace ccgpu {
@@ -74,8 +74,7 @@ std::string OurWord(const emulator::PcsDocuments& pcs, const Bytes& quote, TimeP
   collateral.qe_identities = {{pcs.QeIdentity(), identity.TcbIssuerChain()}};
   collateral.crls = {pcs.RootCrl(), pcs.PckCrl()};
   const evidence::TdxEvidence evidence{quote, std::nullopt};
-  const verify::Verdict verdict = VerifyTdx(evidence::Unverified(evidence), collateral, anchors, options, now);
-  return verdict.accepted ? "accepted" : verdict.FirstFailure() ? verdict.FirstFailure()->reason.code : "refused";
+  return foreign::OurWord(VerifyTdx(evidence::Unverified(evidence), collateral, anchors, options, now));
 }
 
 Status Make(const std::string& dir) {
@@ -109,12 +108,4 @@ Status Make(const std::string& dir) {
 }  // namespace
 }  // namespace ccgpu
 
-int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: foreign-tdx-evidence DIR\n");
-    return 2;
-  }
-  const ccgpu::Status status = ccgpu::Make(argv[1]);
-  if (!status.ok()) std::fprintf(stderr, "%s\n", status.error().ToString().c_str());
-  return status.ok() ? 0 : 1;
-}
+int main(int argc, char** argv) { return ccgpu::foreign::MakerMain("foreign-tdx-evidence", argc, argv, ccgpu::Make); }
