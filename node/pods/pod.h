@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -85,25 +86,38 @@ class Pod {
     PodOutcome outcome;
     Error failure;
   };
-  struct Run;  // a container of the running pod
+  struct Round {  // of looks at all containers
+    bool changed = false;
+    bool left = false;  // one runs or is to run
+  };
 
   // pod_life.cc
   void ThreadBody();
   Ending Live();
   Result<std::string> EnsureSandbox();
+  std::optional<std::string> TakeReadySandbox(const std::vector<runtime::v1::PodSandbox>& known);
+  Result<std::string> StartSandbox();
   Status Adopt();
-  Result<Ending> RunInit(size_t index);
   Status StartContainer(size_t index);
-  Ending Watch();
-  bool Poll(size_t index);  // true when the state changed
-  bool MayRestart(const ContainerRecord& container) const;
-  void WatchHealth();
   Ending Decide(PodOutcome outcome, Error failure) const { return {outcome, std::move(failure)}; }
   Ending FromError(const Error& error) const;
   bool Stopping();  // a stop or a detach was asked for
   Ending StopEnding();
   void Pause(std::chrono::milliseconds time);  // wakes for a stop
   Status RetryWhileUnavailable(const std::function<Status()>& call);
+
+  // pod_watch.cc
+  Result<Ending> RunInit(size_t index);
+  Ending Watch();
+  std::optional<Ending> TendAll(Round& round);
+  std::optional<Ending> Tend(size_t index, Round& round);
+  bool Poll(size_t index);  // true when the state changed
+  bool SandboxLost();
+  Ending Outcome() const;
+  void WatchHealth();
+  bool MayRestart(const ContainerRecord& container) const;
+  bool IsDone(const ContainerRecord& container) const;
+  std::chrono::milliseconds Backoff(const ContainerRecord& container) const;  // before its next start
 
   // pod_end.cc
   void TakeDown(Ending& ending);
@@ -131,7 +145,8 @@ class Pod {
   Stop stop_why_ = Stop::kRemove;
 
   CallGate gate_;
-  std::vector<std::chrono::steady_clock::time_point> started_;  // of each container, by index; worker only
+  std::vector<std::chrono::steady_clock::time_point> started_;     // of each container, by index; worker only
+  std::vector<std::chrono::steady_clock::time_point> not_before_;  // may each be started again; worker only
   std::chrono::steady_clock::time_point deadline_;
   std::set<std::string> sick_;  // devices that were reported unhealthy; worker only
   std::mutex join_;             // several may wait for the end at once

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -11,11 +12,28 @@
 #include "node/pods/volumes.h"
 
 namespace ccgpu::node {
+namespace {
 
 using runtime::v1::CONTAINER_CREATED;
-using runtime::v1::CONTAINER_EXITED;
 using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
+
+std::set<std::string> NamesIn(const std::string& folder) {
+  std::set<std::string> out;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) out.insert(entry.path().filename());
+  return out;
+}
+
+// The runtime does not tell the id of a sandbox that failed, but its shim wrote under it: the folder that is new. Two
+// of them mean that another pod starts too; then nobody can tell (""), and the error itself has to do.
+std::string OnlyNewName(const std::set<std::string>& before, const std::set<std::string>& after) {
+  std::vector<std::string> fresh;
+  std::set_difference(after.begin(), after.end(), before.begin(), before.end(), std::back_inserter(fresh));
+  return fresh.size() == 1 ? fresh.front() : "";
+}
+
+}  // namespace
 
 void Pod::ThreadBody() {
   if (spec_.active_deadline_seconds > 0)
@@ -86,6 +104,14 @@ Result<std::string> Pod::EnsureSandbox() {
     ASSIGN_OR_RETURN(known, env_.cri.ListSandboxes({{"io.kubernetes.pod.uid", identity_.uid}}));
     return Ok();
   }));
+  if (const auto ready = TakeReadySandbox(known)) return *ready;
+  if (record_.containers_ran)
+    return Err("node.sandbox-lost", record_.sandbox_id, "the pod's sandbox ended while nobody watched");
+  return StartSandbox();
+}
+
+// Nothing when none is ready; a new one then has a higher attempt than all of these.
+std::optional<std::string> Pod::TakeReadySandbox(const std::vector<runtime::v1::PodSandbox>& known) {
   for (const auto& one : known) {
     identity_.attempt = std::max(identity_.attempt, one.metadata().attempt() + 1);
     if (one.state() != runtime::v1::SANDBOX_READY) continue;
@@ -96,26 +122,15 @@ Result<std::string> Pod::EnsureSandbox() {
     sandbox_config_ = SandboxConfig(spec_, identity_);
     return one.id();
   }
-  if (record_.containers_ran)
-    return Err("node.sandbox-lost", record_.sandbox_id, "the pod's sandbox ended while nobody watched");
+  return std::nullopt;
+}
 
+Result<std::string> Pod::StartSandbox() {
   sandbox_config_ = SandboxConfig(spec_, identity_);
   Event("sandbox-starting", spec_.runtime_class, "starting the sandbox");
-  std::set<std::string> before;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(env_.events_dir, ignored))
-    before.insert(entry.path().filename());
+  const std::set<std::string> before = NamesIn(env_.events_dir);
   auto id = env_.cri.RunSandbox(sandbox_config_, spec_.runtime_class, &gate_);
-  std::string events_of = id.ok() ? *id : "";
-  if (!id.ok()) {
-    // The runtime does not tell the id of a sandbox that failed, but its shim wrote under it: the folder that is new.
-    // Two of them mean that another pod starts too; then nobody can tell, and the error itself has to do.
-    std::vector<std::string> fresh;
-    for (const auto& entry : std::filesystem::directory_iterator(env_.events_dir, ignored)) {
-      if (before.count(entry.path().filename()) == 0) fresh.push_back(entry.path().filename());
-    }
-    if (fresh.size() == 1) events_of = fresh.front();
-  }
+  const std::string events_of = id.ok() ? *id : OnlyNewName(before, NamesIn(env_.events_dir));
   {
     std::lock_guard lock(mutex_);
     record_.sandbox_id = events_of;
@@ -151,42 +166,6 @@ Status Pod::Adopt() {
     Changed();
     return Ok();
   });
-}
-
-bool Pod::MayRestart(const ContainerRecord& container) const {
-  if (spec_.restart_policy == RestartPolicy::kNever) return false;
-  // Init containers are done when they end well, whatever the policy says.
-  if (spec_.restart_policy == RestartPolicy::kAlways && !container.init) return true;
-  return container.exit_code != 0;
-}
-
-// Undecided: the init container is done, go on.
-Result<Pod::Ending> Pod::RunInit(size_t index) {
-  for (;;) {
-    if (Stopping()) return StopEnding();
-    if (record_.containers[index].state == "waiting" || record_.containers[index].state == "created")
-      RETURN_IF_ERROR(StartContainer(index));
-    uint64_t seen = env_.exits.count();
-    for (milliseconds pause{2}; record_.containers[index].state == "running";
-         pause = std::min(pause * 2, milliseconds(250))) {
-      if (Poll(index)) continue;
-      if (Stopping()) return StopEnding();
-      const uint64_t now =
-          env_.exits.Wait(seen, env_.exits.connected() ? pause * 4 : std::min(pause, milliseconds(50)));
-      if (now != seen) pause = milliseconds(1);
-      seen = now;
-    }
-    const ContainerRecord container = record_.containers[index];
-    if (container.exit_code == 0 && container.state == "exited") return Decide(PodOutcome::kUndecided, {});
-    if (!MayRestart(container)) {
-      return Decide(PodOutcome::kFailed, Err("node.init-container-failed", container.name,
-                                             "exited with " + std::to_string(container.exit_code)));
-    }
-    const int shift = static_cast<int>(std::min<uint32_t>(container.restarts, 16));
-    Pause(std::min(env_.restart_backoff * (1 << shift), milliseconds(300000)));
-    std::lock_guard lock(mutex_);
-    record_.containers[index].state = "waiting";
-  }
 }
 
 // Creates and starts one instance. A refusal or a failure of the runtime's is an error; the container then counts as
@@ -244,119 +223,6 @@ Status Pod::StartContainer(size_t index) {
           "container " + before.name + " did not start: " + status.error().text);
   }
   return status;
-}
-
-bool Pod::Poll(size_t index) {
-  const ContainerRecord before = record_.containers[index];
-  auto status = env_.cri.ContainerStatus(before.id);
-  if (!status.ok() && status.error().code != "cri.not-found") return false;  // the runtime will be back
-  const bool gone = !status.ok() || status->state() == runtime::v1::CONTAINER_UNKNOWN;
-  if (!gone && status->state() != CONTAINER_EXITED) return false;
-  {
-    std::lock_guard lock(mutex_);
-    auto& container = record_.containers[index];
-    container.state = "exited";
-    container.exit_code = gone ? 255 : status->exit_code();
-    container.reason = gone ? "Lost" : status->reason();
-    container.message = gone ? "the runtime does not know the container any more" : status->message();
-  }
-  Save();
-  Event("container-exited", before.name,
-        "exited with " + std::to_string(record_.containers[index].exit_code) +
-            (record_.containers[index].reason.empty() ? "" : " (" + record_.containers[index].reason + ")"));
-  return true;
-}
-
-void Pod::WatchHealth() {
-  const auto unhealthy = env_.devices.UnhealthyHeld();
-  std::set<std::string> now;
-  for (const auto& [uid, id] : unhealthy) {
-    if (uid == identity_.uid) now.insert(id);
-  }
-  for (const auto& id : now) {
-    if (sick_.count(id) == 0) Event("device-unhealthy", id, "a device of this pod is unhealthy");
-  }
-  for (const auto& id : sick_) {
-    if (now.count(id) == 0) Event("device-healthy", id, "the device is healthy again");
-  }
-  sick_ = std::move(now);
-}
-
-// Starts the containers and keeps them as the restart policy wants them, until none is left to run.
-Pod::Ending Pod::Watch() {
-  std::vector<Steady::time_point> not_before(record_.containers.size());
-  milliseconds pause{2};
-  uint64_t seen = env_.exits.count();
-  for (;;) {
-    if (Stopping()) return StopEnding();
-    if (deadline_ != Steady::time_point() && Steady::now() >= deadline_) {
-      return Decide(PodOutcome::kFailed, Err("node.deadline-exceeded", spec_.name,
-                                             "was active longer than activeDeadlineSeconds (" +
-                                                 std::to_string(spec_.active_deadline_seconds) + ")"));
-    }
-    bool changed = false, left = false;
-    for (size_t i = 0; i < record_.containers.size(); ++i) {
-      if (record_.containers[i].init) continue;
-      if (record_.containers[i].state == "running" && Poll(i)) {
-        changed = true;
-        if (Steady::now() - started_[i] > std::chrono::minutes(10)) not_before[i] = {};
-        const auto& container = record_.containers[i];
-        if (MayRestart(container)) {
-          const int shift = static_cast<int>(std::min<uint32_t>(container.restarts, 16));
-          not_before[i] = Steady::now() + std::min(env_.restart_backoff * (1 << shift), milliseconds(300000));
-        }
-      }
-      const ContainerRecord container = record_.containers[i];
-      if (container.state == "exited" && !MayRestart(container)) continue;
-      left = true;
-      if (container.state == "running" || Steady::now() < not_before[i]) continue;
-      if (container.state == "exited")
-        Event("container-restarting", container.name, "restart " + std::to_string(container.restarts + 1));
-      auto started = StartContainer(i);
-      changed = true;
-      if (started.ok()) continue;
-      if (Stopping()) return StopEnding();
-      // A decision does not change by asking again, and a failed first start explains the pod better than its
-      // consequences.
-      if (IsRefusal(started.error().code) || spec_.restart_policy == RestartPolicy::kNever)
-        return FromError(started.error());
-      const int shift = static_cast<int>(std::min<uint32_t>(container.restarts, 16));
-      not_before[i] = Steady::now() + std::min(env_.restart_backoff * (1 << shift), milliseconds(300000));
-    }
-    if (!left) break;
-    WatchHealth();
-    if (changed) {
-      pause = milliseconds(2);
-      continue;
-    }
-    auto info = env_.cri.ListSandboxes({{"io.kubernetes.pod.uid", identity_.uid}});
-    if (info.ok()) {
-      const bool ready = std::any_of(info->begin(), info->end(), [&](const auto& one) {
-        return one.id() == record_.sandbox_id && one.state() == runtime::v1::SANDBOX_READY;
-      });
-      if (!ready) {
-        // Its containers ended with it, or the runtime is about to say so.
-        bool running = false;
-        for (size_t i = 0; i < record_.containers.size(); ++i)
-          running |= record_.containers[i].state == "running" && !Poll(i);
-        const bool all_done = std::all_of(record_.containers.begin(), record_.containers.end(),
-                                          [&](const auto& one) { return one.state == "exited" && !MayRestart(one); });
-        if (!running && !all_done)
-          return Decide(PodOutcome::kFailed,
-                        Err("node.sandbox-lost", record_.sandbox_id, "the pod's sandbox ended by itself"));
-      }
-    }
-    const uint64_t now = env_.exits.Wait(seen, env_.exits.connected() ? pause * 4 : std::min(pause, milliseconds(50)));
-    pause = now != seen ? milliseconds(1) : std::min(pause * 2, milliseconds(250));
-    seen = now;
-  }
-  for (const auto& container : record_.containers) {
-    if (container.exit_code != 0) {
-      return Decide(PodOutcome::kFailed,
-                    Err("node.container-failed", container.name, "exited with " + std::to_string(container.exit_code)));
-    }
-  }
-  return Decide(PodOutcome::kSucceeded, {});
 }
 
 }  // namespace ccgpu::node
