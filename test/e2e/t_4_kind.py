@@ -122,7 +122,7 @@ def test_a_cluster_on_the_machines_podman_with_an_image_from_a_registry():
             other = laptop.kind("up", "--provider", "own", check=False)
             assert other.code == 1 and "take it down first" in other.err, other
             # Somebody who never made it, with the same name by chance, neither takes it over nor takes it away.
-            stranger = laptop.kind("up", "--provider", "podman", "--image", registry.image, check=False, CCGPU_KIND_HOME=str(_home_of_a_stranger(laptop)))
+            stranger = laptop.kind("up", "--provider", "podman", "--image", registry.image, check=False, CCGPU_KIND_HOME=str(_another_home(laptop)))
             assert stranger.code == 1 and "was not made here" in stranger.err, stranger
             laptop.kind("down", CCGPU_KIND_HOME=str(laptop.folder / "stranger"))
             laptop.kind("kubectl", "get", "--raw", "/readyz")
@@ -151,8 +151,8 @@ def _it_works(laptop):
     assert json.loads(laptop.kind("helm", "list", "-A", "-o", "json").out) == []
 
 
-def _home_of_a_stranger(laptop):
-    """Another folder for clusters, with the same programs."""
+def _another_home(laptop):
+    """Somebody else's folder for clusters, with the same programs."""
     home = laptop.folder / "stranger"
     home.mkdir()
     for built in programs.HOME.glob("*-*"):
@@ -173,6 +173,16 @@ def test_the_first_engine_that_answers_is_taken():
         # As with kind itself, the variable names the engine; what is said on the command line counts more.
         assert "on this machine's nerdctl" in laptop.kind("build", KIND_EXPERIMENTAL_PROVIDER="nerdctl").err
         assert "on this machine's podman" in laptop.kind("build", "--provider", "podman", KIND_EXPERIMENTAL_PROVIDER="nerdctl").err
+
+
+def test_the_machines_kubectl_is_used_when_it_is_new_enough():
+    with Laptop() as laptop:
+        laptop.has("docker", WORKING)
+        home = _another_home(laptop)
+        for version, ours in (("v1.34.0", False), ("v1.33.9", True), ("v1.36.1", False), ("devel", True)):
+            laptop.has("kubectl", f"#!/bin/sh\necho 'Client Version: {version}'\n")
+            laptop.kind("build", CCGPU_KIND_HOME=str(home))
+            assert (home / "clients" / "kubectl").exists() == ours, version
 
 
 def test_where_no_engine_serves_everything_is_made_here_and_it_says_why():

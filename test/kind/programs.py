@@ -22,6 +22,8 @@ import golang
 PINS = json.loads((HERE / "versions.json").read_text())
 HOME = pathlib.Path(os.environ.get("CCGPU_KIND_HOME") or golang.CACHE / "kind")
 
+BUILD_LIMIT_S = 3600  # the first program of Kubernetes takes minutes on an idle machine, and much longer on a busy one
+
 MISSING = HOME / "missing.txt"  # why there is no cluster, for those who skip
 
 KUBERNETES = ["kubelet", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubeadm", "kube-proxy"]
@@ -82,7 +84,7 @@ def _build(group, say):
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        group.make(lambda *words: golang.run([go, *words], cwd=work, env=dict(os.environ, **golang.ENVIRONMENT)), work)
+        group.make(lambda *words: golang.run([go, *words], BUILD_LIMIT_S, cwd=work, env=dict(os.environ, **golang.ENVIRONMENT)), work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
