@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/fd.h"
+#include "base/rpc/message.h"
 #include "base/rpc/outcome.h"
 #include "base/rpc/session.h"
 
@@ -22,7 +23,7 @@ class Client {
   using Milliseconds = std::chrono::milliseconds;
 
   // Connects with the first call, and again when a later one finds the connection gone.
-  explicit Client(std::string socket, size_t max_message = 4u << 20);
+  explicit Client(std::string socket, size_t max_message = kMaxMessage);
   ~Client();
   Client(const Client&) = delete;
 

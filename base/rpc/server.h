@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/rpc/message.h"
 #include "base/rpc/outcome.h"
 
 namespace ccgpu::rpc {
@@ -37,7 +38,7 @@ class Writer {
 };
 
 struct ServerOptions {
-  size_t max_message = 4u << 20;
+  size_t max_message = kMaxMessage;
   // Handlers that run at once (an open stream is one), over all connections; the next ones wait for a free thread. Ten
   // times as many may wait; more are RESOURCE_EXHAUSTED.
   size_t max_workers = 64;

@@ -7,8 +7,6 @@
 #include <map>
 #include <new>
 
-#include "base/rpc/message.h"
-
 namespace ccgpu::rpc {
 namespace {
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/rpc/message.h"
 #include "base/rpc/metadata.h"
 #include "base/rpc/outcome.h"
 
@@ -31,8 +32,8 @@ class Session {
  public:
   enum class Side { kServer, kClient };
   struct Limits {
-    size_t message = 4u << 20;  // larger ones are OnBadMessage
-    uint32_t streams = 100;     // of the peer's at a time; the others wait at the peer
+    size_t message = kMaxMessage;  // larger ones are OnBadMessage
+    uint32_t streams = 100;        // of the peer's at a time; the others wait at the peer
   };
 
   // `events` must outlive it.
