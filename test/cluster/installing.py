@@ -74,8 +74,15 @@ def an_upgrade_keeps_running_pods(world):
         answered(world, "kept", key, again=True)
 
 
-def uninstalling_leaves_nothing(world):
-    world.helm("uninstall", "ccgpu", "-n", SYSTEM, "--wait", "--timeout", "240s")
+def an_uninstall_waits_for_the_pods_that_run_and_leaves_nothing(world):
+    with asking_for(world, "last", "default/last/key") as key:
+        answered(world, "last", key)
+        uninstall = world.begin("helm", "uninstall", "ccgpu", "-n", SYSTEM, "--wait", "--timeout", "240s")
+        installer = ["-n", SYSTEM, "logs", "-l", "app.kubernetes.io/component=node-installer", "--tail=-1"]
+        world.until("the installer says whom it waits for", lambda: "installer.pods-running" in world.kubectl(*installer).out)
+        answered(world, "last", key, again=True)
+    said, _ = uninstall.communicate(timeout=240)
+    assert uninstall.returncode == 0, said
     world.until("its pods are gone", lambda: not world.get("-n", SYSTEM, "pods")["items"], 120)
     world.kubectl("label", "node", world.node, "ccgpu.dev/enabled-")
     assert api_objects(world) == [], api_objects(world)
@@ -88,4 +95,4 @@ def uninstalling_leaves_nothing(world):
 
 FIRST = [nothing_is_advertised_before_the_label, the_label_makes_a_node_ready, the_first_attested_pod_gets_its_key, an_unsealed_pod_is_denied_with_its_reason,
          an_upgrade_keeps_running_pods]
-LAST = [uninstalling_leaves_nothing]
+LAST = [an_uninstall_waits_for_the_pods_that_run_and_leaves_nothing]

@@ -66,6 +66,10 @@ class World:
         assert not check or result.code == 0, f"{' '.join(map(str, words))}: {result}"
         return result
 
+    def begin(self, *words):
+        """The same without waiting for its end: a process whose output is piped."""
+        return subprocess.Popen(self.cluster.engine.inside(words), env=self.cluster.engine.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
     def kubectl(self, *words, **more):
         return self.run("kubectl", *words, **more)
 
