@@ -66,7 +66,7 @@ void DescribeCrl(const Document& document, Description& out) {
   out.for_whom = "certificates of " + crl->issuer_name;
   out.signer = crl->issuer_name;
   out.from = crl->this_update;
-  if (crl->next_update) EndWith(out, *crl->next_update);
+  if (const auto& next = crl->next_update) EndWith(out, *next);
 }
 
 void DescribeAmd(const Document& document, Description& out) {
@@ -79,11 +79,12 @@ void DescribeAmd(const Document& document, Description& out) {
   out.signer = certificate->IssuerCommonName();
   out.from = certificate->NotBefore();
   EndWith(out, certificate->NotAfter());
-  auto facts = evidence::ReadVcekExtensions(*certificate);
-  if (facts.ok() && (facts->hardware_id || facts->csp_id)) {
-    out.for_whom = facts->product + ", " + facts->tcb.ToString() +
-                   (facts->hardware_id ? ", chip " + HexEncode(*facts->hardware_id).substr(0, 16) + ".."
-                                       : ", provider " + *facts->csp_id);
+  const auto read = evidence::ReadVcekExtensions(*certificate);
+  const auto facts = read.ok() ? *read : evidence::VcekExtensions();
+  if (facts.hardware_id || facts.csp_id) {
+    out.for_whom = facts.product + ", " + facts.tcb.ToString();
+    if (facts.hardware_id) out.for_whom += ", chip " + HexEncode(*facts.hardware_id).substr(0, 16) + "..";
+    else out.for_whom += ", provider " + *facts.csp_id;
   } else {
     out.for_whom = "certificates below it";
   }

@@ -47,8 +47,8 @@ struct TdxContext {
   };
   std::optional<Issuer> issuer = {};
 
-  // Byte of the quote for an offset in the TD report.
-  size_t At(size_t body_offset) const { return quote->body_offset + body_offset; }
+  // Byte of the quote for an offset in the TD report; meaningful when there is a quote.
+  size_t At(size_t body_offset) const { return (quote ? quote->body_offset : 0) + body_offset; }
 };
 
 // The lists, in the order in which they run.
