@@ -83,15 +83,22 @@ std::vector<Revocation::Statement> Revocation::StatementsAbout(const std::vector
     out.push_back({entry ? evidence::CertStatus::kRevoked : evidence::CertStatus::kGood, entry ? entry->reason : -1,
                    (*crl).this_update, (*crl).next_update, true});
   }
-  std::erase_if(out, [&](const Statement& s) { return s.this_update > now_ + kSkew; });
   return out;
 }
 
 RevocationState Revocation::Judge(const std::vector<crypto::Certificate>& chain, size_t index,
                                   const RevocationRules& rules, const ChainCodes& codes) {
   RevocationState out;
-  const std::vector<Statement> statements = StatementsAbout(chain, index);
+  std::vector<Statement> statements = StatementsAbout(chain, index);
   const auto what = [&] { return Described(chain, index); };
+  // What carries a later time than ours counts for nothing: one of the two clocks is wrong.
+  const auto is_early = [&](const Statement& s) { return s.this_update > now_ + kSkew; };
+  const auto early = std::find_if(statements.begin(), statements.end(), is_early);
+  const std::string not_yet = early == statements.end()
+                                  ? ""
+                                  : "; one of " + FormatTime(early->this_update) + " is not valid yet at " +
+                                        FormatTime(now_) + ": is a clock wrong?";
+  std::erase_if(statements, is_early);
   // A revocation that cannot be lifted counts whatever came later. Else the newest statement; of two from the same
   // second the worse.
   const auto is_final = [](const Statement& s) {
@@ -109,7 +116,7 @@ RevocationState Revocation::Judge(const std::vector<crypto::Certificate>& chain,
       out.status = Err(codes.revocation_missing, "",
                        "no authentic OCSP response or CRL about " + what() + " is in the collateral (" +
                            std::to_string(responses_.size()) + " responses, " + std::to_string(crls_.size()) +
-                           " lists, " + std::to_string(unreadable_) + " unreadable)");
+                           " lists, " + std::to_string(unreadable_) + " unreadable)" + not_yet);
     }
     return out;
   }
