@@ -6,8 +6,9 @@
 
 #include <cstdlib>
 
+#include "base/crypto/evp.h"
+
 namespace ccgpu::crypto {
-namespace {
 
 const EVP_MD* Md(Hash hash) {
   switch (hash) {
@@ -17,8 +18,6 @@ const EVP_MD* Md(Hash hash) {
   }
   std::abort();
 }
-
-}  // namespace
 
 size_t HashSize(Hash hash) { return static_cast<size_t>(EVP_MD_get_size(Md(hash))); }
 

@@ -11,6 +11,8 @@
 
 #include <cstdlib>
 
+#include "base/crypto/evp.h"
+
 namespace ccgpu::crypto {
 namespace {
 
@@ -19,15 +21,6 @@ using BioPtr = std::unique_ptr<BIO, decltype(&BIO_free)>;
 using SigPtr = std::unique_ptr<ECDSA_SIG, decltype(&ECDSA_SIG_free)>;
 
 KeyPtr Own(EVP_PKEY* key) { return KeyPtr(key, EVP_PKEY_free); }
-
-const EVP_MD* Md(Hash hash) {
-  switch (hash) {
-    case Hash::kSha256: return EVP_sha256();
-    case Hash::kSha384: return EVP_sha384();
-    case Hash::kSha512: return EVP_sha512();
-  }
-  std::abort();
-}
 
 const char* CurveName(KeyType type) {
   if (type == KeyType::kP256) return "P-256";

@@ -8,6 +8,8 @@
 
 #include <cstdlib>
 
+#include "base/crypto/evp.h"
+
 namespace ccgpu::crypto {
 namespace {
 
@@ -15,15 +17,6 @@ constexpr int kMinBits = 2048;
 
 using Number = std::unique_ptr<BIGNUM, decltype(&BN_free)>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
-
-const EVP_MD* Md(Hash hash) {
-  switch (hash) {
-    case Hash::kSha256: return EVP_sha256();
-    case Hash::kSha384: return EVP_sha384();
-    case Hash::kSha512: return EVP_sha512();
-  }
-  std::abort();
-}
 
 Error Bad(std::string text) { return Err("crypto.bad-key", "RSA key", std::move(text)); }
 
