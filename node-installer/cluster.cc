@@ -1,5 +1,6 @@
 #include "node-installer/cluster.h"
 
+#include "kube/names.h"
 #include "kube/paths.h"
 
 namespace ccgpu::installer {
@@ -26,18 +27,18 @@ class KubeCluster final : public Cluster {
     // Deleted without having asked: what is installed stays, as in an upgrade.
     if (!set.ok() && set.error().code == "kube.not-found") return false;
     if (!set.ok()) return set.error();
-    return Member(*set, "annotations", kUninstallAnnotation) == "true";
+    return Member(*set, "annotations", kube::kUninstallAnnotation) == "true";
   }
 
   Result<bool> NodeEnabled() override {
     ASSIGN_OR_RETURN(const Json node, client_.Get(kube::NodePath(place_.node)));
-    return Member(node, "labels", kEnabledLabel) == "true";
+    return Member(node, "labels", kube::kEnabledLabel) == "true";
   }
 
   Status Label(const std::optional<std::string>& installed, bool ready) override {
-    Json labels = {{kInstalledLabel, nullptr}, {kReadyLabel, nullptr}};
-    if (installed) labels[kInstalledLabel] = *installed;
-    if (ready) labels[kReadyLabel] = "true";
+    Json labels = {{kube::kInstalledLabel, nullptr}, {kube::kReadyLabel, nullptr}};
+    if (installed) labels[kube::kInstalledLabel] = *installed;
+    if (ready) labels[kube::kReadyLabel] = "true";
     auto patched = client_.Patch(kube::NodePath(place_.node), kube::PatchType::kMerge,
                                  {{"metadata", {{"labels", std::move(labels)}}}}, OneTry());
     return patched.ok() ? Ok() : Status(patched.error());

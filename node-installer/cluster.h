@@ -10,11 +10,6 @@
 
 namespace ccgpu::installer {
 
-inline constexpr char kUninstallAnnotation[] = "ccgpu.dev/uninstall";
-inline constexpr char kEnabledLabel[] = "ccgpu.dev/enabled";
-inline constexpr char kInstalledLabel[] = "ccgpu.dev/installed";
-inline constexpr char kReadyLabel[] = "ccgpu.dev/ready";
-
 // Errors: those of kube::Client.
 class Cluster {
  public:

@@ -1,17 +1,14 @@
 #include "node-installer/command_line.h"
 
-#include <httplib.h>
 #include <signal.h>
 #include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <iostream>
-#include <thread>
 
+#include "base/http/probes.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "base/program.h"
 #include "node-installer/node_agent.h"
 
@@ -86,48 +83,7 @@ int ExitCode(const Error& error) {
   return refused ? kRefused : kFailed;
 }
 
-// /metrics, /healthz (the program runs) and /readyz (the node is ready).
-class StatusServer {
- public:
-  static Result<std::unique_ptr<StatusServer>> Listen(const std::string& address, const NodeAgent& agent) {
-    const size_t colon = address.rfind(':');
-    int port = 0;
-    const char* const end = address.data() + address.size();
-    const bool fits = colon != std::string::npos && std::from_chars(address.data() + colon + 1, end, port).ptr == end &&
-                      port > 0 && port < 65536;
-    std::unique_ptr<StatusServer> out(new StatusServer);
-    auto& server = out->server_;
-    server.new_task_queue = [] { return new httplib::ThreadPool(2); };
-    server.Get("/metrics", [&agent](const httplib::Request&, httplib::Response& response) {
-      response.set_content(agent.Metrics(), metrics::kContentType);
-    });
-    server.Get("/healthz", [](const httplib::Request&, httplib::Response& response) {
-      response.set_content("ok\n", "text/plain");
-    });
-    server.Get("/readyz", [&agent](const httplib::Request&, httplib::Response& response) {
-      const bool ready = agent.Ready();
-      response.status = ready ? 200 : 503;
-      response.set_content(ready ? "ok\n" : "not installed\n", "text/plain");
-    });
-    if (!fits || !server.bind_to_port(address.substr(0, colon).c_str(), port))
-      return Err("installer.http", address, "cannot be listened on; expected ADDRESS:PORT that is free");
-    out->thread_ = std::thread([&server] { server.listen_after_bind(); });
-    while (!server.is_running()) std::this_thread::yield();
-    return out;
-  }
-  ~StatusServer() {
-    if (!thread_.joinable()) return;
-    server_.stop();
-    thread_.join();
-  }
-
- private:
-  StatusServer() = default;
-  httplib::Server server_;
-  std::thread thread_;
-};
-
-Status RunAgent(Flags& flags, Installer& installer, const sigset_t& ends) {
+Status RunAgent(Flags& flags, Installer& installer, const EndSignals& ends) {
   RETURN_IF_ERROR(flags.access.FillInCluster());
   if (flags.place.name_space.empty()) {
     ASSIGN_OR_RETURN(flags.place.name_space, kube::PodNamespace());
@@ -138,14 +94,16 @@ Status RunAgent(Flags& flags, Installer& installer, const sigset_t& ends) {
   ASSIGN_OR_RETURN(const auto client, kube::Client::Make(flags.access, options));
   const auto cluster = MakeCluster(*client, flags.place);
   NodeAgent agent(installer, *cluster, flags.install.version);
-  std::unique_ptr<StatusServer> server;
+  std::unique_ptr<http::ProbePort> http;
   if (!flags.http.empty()) {
-    ASSIGN_OR_RETURN(server, StatusServer::Listen(flags.http, agent));
+    const auto missing = [&] { return std::string(agent.Ready() ? "" : "not installed"); };
+    ASSIGN_OR_RETURN(http, http::ProbePort::Serve(
+                               flags.http, {.metrics = [&] { return agent.Metrics(); }, .not_ready_because = missing},
+                               {"installer.http", "installer.http"}));
   }
-  const timespec round{NodeAgent::kRound.count(), 0};
   do {
     agent.Round();
-  } while (sigtimedwait(&ends, nullptr, &round) < 0);
+  } while (!ends.WaitFor(NodeAgent::kRound));
   if (!agent.End())
     return Err("installer.left-installed", flags.place.node, "what is installed could not be taken back");
   return Ok();
@@ -194,12 +152,7 @@ int RunCommandLine(int argc, char** argv, const char* version) {
   log::Init(kProgram, LogLevelNamed(flags.log_level));
   (void)::signal(SIGPIPE, SIG_IGN);
   ::umask(022);
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  // Blocked for the one-time commands as well: what has begun is brought to its end.
-  ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  const EndSignals ends;  // also for the one-time commands: what has begun is brought to its end
 
   flags.install.version = version;
   flags.install.require_policy = !flags.allow_no_policy;

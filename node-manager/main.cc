@@ -51,10 +51,6 @@ Status RunTeardown(const kube::Access& access, nodemanager::TeardownOptions opti
 }  // namespace
 
 int main(int argc, char** argv) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
   signal(SIGPIPE, SIG_IGN);
   umask(0077);
 
@@ -123,7 +119,6 @@ int main(int argc, char** argv) {
     teardown.timeout = std::chrono::seconds(timeout);
     return Ended(RunTeardown(access, teardown));
   }
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread: Run() waits for them
   log::AddContext("node", config.node);
   return Ended(nodemanager::Run(config, CCGPU_VERSION));
 }

@@ -48,10 +48,14 @@ const Json& ConditionOf(const Json& object, const std::string& type) {
   return kNothing;
 }
 
+int64_t AllocatableGpusOf(const Json& node) {
+  return std::atoll(Word(At(node, "/status/allocatable"), kGpuResource).c_str());
+}
+
 int64_t GpusOf(const Json& pod) {
   int64_t together = 0, most = 0;
   const auto of = [](const Json& container) {
-    return std::atoll(TextAt(container, ("/resources/limits/" + std::string("ccgpu.dev~1cc-gpu")).c_str()).c_str());
+    return std::atoll(Word(At(container, "/resources/limits"), kGpuResource).c_str());
   };
   for (const Json& one : ListAt(pod, "/spec/initContainers")) most = std::max<int64_t>(most, of(one));
   for (const Json& one : ListAt(pod, "/spec/containers")) together += of(one);

@@ -31,6 +31,8 @@ std::string LabelOf(const Json& object, const std::string& name);
 std::string AnnotationOf(const Json& object, const std::string& name);
 // The condition of this type; null when there is none.
 const Json& ConditionOf(const Json& object, const std::string& type);
+// GPUs that the node offers to pods.
+int64_t AllocatableGpusOf(const Json& node);
 // GPUs that the pod's containers ask for.
 int64_t GpusOf(const Json& pod);
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cli/evidence/failure_class.h"
+#include "kube/names.h"
 #include "node/cri/refusal.h"
 
 namespace ccgpu::cli {
@@ -18,7 +19,7 @@ struct Saying {
 };
 constexpr Saying kSayings[] = {
     {"FailedScheduling", "Insufficient ccgpu.dev/cc-gpu", "kubernetes.no-gpu-free"},
-    {"FailedScheduling", "ccgpu.dev/cc-mode-switch", "kubernetes.mode-switching"},
+    {"FailedScheduling", kube::kSwitchTaint, "kubernetes.mode-switching"},
     {"FailedScheduling", "node affinity/selector", "kubernetes.no-fitting-node"},
     {"FailedScheduling", "node selector", "kubernetes.no-fitting-node"},
     {"FailedScheduling", "", "kubernetes.not-scheduled"},
@@ -103,10 +104,10 @@ void ReadNodes(const Json& nodes, int64_t gpus, Story& story) {
   if (!nodes.is_object()) return;
   int64_t enabled = 0, ready = 0, most = 0;
   for (const Json& node : ListAt(nodes, "/items")) {
-    enabled += LabelOf(node, "ccgpu.dev/enabled") == "true" ? 1 : 0;
-    if (LabelOf(node, "ccgpu.dev/ready") != "true") continue;
+    enabled += LabelOf(node, kube::kEnabledLabel) == "true" ? 1 : 0;
+    if (LabelOf(node, kube::kReadyLabel) != "true") continue;
     ++ready;
-    most = std::max<int64_t>(most, std::atoll(TextAt(node, "/status/allocatable/ccgpu.dev~1cc-gpu").c_str()));
+    most = std::max(most, AllocatableGpusOf(node));
   }
   if (enabled == 0) story.Add("kubernetes.no-node-enabled", "nodes", "no node has the label ccgpu.dev/enabled=true");
   else if (ready == 0)
@@ -119,7 +120,7 @@ void ReadNodes(const Json& nodes, int64_t gpus, Story& story) {
 std::string Summary(const Json& pod, bool trouble) {
   const std::string name = TextAt(pod, "/metadata/namespace") + "/" + TextAt(pod, "/metadata/name");
   const std::string phase = TextAt(pod, "/status/phase"), node = TextAt(pod, "/spec/nodeName");
-  const Json& attested = ConditionOf(pod, "ccgpu.dev/Attested");
+  const Json& attested = ConditionOf(pod, kube::kPodCondition);
   std::string out = "Pod " + name + " is " + (phase.empty() ? "in an unknown phase" : phase) +
                     (node.empty() ? " and on no node" : " on node " + node);
   if (TextAt(attested, "/status") == "True") out += "; its GPUs and sandbox were attested";
@@ -134,7 +135,7 @@ std::string Summary(const Json& pod, bool trouble) {
 
 PodStory TellPod(const Json& pod, const Json& events, const Json& nodes) {
   Story story;
-  const Json& attested = ConditionOf(pod, "ccgpu.dev/Attested");
+  const Json& attested = ConditionOf(pod, kube::kPodCondition);
   const std::string reason = TextAt(attested, "/reason"), phase = TextAt(pod, "/status/phase");
   const bool refused = TextAt(attested, "/status") == "False" && reason != "AttestationNotApplicable";
   const bool done = phase == "Succeeded";

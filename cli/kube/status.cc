@@ -5,6 +5,7 @@
 
 #include "cli/evidence/failure_class.h"
 #include "cli/table.h"
+#include "kube/names.h"
 
 namespace ccgpu::cli {
 namespace {
@@ -16,17 +17,17 @@ int64_t NumberAt(const Json& object, const char* pointer) { return std::atoll(Te
 void AddNode(const Json& node, ClusterStatus& out) {
   NodeRow row;
   row.name = TextAt(node, "/metadata/name");
-  row.enabled = LabelOf(node, "ccgpu.dev/enabled");
-  row.installed = LabelOf(node, "ccgpu.dev/installed");
-  row.ready = LabelOf(node, "ccgpu.dev/ready") == "true";
+  row.enabled = LabelOf(node, kube::kEnabledLabel);
+  row.installed = LabelOf(node, kube::kInstalledLabel);
+  row.ready = LabelOf(node, kube::kReadyLabel) == "true";
   if (row.enabled.empty() && row.installed.empty()) return;
-  row.model = LabelOf(node, "ccgpu.dev/gpu.model");
-  row.tee = LabelOf(node, "ccgpu.dev/tee");
-  row.mode = LabelOf(node, "ccgpu.dev/cc.mode.state");
-  row.wanted_mode = LabelOf(node, "ccgpu.dev/cc.mode");
-  row.gpus = std::atoll(LabelOf(node, "ccgpu.dev/gpu.count").c_str());
-  row.allocatable = NumberAt(node, "/status/allocatable/ccgpu.dev~1cc-gpu");
-  const Json& health = ConditionOf(node, "ccgpu.dev/CCGPUReady");
+  row.model = LabelOf(node, kube::kModelLabel);
+  row.tee = LabelOf(node, kube::kTeeLabel);
+  row.mode = LabelOf(node, kube::kModeStateLabel);
+  row.wanted_mode = LabelOf(node, kube::kModeLabel);
+  row.gpus = std::atoll(LabelOf(node, kube::kCountLabel).c_str());
+  row.allocatable = AllocatableGpusOf(node);
+  const Json& health = ConditionOf(node, kube::kNodeCondition);
   row.health = TextAt(health, "/reason");
   const auto add = [&](const char* code, const std::string& text) {
     out.problems.push_back({code, "node " + row.name, text});
@@ -43,12 +44,12 @@ void AddNode(const Json& node, ClusterStatus& out) {
           std::to_string(row.gpus - row.allocatable) + " of " + std::to_string(row.gpus) + " GPUs are not allocatable");
     if (health.is_object() && TextAt(health, "/status") != "True")
       add("status.node-unhealthy", TextAt(health, "/message"));
-    const std::string failure = AnnotationOf(node, "ccgpu.dev/cc.mode.failure");
+    const std::string failure = AnnotationOf(node, kube::kFailureAnnotation);
     if (row.mode == "failed") add("status.mode-failed", failure.empty() ? "the mode switch failed" : failure);
     else if (!row.wanted_mode.empty() && row.wanted_mode != row.mode)
       add("status.mode-pending",
           "is in mode " + (row.mode.empty() ? "?" : row.mode) + ", not yet in " + row.wanted_mode);
-    else if (LabelOf(node, "ccgpu.dev/cc.ready.state") == "false")
+    else if (LabelOf(node, kube::kReadyStateLabel) == "false")
       add("status.mode-not-ready", "its GPUs are not ready for confidential pods");
   } else if (!row.installed.empty()) {
     add("status.not-removed", "is no longer enabled, but still carries what the installer put there");
@@ -89,7 +90,7 @@ void AddPod(const Json& pod, ClusterStatus& out) {
   row.name = TextAt(pod, "/metadata/name");
   row.node = TextAt(pod, "/spec/nodeName");
   row.phase = TextAt(pod, "/status/phase");
-  const Json& attested = ConditionOf(pod, "ccgpu.dev/Attested");
+  const Json& attested = ConditionOf(pod, kube::kPodCondition);
   row.attested = TextAt(attested, "/status");
   row.reason = TextAt(attested, "/reason");
   const std::string subject = "pod " + row.pod_namespace + "/" + row.name;

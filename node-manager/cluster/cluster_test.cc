@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "device-plugin/testing/stub_emulator.h"
+#include "kube/names.h"
 #include "kube/testing/fake_api.h"
 #include "kube/testing/manual_timer.h"
 #include "node-manager/cluster/names.h"
@@ -133,9 +134,9 @@ class NodeStateTest : public ::testing::Test {
 TEST_F(NodeStateTest, LabelsAndConditionAreWrittenOnceAndTakenOffWhole) {
   ASSERT_TRUE(state_->Write(facts_).ok());
   const Json before = Node();
-  EXPECT_EQ(LabelOf(before, kModelLabel), "NVIDIA-H100-NVL-EMULATED");
-  EXPECT_EQ(LabelOf(before, kCountLabel), "2");
-  EXPECT_EQ(LabelOf(before, kTeeLabel), "snp");
+  EXPECT_EQ(LabelOf(before, kube::kModelLabel), "NVIDIA-H100-NVL-EMULATED");
+  EXPECT_EQ(LabelOf(before, kube::kCountLabel), "2");
+  EXPECT_EQ(LabelOf(before, kube::kTeeLabel), "snp");
   EXPECT_EQ(Ready()["status"], "True");
   clock_.Advance(seconds(60));
   ASSERT_TRUE(state_->Write(facts_).ok());
@@ -166,10 +167,10 @@ TEST_F(NodeStateTest, TheConditionSaysWhatIsWrong) {
   auto gpus = facts_.gpus;
   facts_.gpus.reset();
   EXPECT_EQ(reason(), "EmulatorGone");
-  EXPECT_EQ(LabelOf(Node(), kCountLabel), "2");  // still built in
+  EXPECT_EQ(LabelOf(Node(), kube::kCountLabel), "2");  // still built in
   facts_.gpus = std::vector<Gpu>();
   EXPECT_EQ(reason(), "NoGpu");
-  EXPECT_EQ(LabelOf(Node(), kCountLabel), "0");
+  EXPECT_EQ(LabelOf(Node(), kube::kCountLabel), "0");
 }
 
 TEST_F(NodeStateTest, AGpusHealthIsToldWhenItChanges) {

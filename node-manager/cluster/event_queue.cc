@@ -3,8 +3,8 @@
 #include "base/crypto/digest.h"
 #include "base/encoding.h"
 #include "base/log.h"
+#include "kube/names.h"
 #include "kube/paths.h"
-#include "node-manager/cluster/names.h"
 
 namespace ccgpu::nodemanager {
 namespace {
@@ -53,7 +53,7 @@ Json MakeEvent(const std::string& ns, const std::string& name, const Json& regar
           {"kind", "Event"},
           {"metadata", {{"namespace", ns}, {"name", name}}},
           {"eventTime", micro_time},
-          {"reportingController", kReporter},
+          {"reportingController", kube::kReporter},
           {"reportingInstance", Cut(instance, 128)},
           {"type", spec.warning ? "Warning" : "Normal"},
           {"reason", Cut(spec.reason, 128)},

@@ -1,7 +1,7 @@
 #include "node-manager/cluster/node_api.h"
 
+#include "kube/names.h"
 #include "kube/paths.h"
-#include "node-manager/cluster/names.h"
 
 namespace ccgpu::nodemanager {
 namespace {
@@ -91,12 +91,12 @@ Json TaintsWith(const Json& node, bool switching) {
   Json out = Json::array();
   bool there = false;
   for (const auto& taint : taints) {
-    const bool ours = taint.value("key", "") == kSwitchTaint;
+    const bool ours = taint.value("key", "") == kube::kSwitchTaint;
     there |= ours;
     if (!ours) out.push_back(taint);
   }
   if (there == switching) return nullptr;
-  if (switching) out.push_back({{"key", kSwitchTaint}, {"effect", "NoSchedule"}});
+  if (switching) out.push_back({{"key", kube::kSwitchTaint}, {"effect", "NoSchedule"}});
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "node-manager/cluster/node_state.h"
 
+#include "kube/names.h"
 #include "node-manager/cluster/names.h"
 
 namespace ccgpu::nodemanager {
@@ -13,9 +14,9 @@ bool Has(const Json& node, const char* pointer, const char* name) {
 }  // namespace
 
 Condition NodeConditionOf(const NodeFacts& facts) {
-  Condition out{kNodeCondition, false, "EmulatorGone", "the emulator does not answer on its control socket"};
+  Condition out{kube::kNodeCondition, false, "EmulatorGone", "the emulator does not answer on its control socket"};
   if (!facts.gpus) return out;
-  if (facts.gpus->empty()) return {kNodeCondition, false, "NoGpu", "the emulator has no GPU"};
+  if (facts.gpus->empty()) return {kube::kNodeCondition, false, "NoGpu", "the emulator has no GPU"};
   std::string sick;
   size_t count = 0;
   for (const auto& gpu : *facts.gpus) {
@@ -24,18 +25,20 @@ Condition NodeConditionOf(const NodeFacts& facts) {
     if (sick.size() < 400) sick += (sick.empty() ? "" : ", ") + gpu.uuid + " (" + gpu.health_reason + ")";
   }
   const std::string of = " of " + std::to_string(facts.gpus->size()) + " GPUs";
-  if (count > 0) return {kNodeCondition, false, "GpuUnhealthy", std::to_string(count) + of + " unhealthy: " + sick};
+  if (count > 0)
+    return {kube::kNodeCondition, false, "GpuUnhealthy", std::to_string(count) + of + " unhealthy: " + sick};
   if (!facts.plugin_answers)
-    return {kNodeCondition, false, "DevicePluginGone", "the device plugin does not answer; shims cannot resolve GPUs"};
-  return {kNodeCondition, true, "AllGpusHealthy", std::to_string(facts.gpus->size()) + of + " are healthy"};
+    return {kube::kNodeCondition, false, "DevicePluginGone",
+            "the device plugin does not answer; shims cannot resolve GPUs"};
+  return {kube::kNodeCondition, true, "AllGpusHealthy", std::to_string(facts.gpus->size()) + of + " are healthy"};
 }
 
 Json CleanPatch(const Json& node) {
   Json patch;
-  for (const char* label : kOurLabels) {
+  for (const char* label : kube::kNodeManagerLabels) {
     if (Has(node, "/metadata/labels", label)) patch["metadata"]["labels"][label] = nullptr;
   }
-  for (const char* annotation : {kSwitchAnnotation, kFailureAnnotation}) {
+  for (const char* annotation : {kube::kSwitchAnnotation, kube::kFailureAnnotation}) {
     if (Has(node, "/metadata/annotations", annotation)) patch["metadata"]["annotations"][annotation] = nullptr;
   }
   if (const Json taints = TaintsWith(node, false); !taints.is_null()) patch["spec"]["taints"] = taints;
@@ -52,10 +55,10 @@ Status NodeState::Write(const NodeFacts& facts) {
     };
     // GPUs that cannot be seen now are still built in: labels stay.
     if (facts.gpus) {
-      set(kModelLabel, facts.gpus->empty() ? "" : LabelSafe(facts.gpus->front().model));
-      set(kCountLabel, std::to_string(facts.gpus->size()));
+      set(kube::kModelLabel, facts.gpus->empty() ? "" : LabelSafe(facts.gpus->front().model));
+      set(kube::kCountLabel, std::to_string(facts.gpus->size()));
     }
-    if (!facts.tee.empty()) set(kTeeLabel, LabelSafe(facts.tee));
+    if (!facts.tee.empty()) set(kube::kTeeLabel, LabelSafe(facts.tee));
     return patch;
   });
   if (!node.ok()) return node.error();
@@ -65,7 +68,7 @@ Status NodeState::Write(const NodeFacts& facts) {
 Status NodeState::Remove() {
   auto node = node_.Update(CleanPatch);
   if (!node.ok()) return node.error();
-  return node_.RemoveCondition(*node, kNodeCondition);
+  return node_.RemoveCondition(*node, kube::kNodeCondition);
 }
 
 void NodeState::TellHealth(const std::vector<Gpu>& gpus) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "node-manager/cluster/names.h"
+#include "kube/names.h"
 #include "node-manager/modes/drain.h"
 
 namespace ccgpu::nodemanager {
@@ -22,7 +22,7 @@ bool AllReady(const std::vector<Gpu>& gpus) {
 
 // The failure that the annotation tells: "<label> <code>: text". Only the label counts here.
 std::string RememberedFailure(const Json& node) {
-  const std::string text = AnnotationOf(node, kFailureAnnotation);
+  const std::string text = AnnotationOf(node, kube::kFailureAnnotation);
   return text.substr(0, text.find(' '));
 }
 
@@ -34,10 +34,10 @@ ModeManager::ModeManager(ModeOptions options, kube::Client& client, NodeApi& nod
 
 Result<Decision> ModeManager::Look(Facts& facts) {
   ASSIGN_OR_RETURN(const Json node, node_.Get());
-  facts.label = LabelOf(node, kModeLabel);
+  facts.label = LabelOf(node, kube::kModeLabel);
   if (facts.label.empty()) facts.label = options_.default_mode;
   facts.failed_label = RememberedFailure(node);
-  if (const std::string text = AnnotationOf(node, kSwitchAnnotation); !text.empty()) {
+  if (const std::string text = AnnotationOf(node, kube::kSwitchAnnotation); !text.empty()) {
     auto journal = ParseJournal(text);
     if (!journal.ok()) {
       // Nobody knows where the GPUs came from: they stay as they are, and a person looks.
@@ -139,9 +139,10 @@ Status ModeManager::Report(const std::string& mode, const std::vector<Gpu>& gpus
   const std::string ready = mode != "mixed" && AllReady(gpus) ? "true" : "false";
   auto updated = node_.Update([&](const Json& node) -> Json {
     Json patch;
-    if (LabelOf(node, kModeStateLabel) != mode) patch["metadata"]["labels"][kModeStateLabel] = mode;
-    if (LabelOf(node, kReadyStateLabel) != ready) patch["metadata"]["labels"][kReadyStateLabel] = ready;
-    if (!AnnotationOf(node, kFailureAnnotation).empty()) patch["metadata"]["annotations"][kFailureAnnotation] = nullptr;
+    if (LabelOf(node, kube::kModeStateLabel) != mode) patch["metadata"]["labels"][kube::kModeStateLabel] = mode;
+    if (LabelOf(node, kube::kReadyStateLabel) != ready) patch["metadata"]["labels"][kube::kReadyStateLabel] = ready;
+    if (!AnnotationOf(node, kube::kFailureAnnotation).empty())
+      patch["metadata"]["annotations"][kube::kFailureAnnotation] = nullptr;
     // Somebody removed the journal by hand: then the taint has no owner either.
     if (const Json taints = TaintsWith(node, false); !taints.is_null()) patch["spec"]["taints"] = taints;
     return patch;
@@ -152,8 +153,9 @@ Status ModeManager::Report(const std::string& mode, const std::vector<Gpu>& gpus
 Status ModeManager::WriteJournal(const Journal& journal) {
   auto updated = node_.Update([&](const Json& node) {
     Json patch;
-    patch["metadata"]["labels"] = {{kModeStateLabel, "switching"}, {kReadyStateLabel, "false"}};
-    patch["metadata"]["annotations"] = {{kSwitchAnnotation, journal.ToText()}, {kFailureAnnotation, nullptr}};
+    patch["metadata"]["labels"] = {{kube::kModeStateLabel, "switching"}, {kube::kReadyStateLabel, "false"}};
+    patch["metadata"]["annotations"] = {{kube::kSwitchAnnotation, journal.ToText()},
+                                        {kube::kFailureAnnotation, nullptr}};
     if (const Json taints = TaintsWith(node, true); !taints.is_null()) patch["spec"]["taints"] = taints;
     return patch;
   });
@@ -171,9 +173,9 @@ Status ModeManager::Abort(Journal journal, const Error& error) {
 Status ModeManager::Finish(const std::string& state, bool ready, const std::string& failure) {
   auto updated = node_.Update([&](const Json& node) {
     Json patch;
-    patch["metadata"]["labels"] = {{kModeStateLabel, state}, {kReadyStateLabel, ready ? "true" : "false"}};
-    patch["metadata"]["annotations"] = {{kSwitchAnnotation, nullptr},
-                                        {kFailureAnnotation, failure.empty() ? Json(nullptr) : Json(failure)}};
+    patch["metadata"]["labels"] = {{kube::kModeStateLabel, state}, {kube::kReadyStateLabel, ready ? "true" : "false"}};
+    patch["metadata"]["annotations"] = {{kube::kSwitchAnnotation, nullptr},
+                                        {kube::kFailureAnnotation, failure.empty() ? Json(nullptr) : Json(failure)}};
     if (const Json taints = TaintsWith(node, false); !taints.is_null()) patch["spec"]["taints"] = taints;
     return patch;
   });

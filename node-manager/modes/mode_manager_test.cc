@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "kube/names.h"
 #include "kube/paths.h"
 #include "kube/testing/fake_api.h"
 #include "kube/testing/manual_timer.h"
-#include "node-manager/cluster/names.h"
 #include "node-manager/modes/test_gpus.h"
 
 namespace ccgpu::nodemanager {
@@ -69,10 +69,10 @@ class ModeManagerTest : public ::testing::Test {
   }
   void SetLabel(const Json& value) {
     api_.objects().Patch("/api/v1/nodes/n1", "application/merge-patch+json",
-                         {{"metadata", {{"labels", {{kModeLabel, value}}}}}});
+                         {{"metadata", {{"labels", {{kube::kModeLabel, value}}}}}});
   }
   Json Node() { return api_.objects().Get("/api/v1/nodes/n1").body; }
-  std::string State() { return LabelOf(Node(), kModeStateLabel) + "/" + LabelOf(Node(), kReadyStateLabel); }
+  std::string State() { return LabelOf(Node(), kube::kModeStateLabel) + "/" + LabelOf(Node(), kube::kReadyStateLabel); }
   size_t Taints() { return Node()["spec"]["taints"].size(); }
   void MakePod(const std::string& name, bool gpu = true, const Json& more = Json::object()) {
     Json pod = {{"apiVersion", "v1"},
@@ -130,7 +130,7 @@ TEST_F(ModeManagerTest, ASwitchEvictsOnlyGpuPodsAndPutsEverythingBack) {
   EXPECT_EQ(Taints(), 1u);
   EXPECT_EQ(Node()["spec"]["taints"][0]["key"], "other");
   EXPECT_EQ(LabelOf(Node(), "keep"), "me");
-  EXPECT_FALSE(Node()["metadata"]["annotations"].contains(kSwitchAnnotation));
+  EXPECT_FALSE(Node()["metadata"]["annotations"].contains(kube::kSwitchAnnotation));
   EXPECT_EQ(emulator_.resets, (std::vector<uint32_t>{0, 1}));
   for (const char* pod : {"without", "done", "elsewhere"}) EXPECT_TRUE(HasPod(pod)) << pod;
   EXPECT_THAT(Reasons(), ::testing::UnorderedElementsAre("ModeSwitchStarted", "DrainingGpuPods", "GpuModeSet",
@@ -149,11 +149,11 @@ TEST_F(ModeManagerTest, ALabelThatCannotBeIsRefusedOnceAndMoved) {
   EXPECT_EQ(State(), "failed/false");
   EXPECT_EQ(Taints(), 1u);
   EXPECT_EQ(Reasons().size(), 1u);
-  EXPECT_THAT(AnnotationOf(Node(), kFailureAnnotation), HasSubstr("apm manager.mode-unsupported"));
+  EXPECT_THAT(AnnotationOf(Node(), kube::kFailureAnnotation), HasSubstr("apm manager.mode-unsupported"));
   SetLabel(nullptr);
   manager_->Step();
   EXPECT_EQ(State(), "hopper-cc/true");
-  EXPECT_THAT(AnnotationOf(Node(), kFailureAnnotation), IsEmpty());
+  EXPECT_THAT(AnnotationOf(Node(), kube::kFailureAnnotation), IsEmpty());
 }
 
 TEST_F(ModeManagerTest, ADisruptionBudgetIsRespectedUntilTheTimeIsUpThenNothingHasChanged) {
@@ -172,7 +172,7 @@ TEST_F(ModeManagerTest, ADisruptionBudgetIsRespectedUntilTheTimeIsUpThenNothingH
   EXPECT_EQ(Taints(), 1u);
   EXPECT_TRUE(HasPod("guarded"));
   EXPECT_EQ(CommonMode(emulator_.gpus), "hopper-cc");
-  EXPECT_THAT(AnnotationOf(Node(), kFailureAnnotation), HasSubstr("manager.drain-timeout"));
+  EXPECT_THAT(AnnotationOf(Node(), kube::kFailureAnnotation), HasSubstr("manager.drain-timeout"));
   EXPECT_THAT(Reasons(), Contains("DrainBlocked"));
   EXPECT_LE(Reasons().size(), 4u);  // not one each round
   // It does not try again by itself, but on a label that was set anew.
@@ -192,7 +192,7 @@ TEST_F(ModeManagerTest, AStaticPodFailsTheSwitchAtOnce) {
   SetLabel("off");
   manager_->Step();
   EXPECT_EQ(State(), "failed/false");
-  EXPECT_THAT(AnnotationOf(Node(), kFailureAnnotation), HasSubstr("drain-static-pod"));
+  EXPECT_THAT(AnnotationOf(Node(), kube::kFailureAnnotation), HasSubstr("drain-static-pod"));
 }
 
 TEST_F(ModeManagerTest, ARestartAtEveryStepComesToTheSameEnd) {
@@ -246,7 +246,7 @@ TEST_F(ModeManagerTest, TheEmulatorDiesForGood) {
   manager_->Step();
   EXPECT_EQ(State(), "failed/false");
   EXPECT_EQ(Taints(), 1u);
-  EXPECT_THAT(AnnotationOf(Node(), kFailureAnnotation), HasSubstr("manager.emulator-gone"));
+  EXPECT_THAT(AnnotationOf(Node(), kube::kFailureAnnotation), HasSubstr("manager.emulator-gone"));
 }
 
 TEST_F(ModeManagerTest, TheLabelFlipsBackInTheMiddle) {
@@ -297,7 +297,7 @@ TEST_F(ModeManagerTest, ARefusalOfTheEmulatorFailsAtOnceAndInItsWords) {
   emulator_.refuse = "the firmware says no";
   manager_->Step();
   EXPECT_EQ(State(), "failed/false");
-  EXPECT_THAT(AnnotationOf(Node(), kFailureAnnotation), HasSubstr("the firmware says no"));
+  EXPECT_THAT(AnnotationOf(Node(), kube::kFailureAnnotation), HasSubstr("the firmware says no"));
 }
 
 TEST_F(ModeManagerTest, TheApiIsAwayForTwoMinutes) {
@@ -331,7 +331,7 @@ TEST_F(ModeManagerTest, SomebodyElseChangesTheNodeAtTheSameTime) {
 TEST_F(ModeManagerTest, AForgedJournalIsRefusedAndNoGpuIsTouched) {
   SetLabel("off");
   api_.objects().Patch("/api/v1/nodes/n1", "application/merge-patch+json",
-                       {{"metadata", {{"annotations", {{kSwitchAnnotation, "{\"to\":\"warp\"}"}}}}}});
+                       {{"metadata", {{"annotations", {{kube::kSwitchAnnotation, "{\"to\":\"warp\"}"}}}}}});
   manager_->Step();
   EXPECT_EQ(State(), "failed/false");
   EXPECT_THAT(emulator_.resets, IsEmpty());
@@ -343,7 +343,7 @@ TEST_F(ModeManagerTest, MissingRightsFailTheSwitchInsteadOfHangingIt) {
   SetLabel("off");
   manager_->Step();
   EXPECT_EQ(State(), "failed/false");
-  EXPECT_THAT(AnnotationOf(Node(), kFailureAnnotation), HasSubstr("kube.forbidden"));
+  EXPECT_THAT(AnnotationOf(Node(), kube::kFailureAnnotation), HasSubstr("kube.forbidden"));
 }
 
 }  // namespace

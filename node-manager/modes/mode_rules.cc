@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/json.h"
+#include "kube/names.h"
 
 namespace ccgpu::nodemanager {
 namespace {
@@ -107,8 +108,8 @@ std::string Journal::ToText() const {
 }
 
 Result<Journal> ParseJournal(const std::string& text) {
-  const Error bad = Err("manager.bad-journal", "ccgpu.dev/cc.mode.switch", "is not what the node manager writes there");
-  auto json = ParseJson(text, "ccgpu.dev/cc.mode.switch", 8);
+  const Error bad = Err("manager.bad-journal", kube::kSwitchAnnotation, "is not what the node manager writes there");
+  auto json = ParseJson(text, kube::kSwitchAnnotation, 8);
   if (!json.ok()) return bad;
   auto to = JsonString(*json, "to", "");
   auto since = JsonString(*json, "since", "");

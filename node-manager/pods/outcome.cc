@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "node-manager/cluster/names.h"
-
 namespace ccgpu::nodemanager {
 namespace {
 

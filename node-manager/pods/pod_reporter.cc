@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "kube/names.h"
 #include "kube/paths.h"
 #include "node-manager/cluster/event_queue.h"
 #include "node-manager/cluster/names.h"
@@ -175,7 +176,8 @@ void PodReporter::Judge(Pod& pod, const PodEvent& event) {
   if (outcome.attested == Attested::kUnchanged) return;
   const bool is_true = pod.condition && pod.condition->is_true;
   if (outcome.attested == Attested::kFalseUnlessTrue && is_true) return;
-  Condition next{kPodCondition, outcome.attested == Attested::kTrue, outcome.reason, Cut(NoteOf(event), kMostNote)};
+  Condition next{kube::kPodCondition, outcome.attested == Attested::kTrue, outcome.reason,
+                 Cut(NoteOf(event), kMostNote)};
   if (pod.condition && pod.condition->is_true == next.is_true && next.is_true) return;  // the first says enough
   if (pod.condition && pod.condition->reason == next.reason && pod.condition->message == next.message) return;
   pod.condition = next;

@@ -8,7 +8,6 @@
 #include "base/file.h"
 #include "kube/testing/fake_api.h"
 #include "kube/testing/manual_timer.h"
-#include "node-manager/cluster/names.h"
 #include "node-manager/pods/pod_reporter.h"
 
 namespace ccgpu::nodemanager {

@@ -7,8 +7,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "kube/names.h"
 #include "kube/paths.h"
-#include "node-manager/cluster/names.h"
 #include "node-manager/pods/pod_reporter.h"
 
 namespace ccgpu::nodemanager {
@@ -49,7 +49,8 @@ void PodReporter::Restore(const Json& all) {
       pod.series[key] = {one.at("name"), one.at("count"), one.at("told"), one.at("last")};
     if (!saved.contains("condition")) continue;
     const Json& condition = saved["condition"];
-    pod.condition = Condition{kPodCondition, condition.at("true"), condition.at("reason"), condition.at("message")};
+    pod.condition =
+        Condition{kube::kPodCondition, condition.at("true"), condition.at("reason"), condition.at("message")};
     pod.condition_told = condition.at("told");
   }
 }

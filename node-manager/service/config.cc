@@ -7,13 +7,8 @@ namespace ccgpu::nodemanager {
 
 Status LoadConfig(const std::string& path, RunConfig& config) {
   ASSIGN_OR_RETURN(const std::string text, ReadFile(path, 1 << 20));
-  ASSIGN_OR_RETURN(const auto documents, ParseYaml(text, path));
-  if (documents.size() != 1) return Err("input.bad-yaml", path, "must hold exactly one document");
-  YamlErrors errors(path);
-  YamlMap root(documents[0], "", errors);
-  root.OneOf("apiVersion", {"ccgpu.dev/v1alpha1"}, true);
-  root.OneOf("kind", {"NodeManagerConfig"}, true);
-  YamlMap spec = root.Map("spec", true);
+  ASSIGN_OR_RETURN(YamlDocument document, YamlDocument::OfKind("NodeManagerConfig", text, path));
+  YamlMap spec = document->Map("spec", true);
   const auto text_of = [&](const char* key, std::string& field) { field = spec.String(key, false, field); };
   text_of("node", config.node);
   text_of("apiServer", config.api_server);
@@ -29,8 +24,7 @@ Status LoadConfig(const std::string& path, RunConfig& config) {
   config.drain_timeout = spec.Int("drainTimeout", false, config.drain_timeout);
   config.log_level = spec.OneOf("logLevel", {"debug", "info", "warning", "error"}, false, config.log_level);
   spec.Done();
-  root.Done();
-  return errors.status();
+  return document.Done();
 }
 
 Status CheckConfig(const RunConfig& config) {

@@ -26,7 +26,7 @@ struct RunConfig {
 Status LoadConfig(const std::string& path, RunConfig& config);
 Status CheckConfig(const RunConfig& config);
 
-// Runs until SIGTERM or SIGINT. The caller has blocked both signals in every thread.
+// Runs until SIGTERM or SIGINT. To be called while the program has no other thread.
 Status Run(const RunConfig& config, const std::string& version);
 
 }  // namespace ccgpu::nodemanager

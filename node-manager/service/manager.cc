@@ -9,8 +9,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "kube/names.h"
 #include "kube/paths.h"
-#include "node-manager/cluster/names.h"
 
 namespace ccgpu::nodemanager {
 namespace {
@@ -136,7 +136,7 @@ void Manager::SawNode(const Json& node) {
   std::lock_guard lock(mutex_);
   if (words == seen_words_) return;
   seen_words_ = words;
-  const bool installed = !LabelOf(node, kInstalledLabel).empty();
+  const bool installed = !LabelOf(node, kube::kInstalledLabel).empty();
   // The installer takes its label away when it puts the node back: then ours go too, and stay away.
   if (installed_seen_ && !installed && !leaving_) log::Info("the runtime is uninstalled here; our labels go");
   leaving_ = installed_seen_ && !installed;
@@ -211,7 +211,7 @@ bool Manager::Leaving() const {
 
 void Manager::Leave() {
   auto node = node_.Get();
-  if (!node.ok() || LabelOf(*node, kEnabledLabel) == "true") return;
+  if (!node.ok() || LabelOf(*node, kube::kEnabledLabel) == "true") return;
   log::Info("this node is ours no more; our labels go");
   {
     std::lock_guard lock(mutex_);

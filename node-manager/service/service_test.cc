@@ -1,6 +1,5 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <httplib.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -8,9 +7,8 @@
 
 #include "base/file.h"
 #include "device-plugin/testing/stub_emulator.h"
+#include "kube/names.h"
 #include "kube/testing/fake_api.h"
-#include "node-manager/cluster/names.h"
-#include "node-manager/service/http.h"
 #include "node-manager/service/manager.h"
 
 namespace ccgpu::nodemanager {
@@ -72,7 +70,7 @@ class ManagerTest : public ::testing::Test {
     api_.objects().Create(
         "/api/v1/nodes",
         {{"kind", "Node"},
-         {"metadata", {{"name", "n1"}, {"labels", {{kEnabledLabel, "true"}, {kInstalledLabel, "1"}}}}}});
+         {"metadata", {{"name", "n1"}, {"labels", {{kube::kEnabledLabel, "true"}, {kube::kInstalledLabel, "1"}}}}}});
     client_ = kube::Client::Make(api_.access()).value();
     manager_ = std::make_unique<Manager>(config_, *client_, clock_);
   }
@@ -97,14 +95,14 @@ class ManagerTest : public ::testing::Test {
 };
 
 TEST_F(ManagerTest, FollowsItsNodeItsGpusAndItsPods) {
-  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kModeStateLabel) == "hopper-cc"; }));
-  EXPECT_EQ(LabelOf(Node(), kModelLabel), "NVIDIA-H100-NVL-EMULATED");
+  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kube::kModeStateLabel) == "hopper-cc"; }));
+  EXPECT_EQ(LabelOf(Node(), kube::kModelLabel), "NVIDIA-H100-NVL-EMULATED");
   EXPECT_TRUE(Sees([&] { return manager_->NotReadyBecause().empty(); }));
   emulator_->Set({StubEmulator::MakeGpu(0), StubEmulator::MakeGpu(1)});
-  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kCountLabel) == "2"; }));
+  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kube::kCountLabel) == "2"; }));
   // Refused by the label's watch, not by the next round of anything.
-  Label(kModeLabel, "warp");
-  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kModeStateLabel) == "failed"; }));
+  Label(kube::kModeLabel, "warp");
+  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kube::kModeStateLabel) == "failed"; }));
 
   // A denial reaches the API within the ten seconds that are promised.
   (void)MakeDirs(config_.events_dir + "/sb");
@@ -126,54 +124,38 @@ TEST_F(ManagerTest, FollowsItsNodeItsGpusAndItsPods) {
 }
 
 TEST_F(ManagerTest, WhenTheRuntimeIsUninstalledNothingOfOursStaysOrComesBack) {
-  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kModeStateLabel) == "hopper-cc"; }));
+  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kube::kModeStateLabel) == "hopper-cc"; }));
   EXPECT_TRUE(Sees([&] { return Node()["status"]["conditions"].size() == 1; }));
   (void)MakeDirs(config_.events_dir + "/sb");
   (void)WriteFileAtomic(config_.events_dir + "/sb/pod.json", R"({"name":"p","namespace":"team","uid":"u"})");
   std::ofstream(config_.events_dir + "/sb/events.jsonl") << R"({"code":"policy.command","message":"denied"})"
                                                          << "\n";
   EXPECT_TRUE(Sees([&] { return Exists(config_.state_dir + "/positions.json"); }));
-  Label(kInstalledLabel, nullptr);
+  Label(kube::kInstalledLabel, nullptr);
   EXPECT_TRUE(Sees([&] { return !Exists(config_.state_dir); }));
   EXPECT_TRUE(Sees([&] {
-    return Node()["metadata"]["labels"] == Json({{kEnabledLabel, "true"}}) && Node()["status"]["conditions"].empty();
+    return Node()["metadata"]["labels"] == Json({{kube::kEnabledLabel, "true"}}) &&
+           Node()["status"]["conditions"].empty();
   }));
   emulator_->Set({StubEmulator::MakeGpu(0), StubEmulator::MakeGpu(1), StubEmulator::MakeGpu(2)});
   Label("theirs", "x");
   EXPECT_TRUE(Sees([&] { return manager_->Metrics("1").find("health=\"healthy\"} 3") != std::string::npos; }));
-  EXPECT_EQ(Node()["metadata"]["labels"], Json({{kEnabledLabel, "true"}, {"theirs", "x"}}));
-  Label(kInstalledLabel, "2");  // installed again
-  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kCountLabel) == "3"; }));
+  EXPECT_EQ(Node()["metadata"]["labels"], Json({{kube::kEnabledLabel, "true"}, {"theirs", "x"}}));
+  Label(kube::kInstalledLabel, "2");  // installed again
+  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kube::kCountLabel) == "3"; }));
 }
 
 TEST_F(ManagerTest, AnEndKeepsEverythingUnlessTheNodeIsOursNoMore) {
-  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kModeStateLabel) == "hopper-cc"; }));
+  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kube::kModeStateLabel) == "hopper-cc"; }));
   EXPECT_TRUE(Sees([&] { return Node()["status"]["conditions"].size() == 1; }));
   manager_->Leave();
-  EXPECT_EQ(LabelOf(Node(), kCountLabel), "1");
-  Label(kEnabledLabel, "false");
+  EXPECT_EQ(LabelOf(Node(), kube::kCountLabel), "1");
+  Label(kube::kEnabledLabel, "false");
   manager_->Leave();
-  EXPECT_EQ(Node()["metadata"]["labels"], Json({{kEnabledLabel, "false"}, {kInstalledLabel, "1"}}));
+  EXPECT_EQ(Node()["metadata"]["labels"], Json({{kube::kEnabledLabel, "false"}, {kube::kInstalledLabel, "1"}}));
   EXPECT_TRUE(Node()["status"]["conditions"].empty());
   manager_.reset();
   EXPECT_FALSE(Exists(config_.state_dir));
-}
-
-TEST(Http, SaysWhatIsMissing) {
-  std::string missing = "the emulator does not answer";
-  auto server = HttpServer::Start(
-      "127.0.0.1:0", {[] { return std::string("x 1\n"); }, [&] { return missing; }, [] { return std::string(); }});
-  ASSERT_TRUE(server.ok());
-  httplib::Client client("127.0.0.1", (*server)->port());
-  EXPECT_EQ(client.Get("/readyz")->status, 503);
-  EXPECT_EQ(client.Get("/readyz")->body, "the emulator does not answer\n");
-  missing = "";
-  EXPECT_EQ(client.Get("/readyz")->status, 200);
-  EXPECT_EQ(client.Get("/healthz")->status, 200);
-  EXPECT_EQ(client.Get("/metrics")->body, "x 1\n");
-  EXPECT_EQ(HttpServer::Start("127.0.0.1:" + std::to_string((*server)->port()), {}).error().code,
-            "manager.http-bind-failed");
-  EXPECT_EQ(HttpServer::Start("nowhere", {}).error().code, "manager.bad-config");
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "kube/names.h"
 #include "kube/paths.h"
-#include "node-manager/cluster/names.h"
 #include "node-manager/setup/setup.h"
 
 namespace ccgpu::nodemanager {
@@ -21,8 +21,9 @@ Status EnableNodes(kube::Client& client, const std::vector<std::string>& names) 
     const bool wanted = std::any_of(names.begin(), names.end(),
                                     [&](const std::string& one) { return one == kEveryNode || one == name; });
     // Who labelled a node, with true or anything else, has decided.
-    if (!wanted || node["metadata"].value("labels", Json::object()).contains(kEnabledLabel)) continue;
-    const Json marks = {{"labels", {{kEnabledLabel, "true"}}}, {"annotations", {{kEnabledBySetup, "true"}}}};
+    if (!wanted || node["metadata"].value("labels", Json::object()).contains(kube::kEnabledLabel)) continue;
+    const Json marks = {{"labels", {{kube::kEnabledLabel, "true"}}},
+                        {"annotations", {{kube::kEnabledBySetup, "true"}}}};
     auto patched = client.Patch(kube::NodePath(name), kube::PatchType::kMerge, {{"metadata", marks}});
     if (!patched.ok()) return patched.error();
     log::Info("enabled a node", {{"node", name}});

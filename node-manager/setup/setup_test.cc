@@ -8,9 +8,9 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
+#include "kube/names.h"
 #include "kube/testing/fake_api.h"
 #include "kube/testing/manual_timer.h"
-#include "node-manager/cluster/names.h"
 
 namespace ccgpu::nodemanager {
 namespace {
@@ -103,8 +103,8 @@ TEST_F(SetupTest, NodesAreEnabledOnlyWhereNobodyHasDecidedAndTheLabelGoesAgain) 
     return api_.objects().Get("/api/v1/nodes/" + node).body["metadata"]["labels"];
   };
   MakeNode("a", {{"theirs", "x"}});
-  MakeNode("b", {{kEnabledLabel, "true"}});
-  MakeNode("c", {{kEnabledLabel, ""}});
+  MakeNode("b", {{kube::kEnabledLabel, "true"}});
+  MakeNode("c", {{kube::kEnabledLabel, ""}});
   MakeNode("d", {{"theirs", "x"}});
   ASSERT_TRUE(Make(*client_, options_).ok());
   EXPECT_EQ(labels("a"), Json({{"theirs", "x"}})) << "nobody asked for it";
@@ -117,12 +117,12 @@ TEST_F(SetupTest, NodesAreEnabledOnlyWhereNobodyHasDecidedAndTheLabelGoesAgain) 
 
   options_.enable_nodes = {"a"};
   ASSERT_TRUE(Make(*client_, options_).ok());
-  EXPECT_EQ(labels("a")[kEnabledLabel], "true");
-  EXPECT_FALSE(labels("d").contains(kEnabledLabel));
+  EXPECT_EQ(labels("a")[kube::kEnabledLabel], "true");
+  EXPECT_FALSE(labels("d").contains(kube::kEnabledLabel));
   options_.enable_nodes = {kEveryNode};
   ASSERT_TRUE(Make(*client_, options_).ok());
-  EXPECT_EQ(labels("d")[kEnabledLabel], "true");
-  EXPECT_EQ(labels("c")[kEnabledLabel], "");
+  EXPECT_EQ(labels("d")[kube::kEnabledLabel], "true");
+  EXPECT_EQ(labels("c")[kube::kEnabledLabel], "");
 
   TeardownOptions options;
   options.ns = "ccgpu-system";
@@ -133,8 +133,8 @@ TEST_F(SetupTest, NodesAreEnabledOnlyWhereNobodyHasDecidedAndTheLabelGoesAgain) 
         api_.objects().Get(std::string("/api/v1/nodes/") + node).body["metadata"].value("annotations", Json::object()),
         Json::object());
   }
-  EXPECT_EQ(labels("b"), Json({{kEnabledLabel, "true"}}));
-  EXPECT_EQ(labels("c"), Json({{kEnabledLabel, ""}}));
+  EXPECT_EQ(labels("b"), Json({{kube::kEnabledLabel, "true"}}));
+  EXPECT_EQ(labels("c"), Json({{kube::kEnabledLabel, ""}}));
 }
 
 TEST_F(SetupTest, ARunThatWasCutShortIsContinued) {
@@ -173,19 +173,22 @@ TEST_F(SetupTest, TeardownWaitsForTheInstallersAndLeavesNothing) {
   const std::string installer = "/apis/apps/v1/namespaces/ccgpu-system/daemonsets/ccgpu-node-installer";
   api_.objects().Create("/apis/apps/v1/namespaces/ccgpu-system/daemonsets",
                         {{"metadata", {{"name", "ccgpu-node-installer"}}}});
-  MakeNode("n1", {{kInstalledLabel, "1"}, {kEnabledLabel, "true"}, {kModelLabel, "H100"}, {kModeStateLabel, "off"}});
-  MakeNode("n2", {{kCountLabel, "4"}, {"theirs", "x"}});
+  MakeNode("n1", {{kube::kInstalledLabel, "1"},
+                  {kube::kEnabledLabel, "true"},
+                  {kube::kModelLabel, "H100"},
+                  {kube::kModeStateLabel, "off"}});
+  MakeNode("n2", {{kube::kCountLabel, "4"}, {"theirs", "x"}});
   api_.objects().Patch("/api/v1/nodes/n1/status", "application/strategic-merge-patch+json",
-                       {{"status", {{"conditions", {{{"type", kNodeCondition}, {"status", "True"}}}}}}});
+                       {{"status", {{"conditions", {{{"type", kube::kNodeCondition}, {"status", "True"}}}}}}});
   api_.objects().Patch("/api/v1/nodes/n2", "application/merge-patch+json",
-                       {{"spec", {{"taints", {{{"key", kSwitchTaint}, {"effect", "NoSchedule"}}}}}},
-                        {"metadata", {{"annotations", {{kSwitchAnnotation, "x"}}}}}});
+                       {{"spec", {{"taints", {{{"key", kube::kSwitchTaint}, {"effect", "NoSchedule"}}}}}},
+                        {"metadata", {{"annotations", {{kube::kSwitchAnnotation, "x"}}}}}});
   const auto begin = timer_.Now();
   timer_.At(begin + seconds(20), [&] {
-    EXPECT_EQ(api_.objects().Get(installer).body["metadata"]["annotations"][kUninstallAnnotation], "true");
+    EXPECT_EQ(api_.objects().Get(installer).body["metadata"]["annotations"][kube::kUninstallAnnotation], "true");
     EXPECT_EQ(Get("secrets", "ccgpu-broker")["kind"], "Secret");  // still there for those who run
     api_.objects().Patch("/api/v1/nodes/n1", "application/merge-patch+json",
-                         {{"metadata", {{"labels", {{kInstalledLabel, nullptr}}}}}});
+                         {{"metadata", {{"labels", {{kube::kInstalledLabel, nullptr}}}}}});
   });
   // A node manager that was in the middle of writing.
   bool wrote = false;
@@ -193,7 +196,7 @@ TEST_F(SetupTest, TeardownWaitsForTheInstallersAndLeavesNothing) {
     if (what.starts_with("PATCH /api/v1/nodes/n2") && !wrote) {
       wrote = true;
       api_.objects().Patch("/api/v1/nodes/n1", "application/merge-patch+json",
-                           {{"metadata", {{"labels", {{kTeeLabel, "snp"}}}}}});
+                           {{"metadata", {{"labels", {{kube::kTeeLabel, "snp"}}}}}});
     }
   });
   TeardownOptions options;
@@ -201,11 +204,11 @@ TEST_F(SetupTest, TeardownWaitsForTheInstallersAndLeavesNothing) {
   ASSERT_TRUE(Teardown(*client_, options, timer_).ok());
   EXPECT_GE(timer_.Now() - begin, seconds(20));
   const Json n1 = api_.objects().Get("/api/v1/nodes/n1").body, n2 = api_.objects().Get("/api/v1/nodes/n2").body;
-  EXPECT_EQ(n1["metadata"]["labels"], Json({{kEnabledLabel, "true"}}));
+  EXPECT_EQ(n1["metadata"]["labels"], Json({{kube::kEnabledLabel, "true"}}));
   EXPECT_EQ(n1["status"]["conditions"].size(), 1u);
   EXPECT_EQ(n2["metadata"]["labels"], Json({{"theirs", "x"}}));
   EXPECT_TRUE(n2["spec"]["taints"].empty());
-  EXPECT_FALSE(n2["metadata"].value("annotations", Json::object()).contains(kSwitchAnnotation));
+  EXPECT_FALSE(n2["metadata"].value("annotations", Json::object()).contains(kube::kSwitchAnnotation));
   for (const char* name : {"ccgpu-identity", "ccgpu-broker"}) EXPECT_EQ(Get("secrets", name)["code"], 404);
   EXPECT_EQ(Get("configmaps", "ccgpu-trust")["code"], 404);
   EXPECT_TRUE(Teardown(*client_, options, timer_).ok());  // again: nothing to do
@@ -214,8 +217,8 @@ TEST_F(SetupTest, TeardownWaitsForTheInstallersAndLeavesNothing) {
 TEST_F(SetupTest, TeardownNamesNodesThatDoNotComeBackAndSkipsDeadOnes) {
   api_.objects().Create("/apis/apps/v1/namespaces/ccgpu-system/daemonsets",
                         {{"metadata", {{"name", "ccgpu-node-installer"}}}});
-  MakeNode("dead", {{kInstalledLabel, "1"}}, false);
-  MakeNode("stuck", {{kInstalledLabel, "1"}});
+  MakeNode("dead", {{kube::kInstalledLabel, "1"}}, false);
+  MakeNode("stuck", {{kube::kInstalledLabel, "1"}});
   TeardownOptions options;
   options.ns = "ccgpu-system";
   const Status status = Teardown(*client_, options, timer_);

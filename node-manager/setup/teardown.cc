@@ -1,8 +1,8 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "kube/names.h"
 #include "kube/paths.h"
-#include "node-manager/cluster/names.h"
 #include "node-manager/cluster/node_state.h"
 #include "node-manager/setup/setup.h"
 
@@ -27,9 +27,9 @@ Result<bool> CleanNode(kube::Client& client, const std::string& name) {
   bool clean = true;
   auto node = api.Update([&](const Json& present) {
     Json patch = CleanPatch(present);
-    if (!AnnotationOf(present, kEnabledBySetup).empty()) {
-      patch["metadata"]["annotations"][kEnabledBySetup] = nullptr;
-      patch["metadata"]["labels"][kEnabledLabel] = nullptr;
+    if (!AnnotationOf(present, kube::kEnabledBySetup).empty()) {
+      patch["metadata"]["annotations"][kube::kEnabledBySetup] = nullptr;
+      patch["metadata"]["labels"][kube::kEnabledLabel] = nullptr;
     }
     clean = clean && patch.is_null();
     return patch;
@@ -37,16 +37,16 @@ Result<bool> CleanNode(kube::Client& client, const std::string& name) {
   if (!node.ok()) return node.error();
   const Json::json_pointer at("/status/conditions");
   if (node->contains(at)) {
-    for (const auto& condition : (*node)[at]) clean = clean && condition.value("type", "") != kNodeCondition;
+    for (const auto& condition : (*node)[at]) clean = clean && condition.value("type", "") != kube::kNodeCondition;
   }
-  RETURN_IF_ERROR(api.RemoveCondition(*node, kNodeCondition));
+  RETURN_IF_ERROR(api.RemoveCondition(*node, kube::kNodeCondition));
   return clean;
 }
 
 Status WaitForInstallers(kube::Client& client, const TeardownOptions& options, kube::Timer& timer) {
   const auto end = timer.Now() + options.timeout;
   kube::CallOptions installed;
-  installed.query = "labelSelector=" + kube::Escape(kInstalledLabel);
+  installed.query = "labelSelector=" + kube::Escape(kube::kInstalledLabel);
   while (true) {
     ASSIGN_OR_RETURN(const auto nodes, client.List(kube::Core("", "nodes"), installed));
     if (nodes.empty()) return Ok();
@@ -76,7 +76,7 @@ Status DeleteOne(kube::Client& client, const std::string& path) {
 Status Teardown(kube::Client& client, const TeardownOptions& options, kube::Timer& timer) {
   const std::string installer = kube::Group("apps/v1", options.ns, "daemonsets", options.name + "-node-installer");
   auto told = client.Patch(installer, kube::PatchType::kMerge,
-                           {{"metadata", {{"annotations", {{kUninstallAnnotation, "true"}}}}}});
+                           {{"metadata", {{"annotations", {{kube::kUninstallAnnotation, "true"}}}}}});
   if (!told.ok() && told.error().code != "kube.not-found") return told.error();
   if (told.ok()) RETURN_IF_ERROR(WaitForInstallers(client, options, timer));
 

@@ -78,7 +78,7 @@ def test_each_area_of_reason_codes_is_somebodys_matter():
 
 
 def test_each_label_is_explained():
-    labels = set(re.findall(r'"(ccgpu\.dev/(?!node-manager)[A-Za-z.-]+)"', lint.code_of("node-manager/cluster/names.h")))
+    labels = set(re.findall(r'"(ccgpu\.dev/(?!node-manager)[A-Za-z.-]+)"', lint.code_of("kube/names.h")))
     text = lint.text_of(DOCUMENT)
     missing = {label for label in labels if label not in text and label.split("/")[1] not in text}
     assert not missing, f"{DOCUMENT} says nothing of {missing}"
