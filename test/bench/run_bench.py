@@ -14,7 +14,7 @@ import traceback
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "test"))
 
-from bench import cluster as scale, gpu, nvidia, pods, rows, spdm, throughput, verifiers  # noqa: E402
+from bench import gpu, nvidia, pods, rows, scale, spdm, throughput, verifiers  # noqa: E402
 from e2e import harness  # noqa: E402
 
 # Group: the function, whether it needs a node, the rows it makes.
