@@ -1,6 +1,7 @@
 """The project's own rules: codes and documents agree, trust/ stays pure, tests wait for events. `./run lint` says all of it at once."""
 import pathlib
 import subprocess
+import sys
 import tempfile
 
 import lint
@@ -50,6 +51,12 @@ def test_links_of_the_documents_lead_somewhere():
 
 def test_every_program_has_help_and_version():
     holds(lint.rule_programs_say_what_they_are(harness.BUILD / "bin"))
+
+
+def test_each_tool_starts():
+    for tool in (["test/bench/run_bench.py", harness.BUILD], ["test/fuzz/fuzz.py", harness.BUILD], ["test/kind/kind.py"], ["images/build.py", harness.BUILD]):
+        done = subprocess.run([sys.executable, *map(str, tool), "--help"], cwd=lint.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        assert done.returncode == 0 and "usage: " in done.stdout, f"{tool[0]}: {done.stdout}"
 
 
 # One file a rule that breaks it, and what the rule says of it.
