@@ -70,10 +70,9 @@ PodView Pod::View() {
   std::lock_guard lock(mutex_);
   events_.Pull();
   PodView out{record_, "Pending", pod_ip_, events_.all(), true};
-  size_t running = 0, apps = 0;
+  size_t running = 0;
   for (const auto& container : record_.containers) {
     if (container.init) continue;
-    apps++;
     running += container.state == "running";
     out.all_running = out.all_running && (container.state == "running" || container.state == "exited");
   }

@@ -20,9 +20,7 @@ using ttrpc::Code;
 constexpr auto kGuestTimeout = std::chrono::seconds(120);  // reading a large root file system for its digest
 constexpr auto kShortTimeout = std::chrono::seconds(30);
 constexpr auto kEndTimeout = std::chrono::seconds(10);  // the GPUs' memory is scrubbed in it
-constexpr auto kHoldInit = std::chrono::seconds(2);
 constexpr size_t kMaxSpec = 16u << 20;
-constexpr char kProcessType[] = "types.containerd.io/opencontainers/runtime-spec/1/Process";
 
 containerd::Timestamp Now() {
   timespec now{};
