@@ -3,7 +3,7 @@
 Each function takes a World with ccgpu installed and leaves no pod behind.
 """
 from cluster.world import GPU, pod
-from scenarios.on_kubelet import FOLDER, Kubelet
+from scenarios.on_kubelet import Kubelet
 
 
 def more_than_there_are_stays_pending(world):
@@ -71,9 +71,9 @@ def a_static_pod_before_registration_is_refused_by_the_shim(world):
     with place.without_plugin():
         try:
             with place.without_node_service():
-                world.on_node("rm", "-f", f"{FOLDER}/kubelet_internal_checkpoint")
+                place.forget()
                 world.write_on_node("/etc/kubernetes/manifests/static-early.yaml", text)
-            world.until("it is refused with the reason", lambda: any("gpu." in event["message"] for event in world.events(name)), 120)
+            world.until("it is refused with the reason", lambda: any("[gpu.resolver-unreachable]" in event["message"] for event in world.events(name)), 120)
             # Its mirror in the API comes and goes while the kubelet tries again; it never runs.
             world.until("it waits", lambda: (world.find("pod", name) or {"status": {}})["status"].get("phase") == "Pending")
         finally:

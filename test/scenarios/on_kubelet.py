@@ -98,6 +98,12 @@ class Kubelet(Place):
             self.until("the plugin has registered again", lambda: self.registrations() > 0)
         self.until("the node is Ready", lambda: "True" in self.world.kubectl("get", "node", self.world.node, "-o", "jsonpath={.status.conditions[?(@.type=='Ready')].status}").out)
 
+    def forget(self):
+        """While the kubelet is stopped: neither it nor the API knows the resource, as before the first plugin. (With its old zero in the API it refuses pods by itself.)"""
+        self.world.on_node("rm", "-f", f"{FOLDER}/kubelet_internal_checkpoint")
+        removals = [{"op": "remove", "path": f"/status/{kind}/" + GPU.replace("/", "~1")} for kind in ("capacity", "allocatable")]
+        self.world.kubectl("patch", "node", self.world.node, "--subresource=status", "--type=json", "-p", json.dumps(removals))
+
     def registrations(self):
         """Since the kubelet started."""
         metrics = self.world.kubectl("get", "--raw", f"/api/v1/nodes/{self.world.node}/proxy/metrics", check=False).out
