@@ -1,7 +1,6 @@
 // Where a program's small port listens, as its --http option says it.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "base/result.h"

@@ -5,26 +5,12 @@
 #include <optional>
 #include <string>
 
+#include "base/grpc_code.h"
 #include "base/result.h"
 
 namespace ccgpu::ttrpc {
 
-// gRPC's status codes. containerd makes typed errors of 3, 4, 5, 6, 9, 12, 14 and 1; all others are "unknown" to it.
-enum class Code : int {
-  kOk = 0,
-  kCanceled = 1,
-  kUnknown = 2,
-  kInvalidArgument = 3,
-  kDeadlineExceeded = 4,
-  kNotFound = 5,
-  kAlreadyExists = 6,
-  kPermissionDenied = 7,
-  kResourceExhausted = 8,
-  kFailedPrecondition = 9,
-  kUnimplemented = 12,
-  kInternal = 13,
-  kUnavailable = 14,
-};
+using Code = GrpcCode;
 
 struct Reply {
   Code code = Code::kUnknown;  // success is never the default
