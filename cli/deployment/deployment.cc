@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <grpcpp/grpcpp.h>
-#include <net/if.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/lock_file.h"
+#include "cli/deployment/addresses.h"
 #include "cli/deployment/daemon.h"
 #include "cli/deployment/node_files.h"
 #include "cli/deployment/own_images.h"
@@ -308,9 +308,7 @@ Status TearDown(const Layout& layout, std::vector<Daemon> daemons, const Progres
   }
   StopOrphanShims(layout);
   UnmountBelow(layout.state);
-  if (auto addresses = ChooseAddresses(layout); addresses.ok() && ::if_nametoindex(addresses->bridge.c_str()) != 0) {
-    (void)RunToEnd({"ip", {"ip", "link", "delete", addresses->bridge}, {}}, layout.Log("ip"));
-  }
+  RemoveBridge(layout);
   std::error_code ignored;
   std::filesystem::remove_all(layout.state + "/run", ignored);
   std::filesystem::remove(layout.state + "/broker/ready", ignored);
@@ -363,7 +361,7 @@ Status Up(const UpOptions& options, const Progress& progress) {
     progress("already up");
     return Ok();
   }
-  ASSIGN_OR_RETURN(Addresses addresses, ChooseAddresses(options.layout));
+  ASSIGN_OR_RETURN(Addresses addresses, ReserveAddresses(options.layout));
   const bool repair = std::any_of(running.begin(), running.end(), IsAlive);  // some died: what lives goes on
   Deployment up{options, progress, addresses, running, {}};
   Status status = Steps(up);

@@ -1,30 +1,14 @@
 #include "cli/deployment/node_files.h"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/crypto/digest.h"
 #include "base/encoding.h"
-#include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
 
 namespace ccgpu::deployment {
 namespace {
-
-Result<uint16_t> FreePort() {
-  Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (!fd.valid() || ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    return ErrnoError("deployment.no-port", "cannot get a free port on", "127.0.0.1");
-  }
-  return ntohs(address.sin_port);
-}
 
 // A file of `count` random bytes in hex, made once.
 Status MakeSecretFile(const std::string& path, size_t count) {
@@ -114,34 +98,6 @@ std::string BinFolder() {
   const ssize_t size = ::readlink("/proc/self/exe", path, sizeof path);
   const std::string self = size > 0 ? std::string(path, static_cast<size_t>(size)) : "";
   return self.substr(0, self.rfind('/'));
-}
-
-Result<Addresses> ChooseAddresses(const Layout& layout) {
-  const std::string file = layout.state + "/addresses.json";
-  Addresses out;
-  const Bytes hash = crypto::Sha256(AsBytes(layout.state));
-  out.bridge = "ccgpu" + HexEncode(ByteView(hash).first(4));
-  const std::string net = "10.246." + std::to_string(hash[4]) + ".";
-  out.subnet = net + "0/24";
-  out.gateway = net + "1";
-  if (Exists(file)) {
-    ASSIGN_OR_RETURN(std::string text, ReadFile(file));
-    ASSIGN_OR_RETURN(Json saved, ParseJson(text, file));
-    ASSIGN_OR_RETURN(int64_t broker, JsonInt(saved, "broker_port", file));
-    ASSIGN_OR_RETURN(int64_t emulator, JsonInt(saved, "emulator_port", file));
-    ASSIGN_OR_RETURN(int64_t plugin, JsonInt(saved, "plugin_port", file));
-    out.broker_port = static_cast<uint16_t>(broker);
-    out.emulator_port = static_cast<uint16_t>(emulator);
-    out.plugin_port = static_cast<uint16_t>(plugin);
-    return out;
-  }
-  ASSIGN_OR_RETURN(out.broker_port, FreePort());
-  ASSIGN_OR_RETURN(out.emulator_port, FreePort());
-  ASSIGN_OR_RETURN(out.plugin_port, FreePort());
-  const Json saved = {
-      {"broker_port", out.broker_port}, {"emulator_port", out.emulator_port}, {"plugin_port", out.plugin_port}};
-  RETURN_IF_ERROR(WriteFileAtomic(file, saved.dump(2) + "\n"));
-  return out;
 }
 
 Status WriteNodeFiles(const Layout& layout, const Addresses& addresses) {

@@ -36,9 +36,9 @@ class Result:
 class Node:
     """A deployment. `accept`: --insecure-accept-emulated."""
 
-    def __init__(self, gpus=2, accept=True, profile="h100-ncc-v5", platform="snp", platform_fault="none"):
+    def __init__(self, gpus=2, accept=True, profile="h100-ncc-v5", platform="snp", platform_fault="none", state=None):
         self.tee = {"vtpm": "tpm"}.get(platform, platform.split("-")[0])
-        self.state = pathlib.Path(tempfile.mkdtemp(prefix="ccgpu-", dir="/tmp"))
+        self.state = pathlib.Path(state or tempfile.mkdtemp(prefix="ccgpu-", dir="/tmp"))
         self.options = ["--gpus", str(gpus), "--profile", profile, "--platform", platform, "--platform-fault", platform_fault] + (["--insecure-accept-emulated"] if accept else [])
         _open.append(self)
         self.up()
