@@ -162,23 +162,30 @@ void Manager::RunNode() {
   milliseconds pause{0};
   while (node_signal_.Wait(std::min(pause, kStateInterval))) {
     node_beat_ = Beat();
-    bool leaving;
     {
       std::lock_guard lock(mutex_);
       if (!gpus_asked_) {
         pause = kStateInterval;
         continue;
       }
-      leaving = leaving_;
     }
-    Status written = leaving ? state_.Remove() : state_.Write(FactsNow());
-    const bool flushed = node_events_.Flush();
-    pause = written.ok() && flushed ? kStateInterval : milliseconds(1000);
-    if (written.ok() && !leaving) pause = std::min(pause, modes_.Step());
+    const Status written = Round(pause);
     std::lock_guard lock(mutex_);
     trouble_ = written.ok() ? "" : written.error().ToString();
     if (!written.ok()) log::Warning("cannot write what this node is", {{"why", trouble_}});
   }
+}
+
+// Writes what the node is, or takes it away; `pause`: until when nothing is to do.
+Status Manager::Round(milliseconds& pause) {
+  const NodeFacts facts = FactsNow();
+  std::lock_guard writing(writing_);
+  const bool leaving = Leaving();
+  const Status written = leaving ? state_.Remove() : state_.Write(facts);
+  const bool flushed = node_events_.Flush();
+  pause = written.ok() && flushed ? kStateInterval : milliseconds(1000);
+  if (written.ok() && !leaving) pause = std::min(pause, modes_.Step());
+  return written;
 }
 
 void Manager::RunPods() {
@@ -206,7 +213,7 @@ void Manager::RunPods() {
 
 bool Manager::Leaving() const {
   std::lock_guard lock(mutex_);
-  return leaving_;
+  return leaving_ || left_;
 }
 
 void Manager::Leave() {
@@ -215,12 +222,10 @@ void Manager::Leave() {
   log::Info("this node is ours no more; our labels go");
   {
     std::lock_guard lock(mutex_);
-    leaving_ = true;
+    left_ = true;
   }
-  // The worker may be in the middle of writing: twice is enough, since it reads leaving_ before each round.
-  for (int i = 0; i < 2; i++) {
-    if (auto gone = state_.Remove(); !gone.ok()) log::Warning("our labels stay", {{"why", gone.error().ToString()}});
-  }
+  std::lock_guard writing(writing_);  // after the round that the worker is in the middle of
+  if (auto gone = state_.Remove(); !gone.ok()) log::Warning("our labels stay", {{"why", gone.error().ToString()}});
 }
 
 std::string Manager::NotReadyBecause() const {

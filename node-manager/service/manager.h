@@ -48,6 +48,7 @@ class Manager {
 
   void WatchNode();
   void RunNode();
+  Status Round(std::chrono::milliseconds& pause);
   void RunPods();
   void SawNode(const Json& node);
   NodeFacts FactsNow();
@@ -62,11 +63,14 @@ class Manager {
   ModeManager modes_;
   PodReporter pods_;
 
+  std::mutex writing_;  // held by whoever writes to the Node, for a round; taken before mutex_
   mutable std::mutex mutex_;
   std::optional<std::vector<Gpu>> gpus_;
   bool gpus_asked_ = false;  // the emulator answered or did not; before that nothing is said about it
   std::string seen_words_;   // labels, annotations, taints of the Node, to see changes that are about us
-  bool installed_seen_ = false, leaving_ = false;
+  bool installed_seen_ = false;
+  bool leaving_ = false;  // the runtime is not installed any more; it may come back
+  bool left_ = false;     // Leave() found that the node is ours no more
   std::string trouble_ = "the Node was not read yet";
   std::atomic<int64_t> node_beat_{0}, pods_beat_{0};  // when each loop last came round, for /healthz
 

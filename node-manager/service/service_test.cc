@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <future>
 
 #include "base/file.h"
 #include "device-plugin/testing/stub_emulator.h"
@@ -84,6 +86,15 @@ class ManagerTest : public ::testing::Test {
     api_.objects().Patch("/api/v1/nodes/n1", "application/merge-patch+json",
                          {{"metadata", {{"labels", {{label, value}}}}}});
   }
+  // Each change of the GPUs wakes the worker, whose rounds read the Node at least once and a few times at most.
+  void SomeRoundsPass() {
+    for (int i = 0; i < 10; i++) {
+      const size_t read = api_.CountRequests("GET /api/v1/nodes/n1");
+      if (i % 2 == 0) emulator_->Set({StubEmulator::MakeGpu(0)});
+      else emulator_->Set({StubEmulator::MakeGpu(0), StubEmulator::MakeGpu(1)});
+      EXPECT_TRUE(Sees([&] { return api_.CountRequests("GET /api/v1/nodes/n1") > read; }));
+    }
+  }
 
   const std::string folder_ = "/tmp/nm-service" + std::to_string(::getpid());
   FakeApi api_{folder_ + "/api"};
@@ -156,6 +167,38 @@ TEST_F(ManagerTest, AnEndKeepsEverythingUnlessTheNodeIsOursNoMore) {
   EXPECT_TRUE(Node()["status"]["conditions"].empty());
   manager_.reset();
   EXPECT_FALSE(Exists(config_.state_dir));
+}
+
+// The installer's label goes last; the watch tells of ours that went before it, and the worker must not write them
+// again.
+TEST_F(ManagerTest, WhatWentAtTheEndDoesNotComeBackWhileTheInstallerIsStillAtWork) {
+  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kube::kModeStateLabel) == "hopper-cc"; }));
+  Label(kube::kEnabledLabel, nullptr);
+  manager_->Leave();
+  SomeRoundsPass();
+  EXPECT_EQ(Node()["metadata"]["labels"], Json({{kube::kInstalledLabel, "1"}}));
+}
+
+// A write that was under way when the end came, and that the API server took only afterwards.
+TEST_F(ManagerTest, AWriteUnderWayIsOverBeforeTheLabelsGo) {
+  EXPECT_TRUE(Sees([&] { return LabelOf(Node(), kube::kModeStateLabel) == "hopper-cc"; }));
+  std::promise<void> reached, go_on;
+  std::atomic<bool> first{true};
+  api_.OnRequest([&](const std::string& request) {
+    if (!request.starts_with("PATCH /api/v1/nodes/n1") || !first.exchange(false)) return;
+    reached.set_value();
+    go_on.get_future().wait();
+  });
+  emulator_->Set({StubEmulator::MakeGpu(0), StubEmulator::MakeGpu(1)});
+  ASSERT_EQ(reached.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  Label(kube::kEnabledLabel, nullptr);  // under the held patch's version: it will be made and sent once more
+  auto left = std::async(std::launch::async, [&] { manager_->Leave(); });
+  left.wait_for(std::chrono::milliseconds(200));  // it waits for the write, and would be done if it did not
+  go_on.set_value();
+  left.get();
+  SomeRoundsPass();
+  EXPECT_EQ(Node()["metadata"]["labels"], Json({{kube::kInstalledLabel, "1"}}));
+  manager_.reset();  // before what its requests call
 }
 
 }  // namespace
