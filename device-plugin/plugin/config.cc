@@ -83,6 +83,7 @@ Status Serve(const Config& config) {
   session.mode = config.mode == "watcher" ? RegistrationMode::kWatcher : RegistrationMode::kRegister;
   session.dir = config.mode == "watcher" ? config.plugin_watcher_dir : config.kubelet_dir;
   session.resource_name = config.resource;
+  session.pod_resources_socket = config.pod_resources_socket;
   KubeletSession kubelet(session, table, metrics);
   emulator.Start();
   kubelet.Start();

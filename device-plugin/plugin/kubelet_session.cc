@@ -7,12 +7,14 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/rpc/client.h"
 #include "base/rpc/server.h"
 #include "device-plugin/api/pluginregistration.pb.h"
+#include "device-plugin/plugin/pod_resources.h"
 
 namespace ccgpu::deviceplugin {
 namespace {
@@ -161,6 +163,32 @@ bool KubeletSession::TimeToRegisterAgain() {
   return due;
 }
 
+// Asked again soon when a GPU is missing: one that just became healthy may still be on its way to the kubelet.
+bool KubeletSession::WasForgotten() {
+  const auto now = std::chrono::steady_clock::now();
+  if (options_.pod_resources_socket.empty() || now < ask_known_at_) return false;
+  ask_known_at_ = now + options_.known_interval;
+  const auto known = DevicesOfKubelet(options_.pod_resources_socket, options_.resource_name);
+  if (!known.ok()) {
+    log::Debug("cannot ask which GPUs the kubelet knows", {{"why", known.error().ToString()}});
+    return false;
+  }
+  const auto devices = table_.Get();
+  const auto missing =
+      std::ranges::find_if(devices->gpus, [&](const GpuView& gpu) { return gpu.healthy && !known->contains(gpu.id); });
+  const bool before = std::exchange(gpus_were_missing_, missing != devices->gpus.end());
+  if (!gpus_were_missing_) return false;
+  if (!before) {
+    ask_known_at_ = now + options_.check_interval;
+    return false;
+  }
+  gpus_were_missing_ = false;
+  log::Warning("the kubelet does not know our GPUs any more; registering again",
+               {{"gpu", missing->id}, {"known", known->empty() ? "none" : *known->begin()}});
+  metrics_.forgotten++;
+  return true;
+}
+
 bool KubeletSession::StreamWasLost() {
   uint64_t times = 0;
   return ::read(lost_event_.get(), &times, sizeof times) == sizeof times;
@@ -219,7 +247,8 @@ void KubeletSession::Run() {
       generation_ = std::move(next);
     }
     if (options_.mode == RegistrationMode::kRegister && generation_) {
-      if (StreamWasLost() || TimeToRegisterAgain() || !KubeletIsTheSame()) registered = false;
+      if (StreamWasLost() || TimeToRegisterAgain() || !KubeletIsTheSame() || (registered && WasForgotten()))
+        registered = false;
       if (!registered) {
         auto status = Register();
         registered = status.ok();

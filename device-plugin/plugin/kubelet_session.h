@@ -5,7 +5,9 @@
 // a removed socket of ours (serve again), a new kubelet.sock (register again), and the inode of kubelet.sock looked at
 // from time to time (a watch that was lost). Unique names let two instances overlap during an upgrade; kubelets up to
 // 1.35 take the end of the one for the end of the other, so that a stream which the kubelet ended and a socket of
-// another instance that went are reasons to register again, too.
+// another instance that went are reasons to register again, too. Whatever these miss (somebody else's plugin under our
+// name that was killed and left its socket) the kubelet itself tells: from time to time it is asked which devices it
+// knows, and one that twice lacks a healthy GPU of ours is registered with again.
 //
 // Watcher mode: serve on a socket in plugins_registry that also answers pluginregistration.GetInfo; the kubelet comes
 // by itself.
@@ -34,7 +36,9 @@ struct SessionOptions {
   std::string dir;  // device-plugins, or plugins_registry
   std::string resource_name;
   ServiceOptions service;
-  std::chrono::milliseconds check_interval{2000};  // inode check; also the longest pause between tries to register
+  std::chrono::milliseconds check_interval{2000};   // inode check; also the longest pause between tries to register
+  std::string pod_resources_socket{};               // where the kubelet is asked what it knows; empty: it is not asked
+  std::chrono::milliseconds known_interval{30000};  // between two such questions
 };
 
 class KubeletSession {
@@ -56,6 +60,7 @@ class KubeletSession {
   bool StreamWasLost();  // since the last call
   void NoteGone(const std::string& name);
   bool TimeToRegisterAgain();
+  bool WasForgotten();
   void Watch();  // (re-)arms inotify
 
   SessionOptions options_;
@@ -68,6 +73,8 @@ class KubeletSession {
   uint64_t kubelet_inode_ = 0;
   int64_t kubelet_ctime_ns_ = 0;
   std::set<std::chrono::steady_clock::time_point> register_again_at_;
+  std::chrono::steady_clock::time_point ask_known_at_;
+  bool gpus_were_missing_ = false;  // when the kubelet was asked last
   std::thread thread_;
 };
 

@@ -31,6 +31,9 @@ std::string Metrics::Text(const Snapshot& devices) const {
   allocate_seconds_.Write(page, {});
   results("ccgpu_device_plugin_registrations_total", "Register calls to the kubelet.", "failed", registrations_ok,
           registrations_failed);
+  page.Head("ccgpu_device_plugin_forgotten_total", "counter",
+            "Times that the kubelet no longer knew healthy GPUs of ours.");
+  page.Sample({}, static_cast<double>(forgotten));
   results("ccgpu_device_plugin_resolver_requests_total", "Questions of shims: which GPUs does this pod hold.", "failed",
           resolver_ok, resolver_failed);
   results("ccgpu_device_plugin_cdi_writes_total", "CDI spec files written.", "failed", cdi_writes, cdi_write_failures);

@@ -16,6 +16,7 @@ class Metrics {
   explicit Metrics(std::string version = "0") : version_(std::move(version)) {}
   std::atomic<uint64_t> allocations_ok{0}, allocations_refused{0};
   std::atomic<uint64_t> registrations_ok{0}, registrations_failed{0};
+  std::atomic<uint64_t> forgotten{0};
   std::atomic<uint64_t> resolver_ok{0}, resolver_failed{0};
   std::atomic<uint64_t> cdi_writes{0}, cdi_write_failures{0};
   std::atomic<bool> registered{false}, emulator_connected{false};

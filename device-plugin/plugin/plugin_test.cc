@@ -1,8 +1,7 @@
-// The plugin between a kubelet and an emulator, both played by the test.
+// What the plugin tells a kubelet, shims and Prometheus.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
-#include <poll.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -10,80 +9,16 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/ttrpc/client.h"
-#include "device-plugin/api/pluginregistration.grpc.pb.h"
 #include "device-plugin/plugin/cdi_spec.h"
 #include "device-plugin/plugin/config.h"
-#include "device-plugin/plugin/emulator_watch.h"
 #include "device-plugin/plugin/http.h"
-#include "device-plugin/plugin/kubelet_session.h"
 #include "device-plugin/plugin/resolver.h"
-#include "device-plugin/testing/fake_kubelet.h"
-#include "device-plugin/testing/stub_emulator.h"
+#include "device-plugin/plugin/test_plugin.h"
 
 namespace ccgpu::deviceplugin {
 namespace {
 
-using std::chrono::milliseconds;
 using ::testing::HasSubstr;
-
-bool Eventually(const std::function<bool()>& condition, milliseconds limit = milliseconds(10000)) {
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    ::poll(nullptr, 0, 5);
-  }
-  return true;
-}
-
-const std::string kGpu0 = StubEmulator::MakeGpu(0).uuid(), kGpu1 = StubEmulator::MakeGpu(1).uuid();
-
-class PluginTest : public ::testing::Test {
- protected:
-  PluginTest() {
-    char name[] = "/tmp/ccgpu-plugin-XXXXXX";
-    dir_ = ::mkdtemp(name);
-    std::filesystem::create_directories(dir_ + "/dp");
-    emulator_ = std::make_unique<StubEmulator>(dir_ + "/emulator.sock");
-    emulator_->Set({StubEmulator::MakeGpu(0, 0), StubEmulator::MakeGpu(1, 1)});
-    kubelet_ = std::make_unique<FakeKubelet>(dir_ + "/dp");
-  }
-  ~PluginTest() override {
-    session_.reset();
-    watch_.reset();
-    kubelet_.reset();
-    emulator_.reset();
-    std::filesystem::remove_all(dir_);
-  }
-  void Start(RegistrationMode mode = RegistrationMode::kRegister, std::set<std::string> modes = {}) {
-    watch_ = std::make_unique<EmulatorWatch>(
-        WatchOptions{dir_ + "/emulator.sock", dir_ + "/cdi", std::move(modes), milliseconds(100)}, table_, metrics_);
-    session_ = std::make_unique<KubeletSession>(
-        SessionOptions{mode, dir_ + "/dp", kResourceName, {milliseconds(300)}, milliseconds(200)}, table_, metrics_);
-    watch_->Start();
-    session_->Start();
-  }
-  void StartAndRegister() {
-    Start();
-    ASSERT_TRUE(Eventually([&] { return kubelet_->Count("Healthy") == 2; }));
-  }
-  grpc::Status Allocate(const std::vector<std::vector<std::string>>& containers, v1beta1::AllocateResponse* response) {
-    v1beta1::AllocateRequest request;
-    for (const auto& ids : containers) {
-      auto* one = request.add_container_requests();
-      for (const auto& id : ids) one->add_devices_ids(id);
-    }
-    grpc::ClientContext context;
-    return kubelet_->plugin().Allocate(&context, request, response);
-  }
-
-  std::string dir_;
-  std::unique_ptr<StubEmulator> emulator_;
-  std::unique_ptr<FakeKubelet> kubelet_;
-  DeviceTable table_;
-  Metrics metrics_;
-  std::unique_ptr<EmulatorWatch> watch_;
-  std::unique_ptr<KubeletSession> session_;
-};
 
 TEST_F(PluginTest, RegistersAndListsDevicesWithTopology) {
   StartAndRegister();
@@ -207,120 +142,6 @@ TEST_F(PluginTest, PreStartChecksHealthAgain) {
   gpus[0].set_healthy(false);
   emulator_->Set(gpus);
   EXPECT_TRUE(Eventually([&] { return call(kGpu0) == grpc::StatusCode::FAILED_PRECONDITION; }));
-}
-
-TEST_F(PluginTest, ComesBackToARestartedKubelet) {
-  StartAndRegister();
-  const std::string first = kubelet_->last().endpoint();
-  kubelet_.reset();
-  kubelet_ = std::make_unique<FakeKubelet>(dir_ + "/dp");  // wipes the sockets, as the real one does
-  EXPECT_TRUE(Eventually([&] { return kubelet_->Count("Healthy") == 2; }));
-  EXPECT_NE(kubelet_->last().endpoint(), first);
-  v1beta1::AllocateResponse response;
-  EXPECT_TRUE(Allocate({{kGpu0}}, &response).ok());
-}
-
-TEST_F(PluginTest, ComesBackWhenOnlyItsSocketIsRemoved) {
-  StartAndRegister();
-  ::unlink(session_->socket().c_str());
-  EXPECT_TRUE(Eventually([&] { return kubelet_->registrations() == 2 && kubelet_->Count("Healthy") == 2; }));
-}
-
-// kubelet 1.35 ends the new instance's stream when the old one's ends, and opens no other.
-TEST_F(PluginTest, ComesBackWhenTheKubeletEndsItsStream) {
-  StartAndRegister();
-  const std::string socket = session_->socket();
-  kubelet_->EndStream();
-  EXPECT_TRUE(Eventually([&] { return kubelet_->registrations() == 2 && kubelet_->Count("Healthy") == 2; }));
-  EXPECT_EQ(session_->socket(), socket) << "the same socket, registered once more";
-}
-
-TEST_F(PluginTest, RegistersAgainWhenAnyOtherPluginsSocketGoes) {
-  StartAndRegister();
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/dp/other.sock", "", 0600).ok());
-  ::unlink((dir_ + "/dp/other.sock").c_str());
-  EXPECT_TRUE(Eventually([&] { return kubelet_->registrations() > 1; })) << "real kubelets forget our GPUs with theirs";
-}
-
-TEST_F(PluginTest, ComesBackWhenTheKubeletKeepsOurSocket) {
-  StartAndRegister();
-  const std::string socket = session_->socket();
-  kubelet_.reset();
-  kubelet_ = std::make_unique<FakeKubelet>(dir_ + "/dp", false);
-  EXPECT_TRUE(Eventually([&] { return kubelet_->Count("Healthy") == 2; }));
-  EXPECT_EQ(session_->socket(), socket);
-}
-
-TEST_F(PluginTest, KeepsTryingWhenTheKubeletRefuses) {
-  kubelet_->RefuseNext(3);
-  Start();
-  EXPECT_TRUE(Eventually([&] { return kubelet_->Count("Healthy") == 2; }));
-  EXPECT_EQ(metrics_.registrations_failed, 3u);
-}
-
-TEST_F(PluginTest, WaitsForAKubeletThatStartsLater) {
-  kubelet_.reset();
-  std::filesystem::remove_all(dir_ + "/dp");
-  Start();
-  ASSERT_TRUE(Eventually([&] { return !session_->socket().empty(); }));
-  kubelet_ = std::make_unique<FakeKubelet>(dir_ + "/dp");
-  EXPECT_TRUE(Eventually([&] { return kubelet_->Count("Healthy") == 2; }));
-}
-
-TEST_F(PluginTest, TwoInstancesOverlap) {
-  StartAndRegister();
-  const std::string old_socket = session_->socket();
-  KubeletSession second({RegistrationMode::kRegister, dir_ + "/dp", kResourceName, {}, milliseconds(200)}, table_,
-                        metrics_);
-  second.Start();
-  EXPECT_TRUE(Eventually([&] { return kubelet_->registrations() == 2; }));
-  EXPECT_TRUE(Exists(old_socket));
-  session_->Stop();
-  EXPECT_FALSE(Exists(old_socket));
-  v1beta1::AllocateResponse response;
-  EXPECT_TRUE(Allocate({{kGpu0}}, &response).ok());
-  second.Stop();
-}
-
-// Both may have registered in either order when the kubelet came back, and it forgets the one with the other.
-TEST_F(PluginTest, TheInstanceThatStaysRegistersAgainWhenTheOtherHasGone) {
-  KubeletSession second({RegistrationMode::kRegister, dir_ + "/dp", kResourceName, {}, milliseconds(200)}, table_,
-                        metrics_);
-  second.Start();
-  ASSERT_TRUE(Eventually([&] { return kubelet_->registrations() == 1; }));
-  StartAndRegister();  // the last to register, and the first to go
-  ASSERT_TRUE(Eventually([&] { return kubelet_->registrations() == 2; }));
-  session_->Stop();
-  EXPECT_TRUE(Eventually([&] { return kubelet_->registrations() >= 3 && kubelet_->stream_open(); }));
-  EXPECT_EQ(dir_ + "/dp/" + kubelet_->last().endpoint(), second.socket());
-  second.Stop();
-}
-
-TEST_F(PluginTest, WatcherModeAnswersTheKubeletsQuestion) {
-  Start(RegistrationMode::kWatcher);
-  ASSERT_TRUE(Eventually([&] { return !session_->socket().empty() && table_.Get()->gpus.size() == 2; }));
-  auto channel = grpc::CreateChannel("unix:" + session_->socket(), grpc::InsecureChannelCredentials());
-  auto stub = pluginregistration::Registration::NewStub(channel);
-  pluginregistration::PluginInfo info;
-  grpc::ClientContext context;
-  ASSERT_TRUE(stub->GetInfo(&context, {}, &info).ok());
-  EXPECT_EQ(info.type(), "DevicePlugin");
-  EXPECT_EQ(info.name(), "ccgpu.dev/cc-gpu");
-  EXPECT_EQ(info.supported_versions(0), "v1beta1");
-  pluginregistration::RegistrationStatus status;
-  status.set_plugin_registered(true);
-  pluginregistration::RegistrationStatusResponse done;
-  grpc::ClientContext context2;
-  ASSERT_TRUE(stub->NotifyRegistrationStatus(&context2, status, &done).ok());
-  EXPECT_TRUE(metrics_.registered);
-  EXPECT_EQ(kubelet_->registrations(), 0);
-  grpc::ClientContext context3;
-  v1beta1::ListAndWatchResponse list;
-  auto reader = v1beta1::DevicePlugin::NewStub(channel)->ListAndWatch(&context3, {});
-  ASSERT_TRUE(reader->Read(&list));
-  EXPECT_EQ(list.devices_size(), 2);
-  context3.TryCancel();
-  (void)reader->Finish();
 }
 
 TEST_F(PluginTest, CdiSpecIsThereBeforeTheDevices) {

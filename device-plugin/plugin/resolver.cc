@@ -6,13 +6,12 @@
 #include "base/ttrpc/server.h"
 #include "device-plugin/api/podresources.pb.h"
 #include "device-plugin/plugin/cdi_spec.h"
+#include "device-plugin/plugin/pod_resources.h"
 
 namespace ccgpu::deviceplugin {
 namespace {
 
 constexpr char kService[] = "ccgpu.deviceplugin.v1.Resolver";
-constexpr size_t kMaxMessage = 16u << 20;  // a List of a full node is larger than gRPC's 4 MiB
-constexpr std::chrono::milliseconds kTimeout{5000};
 
 std::string GpusOf(const v1::PodGpusResponse& answer) {
   std::string out;
@@ -37,17 +36,18 @@ Resolver::Resolver(std::string pod_resources, std::string resource_name, const D
 Resolver::~Resolver() = default;
 
 Result<v1::PodGpusResponse> Resolver::PodGpus(const std::string& name, const std::string& pod_namespace) const {
-  rpc::Client kubelet(pod_resources_, kMaxMessage);
+  rpc::Client kubelet(pod_resources_, kMaxPodResources);
   ::v1::PodResources pod;
   ::v1::GetPodResourcesRequest get;
   get.set_pod_name(name);
   get.set_pod_namespace(pod_namespace);
   ::v1::GetPodResourcesResponse got;
-  if (kubelet.Call("/v1.PodResourcesLister/Get", get, &got, kTimeout).ok()) {
+  if (kubelet.Call("/v1.PodResourcesLister/Get", get, &got, kPodResourcesTimeout).ok()) {
     pod = got.pod_resources();
   } else {
     ::v1::ListPodResourcesResponse list;
-    const auto outcome = kubelet.Call("/v1.PodResourcesLister/List", ::v1::ListPodResourcesRequest(), &list, kTimeout);
+    const auto outcome =
+        kubelet.Call("/v1.PodResourcesLister/List", ::v1::ListPodResourcesRequest(), &list, kPodResourcesTimeout);
     if (!outcome.ok()) {
       return Err("plugin.pod-resources-unavailable", pod_resources_,
                  "neither Get nor List answers (" + outcome.message + "); is the kubelet or ccgpu-node running?");

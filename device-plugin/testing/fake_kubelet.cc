@@ -136,4 +136,27 @@ grpc::Status FakePodResources::Get(grpc::ServerContext*, const ::v1::GetPodResou
   return response->has_pod_resources() ? grpc::Status::OK : grpc::Status(grpc::StatusCode::NOT_FOUND, "no such pod");
 }
 
+void FakePodResources::Knows(std::vector<std::string> ids) {
+  std::lock_guard lock(mutex_);
+  known_ = std::move(ids);
+}
+
+int FakePodResources::asked() const {
+  std::lock_guard lock(mutex_);
+  return asked_;
+}
+
+grpc::Status FakePodResources::GetAllocatableResources(grpc::ServerContext*, const ::v1::AllocatableResourcesRequest*,
+                                                       ::v1::AllocatableResourcesResponse* response) {
+  std::lock_guard lock(mutex_);
+  asked_++;
+  for (const auto& id : known_) {  // an entry each, as kubelet's per NUMA node, and one of somebody else
+    auto* devices = response->add_devices();
+    devices->set_resource_name("ccgpu.dev/cc-gpu");
+    devices->add_device_ids(id);
+  }
+  response->add_devices()->set_resource_name("example.com/thing");
+  return grpc::Status::OK;
+}
+
 }  // namespace ccgpu::deviceplugin

@@ -53,8 +53,16 @@ class FakePodResources final : public ::v1::PodResourcesLister::Service {
   grpc::Status List(grpc::ServerContext*, const ::v1::ListPodResourcesRequest*,
                     ::v1::ListPodResourcesResponse*) override;
   grpc::Status Get(grpc::ServerContext*, const ::v1::GetPodResourcesRequest*, ::v1::GetPodResourcesResponse*) override;
+  // The devices that GetAllocatableResources tells, until the next call.
+  void Knows(std::vector<std::string> ids);
+  int asked() const;  // how often it was called
+  grpc::Status GetAllocatableResources(grpc::ServerContext*, const ::v1::AllocatableResourcesRequest*,
+                                       ::v1::AllocatableResourcesResponse*) override;
 
  private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> known_;
+  int asked_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 

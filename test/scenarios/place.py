@@ -162,11 +162,13 @@ class Place:
             self.signal(part, "SIGCONT")
 
     @contextlib.contextmanager
-    def foreign_plugin(self, manner, *devices):
-        """Somebody else's device plugin, which offers GPUs under our resource's name. Gives what the kubelet said to it."""
+    def foreign_plugin(self, manner, *devices, killed=False):
+        """Somebody else's device plugin, which offers GPUs under our resource's name. Gives what the kubelet said to it. `killed`: it ends by SIGKILL and leaves its socket."""
         with subprocess.Popen([harness.BUILD / "tests" / "foreign-device-plugin", self.plugin_folder(), GPU, manner, *devices],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as plugin:
             yield plugin.stdout.readline().strip()
+            if killed:
+                plugin.kill()
             plugin.stdin.close()
 
     def until(self, what, holds, limit_s=60):

@@ -227,6 +227,20 @@ def another_plugin_for_our_resource_harms_nobody_for_long(place):
             assert not place.held("after") & place.held("before")
 
 
+def another_plugin_that_is_killed_harms_nobody_for_long(place):
+    """Its socket stays, so that nothing in the folder changes: only the kubelet can say that it has lost our GPUs."""
+    left = place.plugin_folder() / "foreign.sock"
+    try:
+        with place.foreign_plugin("good", "Foreign-1", killed=True) as answer:
+            assert answer == "registered", answer
+        assert left.is_socket()
+        place.all_offered()
+        with place.pods(place.pod("after")):
+            assert "Foreign-1" not in place.held("after")
+    finally:
+        left.unlink(missing_ok=True)
+
+
 def a_gpu_of_another_plugin_is_none_of_ours(place):
     """It offers a GPU that no emulator has. Who gets that one does not start: the shim asks whose it is."""
     sealed = place.seal(place.pod("misled"))
@@ -247,4 +261,4 @@ SCENARIOS = [pods_get_devices_of_their_own, more_than_there_are_is_not_admitted,
              assignment_survives_plugin_and_node_service, an_end_that_nobody_watched_is_told, without_a_plugin_nothing_is_given_and_all_goes_on,
              a_pod_that_succeeded_is_not_admitted_again, unhealthy_devices_are_not_given_out, a_resource_that_nobody_offers_is_given_to_nobody, a_plugin_that_hangs_stops_nobody_who_runs,
              an_emulator_that_hangs_takes_its_gpus_away_and_brings_them_back, another_plugin_for_our_resource_harms_nobody_for_long,
-             a_gpu_of_another_plugin_is_none_of_ours]
+             another_plugin_that_is_killed_harms_nobody_for_long, a_gpu_of_another_plugin_is_none_of_ours]
