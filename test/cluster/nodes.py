@@ -2,6 +2,7 @@
 
 Each function takes the World of two nodes; world.node is the control plane, which takes pods as well here.
 """
+import contextlib
 import copy
 
 from cluster.installing import listing
@@ -125,17 +126,25 @@ def without_the_label_a_node_is_put_back_and_the_other_goes_on(world):
     first, second = both(world)
     with asking_for(world, "stays", "default/stays/key", **on(first)) as key:
         answered(world, "stays", key)
-        world.kubectl("label", "node", second.node, "ccgpu.dev/enabled-")
-        world.until("nothing of ours runs there", lambda: not _ours_on(second), 120)
-        world.until("its files are as before", lambda: listing(second) == world.files_before[second.node], 60)
-        labels = [name for name in world.get("node", second.node)["metadata"]["labels"] if "ccgpu" in name]
-        assert not labels, labels
-        assert second.allocatable() <= 0 and first.allocatable() == world.gpus
-        assert world.get("pod", "stays")["status"]["containerStatuses"][0]["restartCount"] == 0
-        answered(world, "stays", key, again=True)
-    world.kubectl("label", "node", second.node, "ccgpu.dev/enabled=true")
+        with _without_label(second):
+            world.until("nothing of ours runs there", lambda: not _ours_on(second), 120)
+            world.until("its files are as before", lambda: listing(second) == world.files_before[second.node], 60)
+            labels = [name for name in world.get("node", second.node)["metadata"]["labels"] if "ccgpu" in name]
+            assert not labels, labels
+            assert second.allocatable() <= 0 and first.allocatable() == world.gpus
+            assert world.get("pod", "stays")["status"]["containerStatuses"][0]["restartCount"] == 0
+            answered(world, "stays", key, again=True)
     world.until("it comes back with its label", lambda: second.allocatable() == world.gpus, 120)
     _can_run(second)
+
+
+@contextlib.contextmanager
+def _without_label(node):
+    node.kubectl("label", "node", node.node, "ccgpu.dev/enabled-")
+    try:
+        yield
+    finally:
+        node.kubectl("label", "node", node.node, "ccgpu.dev/enabled=true")
 
 
 def _ours_on(node):
