@@ -146,8 +146,13 @@ Result<Record> Installer::Begin(const Record& old, const Files& wanted, const Co
     std::erase(record.folders, options_.home);  // ours by its name; it may be there before the record is
   }
   step_("home");
+  const bool home_was_there = files_.Exists(options_.home);
   RETURN_IF_ERROR(files_.MakeFolder(options_.home));
-  RETURN_IF_ERROR(SaveRecord(record));
+  if (const Status saved = SaveRecord(record); !saved.ok()) {
+    // Nobody would know whose the folder is: without a record there is nothing to uninstall.
+    if (!home_was_there) (void)files_.RemoveFolderIfEmpty(options_.home);
+    return saved.error();
+  }
   return record;
 }
 

@@ -1,4 +1,5 @@
 """One real deployment for tests: `ccgpu up` in a folder of its own, pods from templates, and what they left behind."""
+import contextlib
 import copy
 import json
 import os
@@ -171,6 +172,21 @@ def pod(name, command, gpus=1, **container):
 def fetch(resource):
     """Shell text that prints a resource, and fails when the agent refuses it."""
     return f"wget -q -O - http://127.0.0.1:8006/cdh/resource/{resource}"
+
+
+@contextlib.contextmanager
+def full(folder):
+    """Filled to the last byte while the block runs."""
+    filler = folder / "filler"
+    with open(filler, "wb", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            with contextlib.suppress(OSError):
+                while file.write(b"x" * size) == size:
+                    pass
+    try:
+        yield
+    finally:
+        filler.unlink()
 
 
 def promtool(*arguments, stdin=None):

@@ -3,10 +3,9 @@ is lost, the reason is told, and when there is room again all goes on without a 
 
 Each part gets a small file system of its own in the place of its folder, which a test fills and clears.
 """
-import contextlib
 import subprocess
 
-from e2e.harness import Node, edited, fetch, pod, refused, wait_for
+from e2e.harness import Node, edited, fetch, full, pod, refused, wait_for
 
 PARTS = ("broker", "node", "pods", "emulator")
 
@@ -20,18 +19,8 @@ class Cramped(Node):
             subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0750", "full-disk-test", self.state / part], check=True)
         return super().up()
 
-    @contextlib.contextmanager
     def full(self, part):
-        filler = self.state / part / "filler"
-        with open(filler, "wb", buffering=0) as file:
-            for size in (65536, 4096, 1):
-                with contextlib.suppress(OSError):
-                    while file.write(b"x" * size) == size:
-                        pass
-        try:
-            yield
-        finally:
-            filler.unlink()
+        return full(self.state / part)
 
 
 _nodes = []

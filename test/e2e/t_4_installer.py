@@ -214,3 +214,30 @@ def test_refusals_are_exit_2_and_change_nothing():
         assert done.code == 2 and code in done.err, done
         assert machine.tree() == before and machine.restarts() == 0
     assert machine.run("no-such-command").code == 2
+
+
+def test_no_room_for_the_first_or_for_the_next_version_changes_nothing():
+    machine = Machine("1.6", BASE + PLUGINS)
+    size = sum(path.stat().st_size for path in machine.payload.rglob("*") if path.is_file())
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size * 3},mode=0755", "full-disk-test", machine.root / "opt"], check=True)
+    with harness.full(machine.root / "opt"):
+        refused_for_room(machine)
+    assert machine.run("install").code == 0
+    installed, restarts = machine.tree(), machine.restarts()
+    shim = machine.payload / "bin/containerd-shim-ccgpu-v2"
+    shim.write_bytes(shim.read_bytes() + b"the next version")
+    with harness.full(machine.root / "opt"):
+        refused_for_room(machine)
+    assert machine.tree() == installed and machine.restarts() == restarts
+    assert machine.run("install").code == 0, "there is room again"
+    assert machine.tree()["opt/ccgpu/bin/containerd-shim-ccgpu-v2"][3] == shim.read_bytes()
+    assert machine.run("uninstall").code == 0
+    assert "opt/ccgpu" not in machine.tree()
+
+
+def refused_for_room(machine):
+    before, status = machine.tree(), machine.run("status")
+    done = machine.run("install")
+    assert done.code == 1 and "No space left" in done.err, done
+    assert machine.tree() == before, sorted(name for name, _ in set(machine.tree().items()) ^ set(before.items()))
+    assert machine.run("status").out == status.out
