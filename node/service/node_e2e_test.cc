@@ -290,7 +290,7 @@ TEST_F(NodeTest, AContainerThatEndsWhileTheNodeIsAwayIsNoticed) {
                 .result.kind(),
             v1::PodResult::RUNNING);
   lab_->StopNode(SIGKILL);
-  ASSERT_TRUE(lives());
+  ASSERT_TRUE(Eventually(lives));  // "running" comes before runc has become the container's program
   std::ofstream(lab_->dir() + "/go") << "";
   ASSERT_TRUE(Eventually([&] { return !lives(); }));
   lab_->StartNode();
