@@ -38,7 +38,7 @@ struct PodEnvironment {
   std::string logs_dir;                             // container logs
   std::string events_dir;                           // where shims write (events_dir/<sandbox id>/events.jsonl)
   std::string cgroup_parent;                        // "/ccgpu"; empty: the runtime's own choice
-  std::chrono::milliseconds restart_backoff{1000};  // doubles with each restart, up to five minutes
+  std::chrono::milliseconds restart_backoff{1000};  // after the first end (backoff.h)
 };
 
 // A copy of everything that others may see.
@@ -117,7 +117,7 @@ class Pod {
   void WatchHealth();
   bool MayRestart(const ContainerRecord& container) const;
   bool IsDone(const ContainerRecord& container) const;
-  std::chrono::milliseconds Backoff(const ContainerRecord& container) const;  // before its next start
+  std::chrono::milliseconds PauseBefore(const ContainerRecord& container) const;  // its next start
 
   // pod_end.cc
   void TakeDown(Ending& ending);

@@ -35,7 +35,8 @@ std::string RecordToJson(const PodRecord& record) {
                           {"reason", c.reason},
                           {"message", c.message},
                           {"attempt", c.attempt},
-                          {"restarts", c.restarts}});
+                          {"restarts", c.restarts},
+                          {"ends_in_a_row", c.ends_in_a_row}});
   }
   const Json json = {
       {"version", 1},
@@ -87,7 +88,8 @@ Result<PodRecord> RecordFromJson(const std::string& text, const std::string& pat
                                 item.at("id").get<std::string>(), item.at("init").get<bool>(),
                                 item.at("state").get<std::string>(), item.at("exit_code").get<int32_t>(),
                                 item.at("reason").get<std::string>(), item.at("message").get<std::string>(),
-                                item.at("attempt").get<uint32_t>(), item.at("restarts").get<uint32_t>()});
+                                item.at("attempt").get<uint32_t>(), item.at("restarts").get<uint32_t>(),
+                                item.value("ends_in_a_row", 0u)});  // younger than the version
     }
   } catch (const Json::exception& e) {
     return Err("node.bad-record", path, std::string("is not a pod record: ") + e.what());

@@ -21,6 +21,7 @@ struct ContainerRecord {
   std::string reason, message;
   uint32_t attempt = 0;  // of the instance `id`
   uint32_t restarts = 0;
+  uint32_t ends_in_a_row = 0;  // backoff.h
 };
 
 struct PodRecord {

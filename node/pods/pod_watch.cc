@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "node/cri/refusal.h"
+#include "node/pods/backoff.h"
 #include "node/pods/pod.h"
 
 namespace ccgpu::node {
@@ -9,8 +10,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
-
-constexpr milliseconds kLongestBackoff{300000};
 
 // Between two looks at the runtime: as soon as a container of the node has ended, else less and less often.
 class Pace {
@@ -42,9 +41,8 @@ bool Pod::IsDone(const ContainerRecord& container) const {
   return container.state == "exited" && !MayRestart(container);
 }
 
-milliseconds Pod::Backoff(const ContainerRecord& container) const {
-  const int doubled = static_cast<int>(std::min<uint32_t>(container.restarts, 16));
-  return std::min(env_.restart_backoff * (1 << doubled), kLongestBackoff);
+milliseconds Pod::PauseBefore(const ContainerRecord& container) const {
+  return Backoff(env_.restart_backoff, container.ends_in_a_row);
 }
 
 // Undecided: the init container is done, go on.
@@ -62,7 +60,7 @@ Result<Pod::Ending> Pod::RunInit(size_t index) {
       return Decide(PodOutcome::kFailed, Err("node.init-container-failed", container.name,
                                              "exited with " + std::to_string(container.exit_code)));
     }
-    Pause(Backoff(container));
+    Pause(PauseBefore(container));
     std::lock_guard lock(mutex_);
     record_.containers[index].state = "waiting";
   }
@@ -78,6 +76,8 @@ bool Pod::Poll(size_t index) {
     std::lock_guard lock(mutex_);
     auto& container = record_.containers[index];
     container.state = "exited";
+    const int64_t ran = gone ? 0 : status->finished_at() - status->started_at();
+    container.ends_in_a_row = EndsInARow(container.ends_in_a_row, std::chrono::nanoseconds(ran));
     container.exit_code = gone ? 255 : status->exit_code();
     container.reason = gone ? "Lost" : status->reason();
     container.message = gone ? "the runtime does not know the container any more" : status->message();
@@ -108,7 +108,7 @@ void Pod::WatchHealth() {
 std::optional<Pod::Ending> Pod::Tend(size_t index, Round& round) {
   if (record_.containers[index].state == "running" && Poll(index)) {
     round.changed = true;
-    not_before_[index] = Steady::now() + Backoff(record_.containers[index]);
+    not_before_[index] = Steady::now() + PauseBefore(record_.containers[index]);
   }
   const ContainerRecord container = record_.containers[index];
   if (IsDone(container)) return std::nullopt;
@@ -123,7 +123,7 @@ std::optional<Pod::Ending> Pod::Tend(size_t index, Round& round) {
   // A decision does not change by asking again, and a failed first start explains the pod better than its consequences.
   if (IsRefusal(started.error().code) || spec_.restart_policy == RestartPolicy::kNever)
     return FromError(started.error());
-  not_before_[index] = Steady::now() + Backoff(container);
+  not_before_[index] = Steady::now() + PauseBefore(container);
   return std::nullopt;
 }
 

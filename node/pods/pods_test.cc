@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/file.h"
+#include "node/pods/backoff.h"
 #include "node/pods/cgroups.h"
 #include "node/pods/change_waiter.h"
 #include "node/pods/cri_config.h"
@@ -109,14 +110,29 @@ TEST_F(PodsTest, RecordsRoundTrip) {
   record.outcome = PodOutcome::kRefused;
   record.finished = true;
   record.failure = Error::FromWire("policy.env", "containers[a]", "expected");
-  record.containers = {{"a", "img", "id", true, "exited", 3, "Error", "m", 2, 1}};
+  record.containers = {{"a", "img", "id", true, "exited", 3, "Error", "m", 2, 1, 4}};
   auto read = RecordFromJson(RecordToJson(record), "r");
   ASSERT_TRUE(read.ok()) << read.error().ToString();
   EXPECT_EQ(read->outcome, PodOutcome::kRefused);
   EXPECT_EQ(read->failure.subject, "containers[a]");
   EXPECT_EQ(read->containers[0].attempt, 2u);
+  EXPECT_EQ(read->containers[0].ends_in_a_row, 4u);
   for (const char* bad : {"", "{}", R"({"version":2})", R"({"version":1,"uid":3})"})
     EXPECT_FALSE(RecordFromJson(bad, "r").ok()) << bad;
+}
+
+TEST(Backoff, DoublesToFiveMinutesAndIsForgivenAfterTen) {
+  using namespace std::chrono_literals;
+  uint32_t ends = 0;
+  std::vector<std::chrono::milliseconds> pauses;
+  for (auto ran : {1s, 0s, 599s, 1s, 1s, 1s, 1s, 1s, 1s, 1s}) {
+    ends = EndsInARow(ends, ran);
+    pauses.push_back(Backoff(1s, ends));
+  }
+  EXPECT_THAT(pauses, ElementsAre(1s, 2s, 4s, 8s, 16s, 32s, 64s, 128s, 256s, 300s));
+  EXPECT_EQ(Backoff(1s, EndsInARow(ends, 600s)), 1s);
+  EXPECT_EQ(Backoff(1s, EndsInARow(ends, -1h)), 300s) << "a clock that was set back";
+  EXPECT_EQ(Backoff(300s, 4'000'000'000), 300s);
 }
 
 TEST_F(PodsTest, CgroupsOfAPod) {

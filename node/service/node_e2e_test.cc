@@ -274,15 +274,16 @@ TEST_F(NodeTest, PodsOutliveTheNode) {
 }
 
 TEST_F(NodeTest, AContainerThatEndsWhileTheNodeIsAwayIsNoticed) {
-  const auto lives = [] {
+  const std::string mark = "unwatched in " + lab_->dir();  // of this run's container, and of no earlier one's
+  const auto lives = [&] {
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
       std::ifstream file(entry.path() / "cmdline");
       const std::string command((std::istreambuf_iterator<char>(file)), {});
-      if (command.find("ends-unwatched") != std::string::npos) return true;
+      if (command.find(mark) != std::string::npos) return true;
     }
     return false;
   };
-  ASSERT_EQ(lab_->Run(Manifest("ends", ": ends-unwatched; while [ ! -e /data/go ]; do sleep 0.05; done; exit 6",
+  ASSERT_EQ(lab_->Run(Manifest("ends", ": " + mark + "; while [ ! -e /data/go ]; do sleep 0.05; done; exit 6",
                                "    volumeMounts:\n    - {name: data, mountPath: /data}\n",
                                "  restartPolicy: Never\n  volumes:\n  - {name: data, hostPath: {path: " + lab_->dir() +
                                    ", type: Directory}}\n"),
