@@ -1,9 +1,10 @@
 // The installer as a DaemonSet's program: keeps the node as it should be, and tells the cluster how it is.
 //
-//   the DaemonSet is annotated ccgpu.dev/uninstall=true   everything is taken back; the annotation gone: installed
-//   again the program is ended (SIGTERM) and the node is no longer labelled ccgpu.dev/enabled=true   the same ended
-//   otherwise (an upgrade, a drain)                 everything stays somebody changed an installed file or containerd's
-//   configuration   installed again
+// - The DaemonSet is annotated ccgpu.dev/uninstall=true: everything is taken back; without the annotation installed
+//   again.
+// - The program is ended (SIGTERM) and the node is no longer labelled ccgpu.dev/enabled=true: the same.
+// - Ended otherwise (an upgrade, a drain, a Node that was deleted): everything stays.
+// - Somebody changed an installed file or containerd's configuration: installed again.
 //
 // The node's label ccgpu.dev/ready=true stands only while shim and handler are there, ccgpu.dev/installed=VERSION while
 // anything is.
