@@ -76,10 +76,9 @@ PodView Pod::View() {
     running += container.state == "running";
     out.all_running = out.all_running && (container.state == "running" || container.state == "exited");
   }
-  if (record_.outcome == PodOutcome::kSucceeded) {
-    out.phase = "Succeeded";
-  } else if (record_.outcome != PodOutcome::kUndecided) {
-    out.phase = "Failed";
+  // As kubelet: over is a pod that holds nothing any more, so that whoever sees it may count on its devices.
+  if (record_.finished) {
+    out.phase = record_.outcome == PodOutcome::kSucceeded ? "Succeeded" : "Failed";
   } else if (running > 0 || out.all_running) {
     out.phase = "Running";
   }

@@ -44,7 +44,7 @@ struct PodEnvironment {
 // A copy of everything that others may see.
 struct PodView {
   PodRecord record;
-  std::string phase;  // Pending | Running | Succeeded | Failed
+  std::string phase;  // Pending | Running | Succeeded | Failed; the last two once nothing of the pod is left
   std::string pod_ip;
   std::vector<PodEvent> events;
   bool all_running = false;

@@ -233,6 +233,7 @@ def another_plugin_that_is_killed_harms_nobody_for_long(place):
     try:
         with place.foreign_plugin("good", "Foreign-1", killed=True) as answer:
             assert answer == "registered", answer
+            place.until("its GPU is offered in the place of ours", lambda: place.offered() == 1)
         assert left.is_socket()
         place.all_offered()
         with place.pods(place.pod("after")):
