@@ -4,6 +4,7 @@
 containerd share one and leave it as they found it.
 """
 import base64
+import fcntl
 import json
 import os
 import pathlib
@@ -42,6 +43,7 @@ class World:
         self.containerd, self.gpus = containerd, gpus
         self.cluster = Cluster(f"test-containerd{containerd}" + (f"-nodes{nodes}" if nodes > 1 else ""))
         self.images = harness.BUILD.parent / "images"  # ./run images
+        self.lock = _alone(self.cluster)
         harness._open.append(self)
         self.cluster.down()
         self.cluster.up(containerd, nodes, lambda text: print(f"    {text}", flush=True))
@@ -55,6 +57,7 @@ class World:
             print(f"    kept: ./run kind --name {self.cluster.name} kubectl get pods -A; down takes it away", flush=True)
         else:
             self.cluster.down()
+        self.lock.close()
 
     # --- the cluster's own tools
 
@@ -197,6 +200,25 @@ class World:
 
     def events(self, name, namespace="default"):
         return self.get("-n", namespace, "events", "--field-selector", f"involvedObject.name={name}")["items"]
+
+
+def _alone(cluster):
+    """Another run of the tests on this machine has clusters of the same names: this one waits until that one's is down. The file is the lock."""
+    home = cluster.state.parent
+    home.mkdir(parents=True, exist_ok=True)
+    file = open(home / f"{cluster.name}.lock", "w")
+
+    def mine():
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    if not mine():
+        print(f"    another run of the tests has the cluster {cluster.name}: waiting for its end", flush=True)
+        harness.wait_for(mine, 3600, lambda: f"the cluster {cluster.name} is still another run's")
+    return file
 
 
 class Watch:
