@@ -56,7 +56,9 @@ def pods_reach_each_other_and_services_by_name(world):
         for here, there in (("net-0", "net-1"), ("net-1", "net-0")):
             address = world.get("pod", there)["status"]["podIP"]
             for where in (f"{address}:8080", f"{there}.default.svc.cluster.local"):
-                world.until(f"{here} reaches {where}", lambda: world.kubectl("exec", here, "--", "wget", "-qO-", f"http://{where}/", check=False).out.strip() == there, 30)
+                # A connection from before kube-proxy knew the Service would never get there: each try is a new one. (wget's own -T crashes in Debian's busybox.)
+                fetch = ["timeout", "5", "wget", "-qO-", f"http://{where}/"]
+                world.until(f"{here} reaches {where}", lambda: world.kubectl("exec", here, "--", *fetch, check=False).out.strip() == there)
         world.kubectl("delete", "service", *names)
 
 
