@@ -178,10 +178,9 @@ void Manager::RunNode() {
 
 // Writes what the node is, or takes it away; `pause`: until when nothing is to do.
 Status Manager::Round(milliseconds& pause) {
-  const NodeFacts facts = FactsNow();
   std::lock_guard writing(writing_);
   const bool leaving = Leaving();
-  const Status written = leaving ? state_.Remove() : state_.Write(facts);
+  const Status written = leaving ? state_.Remove() : state_.Write(FactsNow());
   const bool flushed = node_events_.Flush();
   pause = written.ok() && flushed ? kStateInterval : milliseconds(1000);
   if (written.ok() && !leaving) pause = std::min(pause, modes_.Step());
