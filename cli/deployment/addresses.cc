@@ -35,7 +35,7 @@ Names NamesOf(const Layout& layout) {
   return {"ccgpu" + HexEncode(ByteView(hash).first(4)), hash[4]};
 }
 
-std::string Prefix(int network) { return "10.246." + std::to_string(network) + "."; }
+std::string Prefix(int64_t network) { return "10.246." + std::to_string(network) + "."; }
 
 Result<uint16_t> FreePort() {
   Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -50,9 +50,10 @@ Result<uint16_t> FreePort() {
   return ntohs(address.sin_port);
 }
 
-// The interface that has an address in the network; "": none. Two bridges with one network would each get half of the
-// answers that are the other's.
-Result<std::string> UserOf(int network) {
+// The interface that has an address in the /24 network that `address` lies in; "": none. Two bridges with one network
+// would each get half of the answers that are the other's.
+Result<std::string> UserOf(const std::string& address) {
+  const std::string prefix = address.substr(0, address.rfind('.') + 1);
   ifaddrs* list = nullptr;
   if (::getifaddrs(&list) != 0) return ErrnoError("deployment.network", "cannot list the addresses of", "this machine");
   const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(list, ::freeifaddrs);
@@ -60,7 +61,7 @@ Result<std::string> UserOf(int network) {
     if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET) continue;
     char text[INET_ADDRSTRLEN];
     ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, text, sizeof text);
-    if (std::string(text).starts_with(Prefix(network))) return std::string(one->ifa_name);
+    if (std::string(text).starts_with(prefix)) return std::string(one->ifa_name);
   }
   return std::string();
 }
@@ -68,15 +69,14 @@ Result<std::string> UserOf(int network) {
 Result<int> FreeNetwork(int first) {
   for (int i = 0; i < kNetworks; i++) {
     const int network = (first + i) % kNetworks;
-    ASSIGN_OR_RETURN(const std::string user, UserOf(network));
+    ASSIGN_OR_RETURN(const std::string user, UserOf(Prefix(network)));
     if (user.empty()) return network;
   }
   return Err("deployment.subnet-taken", "10.246.0.0/16", "is used up: interfaces have addresses in all of it");
 }
 
 // What was chosen for this state folder, chosen now if it never was.
-Result<Json> Chosen(const Layout& layout, int first_network) {
-  const std::string file = layout.state + "/addresses.json";
+Result<Json> Chosen(const std::string& file, int first_network) {
   if (Exists(file)) {
     ASSIGN_OR_RETURN(std::string text, ReadFile(file));
     ASSIGN_OR_RETURN(Json chosen, ParseJson(text, file));
@@ -90,6 +90,20 @@ Result<Json> Chosen(const Layout& layout, int first_network) {
   }
   RETURN_IF_ERROR(WriteFileAtomic(file, chosen.dump(2) + "\n"));
   return chosen;
+}
+
+Result<Addresses> AddressesOf(const Json& chosen, const std::string& bridge, const std::string& file) {
+  ASSIGN_OR_RETURN(const int64_t network, JsonInt(chosen, "network", file));
+  ASSIGN_OR_RETURN(const int64_t broker, JsonInt(chosen, "broker_port", file));
+  ASSIGN_OR_RETURN(const int64_t emulator, JsonInt(chosen, "emulator_port", file));
+  ASSIGN_OR_RETURN(const int64_t plugin, JsonInt(chosen, "plugin_port", file));
+  const std::string prefix = Prefix(network);
+  return Addresses{bridge,
+                   prefix + "0/24",
+                   prefix + "1",
+                   static_cast<uint16_t>(broker),
+                   static_cast<uint16_t>(emulator),
+                   static_cast<uint16_t>(plugin)};
 }
 
 // As the CNI bridge plugin would make it with the first pod, and finds it.
@@ -108,22 +122,12 @@ Result<Addresses> ReserveAddresses(const Layout& layout) {
   ASSIGN_OR_RETURN(const Fd lock, TryLockFile(kLock, kLockWait, "deployment.lock"));
   if (!lock.valid()) return Err("deployment.busy", kLock, "is held by another `ccgpu up` for very long");
   RETURN_IF_ERROR(MakeDirs(layout.state + "/logs", 0711));
-  const auto [bridge, first_network] = NamesOf(layout);
-  ASSIGN_OR_RETURN(const Json chosen, Chosen(layout, first_network));
   const std::string file = layout.state + "/addresses.json";
-  ASSIGN_OR_RETURN(const int64_t network, JsonInt(chosen, "network", file));
-  ASSIGN_OR_RETURN(const int64_t broker, JsonInt(chosen, "broker_port", file));
-  ASSIGN_OR_RETURN(const int64_t emulator, JsonInt(chosen, "emulator_port", file));
-  ASSIGN_OR_RETURN(const int64_t plugin, JsonInt(chosen, "plugin_port", file));
-  const std::string prefix = Prefix(static_cast<int>(network));
-  const Addresses out{bridge,
-                      prefix + "0/24",
-                      prefix + "1",
-                      static_cast<uint16_t>(broker),
-                      static_cast<uint16_t>(emulator),
-                      static_cast<uint16_t>(plugin)};
+  const auto [bridge, first_network] = NamesOf(layout);
+  ASSIGN_OR_RETURN(const Json chosen, Chosen(file, first_network));
+  ASSIGN_OR_RETURN(const Addresses out, AddressesOf(chosen, bridge, file));
   if (::if_nametoindex(bridge.c_str()) != 0) return out;  // a repair: its pods are on it
-  ASSIGN_OR_RETURN(const std::string user, UserOf(static_cast<int>(network)));
+  ASSIGN_OR_RETURN(const std::string user, UserOf(out.gateway));
   if (!user.empty()) {
     return Err("deployment.subnet-taken", out.subnet,
                "is what this deployment's policies name, and " + user +

@@ -22,7 +22,8 @@ struct Addresses {
 
 // Those of an earlier call for this state folder, or new ones. The bridge stands when it returns, so that deployments
 // that start at the same time see each other. Errors: "deployment.subnet-taken" when somebody else took the network
-// while this deployment was down; "deployment.no-port", "deployment.command".
+// while this deployment was down; "deployment.lock", "deployment.busy", "deployment.network", "deployment.no-port",
+// "deployment.command".
 Result<Addresses> ReserveAddresses(const Layout& layout);
 
 // Takes the bridge away, if it stands.
