@@ -98,47 +98,47 @@ class LoopTest : public testing::Test {
     Reaper::BlockSignals();
     thread_ = std::thread([this] { loop_.Run(); });
   }
+  // The loop first: what a test left running may end at any time, and the loop then calls the reaper.
   ~LoopTest() override {
     loop_.Stop();
     thread_.join();
   }
   ttrpc::Loop loop_;
+  Reaper reaper_{loop_};
   std::thread thread_;
 };
 
 TEST_F(LoopTest, ReaperTellsExitsSignalsAndMissingPrograms) {
-  Reaper reaper(loop_);
-  EXPECT_EQ(*reaper.Run({"/bin/sh", {"sh", "-c", "exit 7"}, {}, {-1, -1, -1}, ""}), 7);
-  EXPECT_EQ(*reaper.Run({"/bin/sh", {"sh", "-c", "kill -9 $$"}, {}, {-1, -1, -1}, ""}), 137);
-  EXPECT_EQ(reaper.Run({"/no/such/program", {"x"}, {}, {}, ""}).error().code, "process.start");
+  EXPECT_EQ(*reaper_.Run({"/bin/sh", {"sh", "-c", "exit 7"}, {}, {-1, -1, -1}, ""}), 7);
+  EXPECT_EQ(*reaper_.Run({"/bin/sh", {"sh", "-c", "kill -9 $$"}, {}, {-1, -1, -1}, ""}), 137);
+  EXPECT_EQ(reaper_.Run({"/no/such/program", {"x"}, {}, {}, ""}).error().code, "process.start");
   std::mutex mutex;
   std::condition_variable changed;
   int status = -1;
-  auto pid = reaper.Start({"/bin/sleep", {"sleep", "1000"}, {}, {-1, -1, -1}, ""}, [&](int value) {
+  auto pid = reaper_.Start({"/bin/sleep", {"sleep", "1000"}, {}, {-1, -1, -1}, ""}, [&](int value) {
     std::lock_guard lock(mutex);
     status = value;
     changed.notify_all();
   });
   ASSERT_TRUE(pid.ok());
-  EXPECT_TRUE(reaper.Signal(*pid, SIGTERM).ok());
+  EXPECT_TRUE(reaper_.Signal(*pid, SIGTERM).ok());
   std::unique_lock lock(mutex);
   ASSERT_TRUE(changed.wait_for(lock, 10s, [&] { return status != -1; }));
   EXPECT_EQ(status, 128 + SIGTERM);
-  EXPECT_EQ(reaper.Signal(*pid, SIGTERM).error().code, "process.gone") << "the number may be another's";
-  EXPECT_EQ(reaper.Watch(*pid, [](int) {}).error().code, "process.gone");
+  EXPECT_EQ(reaper_.Signal(*pid, SIGTERM).error().code, "process.gone") << "the number may be another's";
+  EXPECT_EQ(reaper_.Watch(*pid, [](int) {}).error().code, "process.gone");
 }
 
 TEST_F(LoopTest, ACommandSeesOnlyTheDescriptorsItWasGiven) {
-  Reaper reaper(loop_);
   int ends[2];
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
   Fd read_end(ends[0]), write_end(ends[1]);
   Fd leak(::open("/dev/zero", O_RDONLY));  // not close-on-exec
-  EXPECT_EQ(*reaper.Run({"/bin/sh",
-                         {"sh", "-c", "ls /proc/self/fd | tr '\\n' ' '"},
-                         {"PATH=/bin:/usr/bin"},
-                         {-1, write_end.get(), -1},
-                         ""}),
+  EXPECT_EQ(*reaper_.Run({"/bin/sh",
+                          {"sh", "-c", "ls /proc/self/fd | tr '\\n' ' '"},
+                          {"PATH=/bin:/usr/bin"},
+                          {-1, write_end.get(), -1},
+                          ""}),
             0);
   write_end.Close();
   char text[256] = {};
@@ -147,14 +147,13 @@ TEST_F(LoopTest, ACommandSeesOnlyTheDescriptorsItWasGiven) {
 }
 
 TEST_F(LoopTest, StreamsPassAllBytesThroughASlowReader) {
-  Reaper reaper(loop_);
   int host[2];
   ASSERT_EQ(::pipe2(host, O_CLOEXEC), 0);
   Fd reader(host[0]);
   Stdio stdio(loop_);
   auto fds = stdio.MakePipes(HostStreams{Fd(), Fd(host[1]), Fd()}, false);
   ASSERT_TRUE(fds.ok());
-  auto pid = reaper.Start(
+  auto pid = reaper_.Start(
       {"/bin/sh", {"sh", "-c", "dd if=/dev/zero bs=1000 count=1000 2>/dev/null"}, {"PATH=/bin:/usr/bin"}, *fds, ""},
       [](int) {});
   ASSERT_TRUE(pid.ok());
@@ -167,7 +166,6 @@ TEST_F(LoopTest, StreamsPassAllBytesThroughASlowReader) {
 }
 
 TEST_F(LoopTest, AnInputThatComesLaterIsReadToItsEnd) {
-  Reaper reaper(loop_);
   int host[2], input[2];
   ASSERT_EQ(::pipe2(host, O_CLOEXEC), 0);
   ASSERT_EQ(::pipe2(input, O_CLOEXEC), 0);
@@ -175,7 +173,7 @@ TEST_F(LoopTest, AnInputThatComesLaterIsReadToItsEnd) {
   Stdio stdio(loop_);
   auto fds = stdio.MakePipes(HostStreams{Fd(), Fd(host[1]), Fd()}, true);
   ASSERT_TRUE(fds.ok());
-  auto pid = reaper.Start({"/bin/cat", {"cat"}, {}, *fds, ""}, [](int) {});
+  auto pid = reaper_.Start({"/bin/cat", {"cat"}, {}, *fds, ""}, [](int) {});
   ASSERT_TRUE(pid.ok());
   stdio.StartPipes();
   stdio.AttachInput(Fd(input[0]));
