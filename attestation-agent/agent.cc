@@ -4,7 +4,6 @@
 #include <signal.h>
 
 #include <cstdlib>
-#include <thread>
 
 #include "attestation-agent/api_server.h"
 #include "attestation-agent/trust_config.h"
@@ -44,14 +43,10 @@ Status RunAgent(const AgentOptions& options) {
     GpuGate gate(collector, collateral, trust.anchors, random, clock, events);
     BrokerClient broker(trust.broker, trust.init_data_text, collector, clock, options.sandbox_id);
     ApiServer server(ApiParts{collector, gate, broker, collateral, trust.init_data_text, events});
-    RETURN_IF_ERROR(server.Bind(options.port));
-
-    std::thread serve([&] { server.Run(); });
+    RETURN_IF_ERROR(server.Start(options.port));
     events.Tell("agent.ready", "listens on 127.0.0.1:" + std::to_string(options.port));
     gate.Decide();
     ends.Wait();
-    server.Stop();
-    serve.join();
     return Ok();
   };
   Status status = start();

@@ -5,7 +5,6 @@
 #include <httplib.h>
 
 #include <filesystem>
-#include <thread>
 
 #include "attestation-agent/api_server.h"
 #include "attestation-agent/test_fakes.h"
@@ -151,19 +150,13 @@ struct Served : World {
       : World(gpus),
         broker({"https://127.0.0.1:1", ""}, "initdata", collector, clock),
         server(ApiParts{collector, gate, broker, collateral, "initdata", events}) {
-    port = *server.Bind(0);
-    thread = std::thread([this] { server.Run(); });
-  }
-  ~Served() {
-    server.Stop();
-    thread.join();
+    port = *server.Start(0);
   }
   httplib::Result Get(const std::string& path) { return httplib::Client("127.0.0.1", port).Get(path); }
 
   BrokerClient broker;
   ApiServer server;
   int port = 0;
-  std::thread thread;
 };
 
 TEST(Api, AnswersAsCocoDoes) {
@@ -204,7 +197,7 @@ TEST(Api, APortThatIsTakenIsAnError) {
   World world(false);
   BrokerClient broker({"https://127.0.0.1:1", ""}, "", world.collector, world.clock);
   ApiServer second(ApiParts{world.collector, world.gate, broker, world.collateral, "", world.events});
-  EXPECT_EQ(second.Bind(first.port).error().code, "agent.listen");
+  EXPECT_EQ(second.Start(first.port).error().code, "agent.listen");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <httplib.h>
 
 #include "base/encoding.h"
+#include "base/http/listener.h"
 #include "base/json.h"
 #include "trust/kbs/resource_path.h"
 
@@ -59,13 +60,8 @@ std::optional<Bytes> RuntimeData(const Request& request, std::string& why) {
 
 struct ApiServer::Impl {
   explicit Impl(ApiParts p) : parts(std::move(p)) {
-    server.new_task_queue = [] { return new httplib::ThreadPool(kWorkers); };
+    httplib::Server& server = listener.server();
     server.set_keep_alive_timeout(1);
-    // Not the library's SO_REUSEPORT: with it a container of the pod could listen beside us and take others' requests.
-    server.set_socket_options([](socket_t socket) {
-      const int yes = 1;
-      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    });
     server.set_tcp_nodelay(true);
     server.set_payload_max_length(64 << 10);
     server.Get(R"(/cdh/resource/(.*))",
@@ -149,21 +145,18 @@ struct ApiServer::Impl {
   }
 
   ApiParts parts;
-  httplib::Server server;
+  // Its port is nobody else's: a container of the pod that could listen beside us would take others' requests.
+  http::Listener listener{kWorkers};
 };
 
 ApiServer::ApiServer(ApiParts parts) : impl_(std::make_unique<Impl>(std::move(parts))) {}
 ApiServer::~ApiServer() = default;
 
-Result<int> ApiServer::Bind(int port) {
-  const int got = port == 0 ? impl_->server.bind_to_any_port("127.0.0.1")
-                            : (impl_->server.bind_to_port("127.0.0.1", port) ? port : -1);
-  if (got < 0)
-    return Err("agent.listen", "127.0.0.1:" + std::to_string(port),
-               "cannot be bound: is another program of the pod using it?");
-  return got;
+Result<int> ApiServer::Start(int port) {
+  const std::string address = "127.0.0.1:" + std::to_string(port);
+  if (!impl_->listener.Start(address, {"agent.listen", "agent.listen"}).ok())
+    return Err("agent.listen", address, "cannot be bound: is another program of the pod using it?");
+  return impl_->listener.port();
 }
-void ApiServer::Run() { impl_->server.listen_after_bind(); }
-void ApiServer::Stop() { impl_->server.stop(); }
 
 }  // namespace ccgpu::agent

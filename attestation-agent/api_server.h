@@ -30,11 +30,11 @@ struct ApiParts {
 class ApiServer {
  public:
   explicit ApiServer(ApiParts parts);
+  // Ends the answers that are under way, then the port is free.
   ~ApiServer();
-  // Binds 127.0.0.1:port (0: any); the port it got. Errors: agent.listen.
-  Result<int> Bind(int port);
-  void Run();   // until Stop; requests are answered on a few threads
-  void Stop();  // from any thread
+  // Answers at 127.0.0.1:port (0: any) when it returns, on a few threads of its own; the port it got. Once. Errors:
+  // agent.listen.
+  Result<int> Start(int port);
 
  private:
   struct Impl;
