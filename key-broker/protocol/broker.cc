@@ -48,12 +48,14 @@ Broker::Broker(BrokerParts parts, BrokerOptions options)
     : parts_(std::move(parts)),
       options_(std::move(options)),
       token_public_key_(parts_.token_key.public_key()),
-      sessions_(parts_.random, options_.session_lifetime, options_.max_sessions),
+      peers_(options_.peer_limits),
+      sessions_(parts_.random, options_.session_lifetime, options_.max_sessions, options_.peer_limits.sessions),
       objects_(parts_.db, parts_.keys, parts_.random),
       attestations_(parts_.db, parts_.keys, parts_.random),
       ledger_(parts_.db, parts_.keys) {
   metrics_.registry.AddCollector([this](metrics::Page& page) {
     page.Gauge("ccgpu_broker_sessions", "Sessions alive.", static_cast<double>(sessions_.size()));
+    page.Gauge("ccgpu_broker_peers", "Peers whose requests are being counted.", static_cast<double>(peers_.size()));
     if (auto entries = ledger_.Count(); entries.ok())
       page.Gauge("ccgpu_broker_ledger_entries", "Decisions recorded.", static_cast<double>(*entries));
     if (auto resources = objects_.Count(); resources.ok())
@@ -63,21 +65,26 @@ Broker::Broker(BrokerParts parts, BrokerOptions options)
 
 const std::vector<Broker::Route>& Broker::Table() {
   static const std::vector<Route> table = {
-      {"GET", "/healthz", "/healthz", Access::kAnyone, &Broker::Health},
-      {"GET", "/metrics", "/metrics", Access::kAnyone, &Broker::ShowMetrics},
-      {"POST", "/kbs/v0/auth", "/kbs/v0/auth", Access::kAnyone, &Broker::Auth},
-      {"POST", "/kbs/v0/attest", "/kbs/v0/attest", Access::kAnyone, &Broker::Attest},
-      {"GET", "/kbs/v0/resource/", "/kbs/v0/resource/default/test/one", Access::kAttested, &Broker::GetResource},
-      {"POST", "/kbs/v0/resource/", "/kbs/v0/resource/default/test/one", Access::kAdmin, &Broker::PutResource},
-      {"DELETE", "/kbs/v0/resource/", "/kbs/v0/resource/default/test/one", Access::kAdmin, &Broker::DeleteResource},
-      {"GET", "/kbs/v0/ccgpu/resources", "/kbs/v0/ccgpu/resources", Access::kAuditor, &Broker::ListResources},
-      {"GET", "/kbs/v0/ccgpu/decisions", "/kbs/v0/ccgpu/decisions", Access::kAuditor, &Broker::ListDecisions},
+      {"GET", "/healthz", "/healthz", Access::kAnyone, Cost::kNone, &Broker::Health},
+      {"GET", "/metrics", "/metrics", Access::kAnyone, Cost::kNone, &Broker::ShowMetrics},
+      {"POST", "/kbs/v0/auth", "/kbs/v0/auth", Access::kAnyone, Cost::kChallenge, &Broker::Auth},
+      {"POST", "/kbs/v0/attest", "/kbs/v0/attest", Access::kAnyone, Cost::kEvidence, &Broker::Attest},
+      {"GET", "/kbs/v0/resource/", "/kbs/v0/resource/default/test/one", Access::kAttested, Cost::kResource,
+       &Broker::GetResource},
+      {"POST", "/kbs/v0/resource/", "/kbs/v0/resource/default/test/one", Access::kAdmin, Cost::kAdminFailure,
+       &Broker::PutResource},
+      {"DELETE", "/kbs/v0/resource/", "/kbs/v0/resource/default/test/one", Access::kAdmin, Cost::kAdminFailure,
+       &Broker::DeleteResource},
+      {"GET", "/kbs/v0/ccgpu/resources", "/kbs/v0/ccgpu/resources", Access::kAuditor, Cost::kAdminFailure,
+       &Broker::ListResources},
+      {"GET", "/kbs/v0/ccgpu/decisions", "/kbs/v0/ccgpu/decisions", Access::kAuditor, Cost::kAdminFailure,
+       &Broker::ListDecisions},
       {"GET", "/kbs/v0/ccgpu/release-policy/", "/kbs/v0/ccgpu/release-policy/default/test/one", Access::kAuditor,
-       &Broker::GetPolicy},
+       Cost::kAdminFailure, &Broker::GetPolicy},
       {"POST", "/kbs/v0/ccgpu/release-policy/", "/kbs/v0/ccgpu/release-policy/default/test/one", Access::kAdmin,
-       &Broker::PutPolicy},
+       Cost::kAdminFailure, &Broker::PutPolicy},
       {"DELETE", "/kbs/v0/ccgpu/release-policy/", "/kbs/v0/ccgpu/release-policy/default/test/one", Access::kAdmin,
-       &Broker::DeletePolicy},
+       Cost::kAdminFailure, &Broker::DeletePolicy},
   };
   return table;
 }
@@ -107,7 +114,7 @@ HttpResponse Broker::Handle(const HttpRequest& request) {
 }
 
 HttpResponse Broker::Dispatch(const HttpRequest& request, const Route** found) {
-  Call call{request, "", parts_.clock.Now(), Role::kNone, std::nullopt};
+  Call call{request, PeerOf(request.remote), "", parts_.clock.Now(), Role::kNone, std::nullopt};
   std::string allowed;
   for (const Route& route : Table()) {
     const std::string_view path = route.path;
@@ -119,6 +126,7 @@ HttpResponse Broker::Dispatch(const HttpRequest& request, const Route** found) {
     }
     *found = &route;
     call.rest = request.path.substr(path.size());
+    if (auto refusal = Limit(route, call)) return Refuse(Later(call, *refusal));
     if (auto refusal = Admit(route, call)) {
       log::Info("refused", {{"route", route.path},
                             {"method", route.method},
@@ -144,6 +152,29 @@ HttpResponse Broker::Dispatch(const HttpRequest& request, const Route** found) {
   return out;
 }
 
+// Before anything is computed. Of an admin's routes, calls that fail are counted (Admit), and too many stop those that
+// would not: whoever guesses learns nothing more.
+std::optional<Refusal> Broker::Limit(const Route& route, const Call& call) {
+  const bool failures = route.cost == Cost::kAdminFailure;
+  const std::chrono::seconds wait =
+      failures ? peers_.Wait(call.peer, route.cost, call.now) : peers_.Take(call.peer, route.cost, call.now);
+  if (wait.count() == 0) return std::nullopt;
+  return TooMany(failures ? Err("admin.too-many-failures", call.peer, "called admin routes without the right too often")
+                          : Err("broker.too-many-requests", call.peer, "asks more often than one peer may"),
+                 wait);
+}
+
+Refusal Broker::Later(const Call& call, Refusal refusal) {
+  if (peers_.MayLog(call.peer, call.now)) {
+    log::Warning("a peer asks too much (the next line about it comes in a minute at the earliest)",
+                 {{"peer", call.peer},
+                  {"code", refusal.why.code},
+                  {"remote", call.request.remote},
+                  {"sandbox", call.request.sandbox}});
+  }
+  return refusal;
+}
+
 // The one place where it is decided who may call a route.
 std::optional<Refusal> Broker::Admit(const Route& route, Call& call) {
   switch (route.access) {
@@ -163,6 +194,7 @@ std::optional<Refusal> Broker::Admit(const Route& route, Call& call) {
       if (call.role == Role::kAdmin || (call.role == Role::kAuditor && route.access == Access::kAuditor))
         return std::nullopt;
       ++metrics_.admin_refusals;
+      peers_.Take(call.peer, Cost::kAdminFailure, call.now);
       return call.role == Role::kAuditor ? WrongRole("auditor", call.request.path) : NoAdmin(call.request.path);
   }
   return NoAdmin(call.request.path);
@@ -230,11 +262,12 @@ HttpResponse Broker::Auth(const Call& call) {
   if (!evidence::IsKnownTee(request->tee))
     return refuse(Err("attest.unsupported-tee", request->tee,
                       "is not verified by this broker; it takes " + evidence::KnownTees() + ", with nvidia devices"));
-  auto session = sessions_.Start(request->tee, call.now);
+  auto session = sessions_.Start(request->tee, call.peer, call.now);
   if (!session.ok()) {
-    HttpResponse full = refuse(session.error());
-    full.status = 503;
-    return full;
+    ++metrics_.auth_errors;
+    const bool of_all = std::string_view(session.error().code) == "session.too-many";
+    const std::chrono::seconds wait = sessions_.UntilPlace(call.now);
+    return Refuse(Later(call, of_all ? NoPlace(session.error(), wait) : TooMany(session.error(), wait)));
   }
   HttpResponse out = JsonAnswer(kbs::Challenge{session->nonce, R"("")"}.ToJson());
   out.set_cookie = CookieFor(*session);

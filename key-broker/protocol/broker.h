@@ -15,6 +15,7 @@
 #include "key-broker/appraisal/appraiser.h"
 #include "key-broker/protocol/http.h"
 #include "key-broker/protocol/metrics.h"
+#include "key-broker/protocol/peer_limits.h"
 #include "key-broker/protocol/refusal.h"
 #include "key-broker/protocol/roles.h"
 #include "key-broker/protocol/sessions.h"
@@ -29,6 +30,7 @@ struct BrokerOptions {
   std::chrono::seconds session_lifetime = std::chrono::minutes(5);
   std::chrono::seconds token_lifetime = std::chrono::minutes(5);
   size_t max_sessions = 100000;
+  PeerLimitOptions peer_limits;
   std::string issuer = "ccgpu-broker";
   std::string version = "0";
   bool insecure_accept_emulated = false;  // also for tokens that were given when it was true
@@ -67,6 +69,7 @@ class Broker {
   // What the access rule established about a caller.
   struct Call {
     const HttpRequest& request;
+    std::string peer;  // PeerOf its address
     std::string rest;  // of the path, behind the route's own part
     TimePoint now;
     Role role = Role::kNone;
@@ -77,6 +80,7 @@ class Broker {
     const char* path;     // exact, or a prefix when it ends in '/'
     const char* example;  // for Routes()
     Access access;
+    Cost cost;
     HttpResponse (Broker::*handler)(const Call&);
   };
   static const std::vector<Route>& Table();
@@ -84,7 +88,10 @@ class Broker {
   HttpResponse Refuse(const Refusal& refusal) const { return ToResponse(refusal, options_.style); }
   // `found` is set to the route that answers, when there is one.
   HttpResponse Dispatch(const HttpRequest& request, const Route** found);
+  std::optional<Refusal> Limit(const Route& route, const Call& call);
   std::optional<Refusal> Admit(const Route& route, Call& call);
+  // The answer to one that is too many, told in the log once a minute for each peer.
+  Refusal Later(const Call& call, Refusal refusal);
   Result<Attestation> AttestationOf(const Call& call);
 
   HttpResponse Health(const Call& call);
@@ -109,6 +116,7 @@ class Broker {
   BrokerParts parts_;
   BrokerOptions options_;
   crypto::PublicKey token_public_key_;
+  PeerLimits peers_;
   Sessions sessions_;
   ObjectStore objects_;
   Attestations attestations_;

@@ -5,10 +5,12 @@ namespace ccgpu::broker {
 HttpResponse ToResponse(const Refusal& refusal, const RefusalStyle& style) {
   HttpResponse out;
   const bool unknown_route = refusal.variant == "InvalidRequestPath" || refusal.variant == "PluginNotFound";
-  out.status = unknown_route ? 404 : style.strict_status ? refusal.strict_status : 401;
+  const bool later = refusal.retry_after.count() > 0;
+  out.status = unknown_route || later || style.strict_status ? refusal.strict_status : 401;
+  out.retry_after = refusal.retry_after;
   out.content_type = "application/json";
   out.reason = refusal.why.code;
-  out.our_fault = refusal.strict_status >= 500;
+  out.our_fault = refusal.strict_status == 500;
   kbs::ErrorBody body{refusal.variant, refusal.detail, std::nullopt, ""};
   if (style.explain) {
     body.why = refusal.why;
@@ -29,6 +31,16 @@ Refusal PluginUnknown(const std::string& plugin) {
 Refusal AuthFailed(Error why) {
   std::string detail = "Attestation error: RCAR handshake Auth failed: " + why.ToString();
   return {400, "AttestationError", std::move(detail), std::move(why), ""};
+}
+Refusal TooMany(Error why, std::chrono::seconds retry_after) {
+  std::string detail = "Too many requests: try again in " + std::to_string(retry_after.count()) + " s";
+  return {429, "TooManyRequests", std::move(detail), std::move(why), "", retry_after};
+}
+Refusal NoPlace(Error why, std::chrono::seconds retry_after) {
+  Refusal out = AuthFailed(std::move(why));
+  out.strict_status = 503;
+  out.retry_after = retry_after;
+  return out;
 }
 Refusal AttestFailed(Error why, std::string checks_json) {
   return {401, "AttestationError", "Attestation error: RCAR handshake Attest failed", std::move(why),

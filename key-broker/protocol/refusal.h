@@ -9,11 +9,13 @@
 namespace ccgpu::broker {
 
 struct Refusal {
-  int strict_status = 401;  // with --strict-status; otherwise 401, or 404 for unknown routes
-  std::string variant;      // CoCo's name of the error, which deployed clients know
+  // With --strict-status; otherwise 401, unless the route is unknown (404) or the client shall come back (429, 503).
+  int strict_status = 401;
+  std::string variant;  // CoCo's name of the error, which deployed clients know
   std::string detail;
   Error why;
   std::string checks_json;  // may be empty
+  std::chrono::seconds retry_after{0};
 };
 
 struct RefusalStyle {
@@ -26,7 +28,9 @@ HttpResponse ToResponse(const Refusal& refusal, const RefusalStyle& style);
 // The refusals of the protocol, with CoCo's texts.
 Refusal RouteUnknown(const std::string& path);
 Refusal PluginUnknown(const std::string& plugin);
-Refusal AuthFailed(Error why);  // shows the cause, as CoCo does
+Refusal AuthFailed(Error why);                                 // shows the cause, as CoCo does
+Refusal TooMany(Error why, std::chrono::seconds retry_after);  // of one peer
+Refusal NoPlace(Error why, std::chrono::seconds retry_after);  // of all together
 Refusal AttestFailed(Error why, std::string checks_json);
 Refusal TokenMissing(Error why);
 Refusal TokenRefused(Error why);

@@ -1,5 +1,7 @@
 #include "key-broker/protocol/sessions.h"
 
+#include <algorithm>
+
 #include "base/encoding.h"
 
 namespace ccgpu::broker {
@@ -20,22 +22,32 @@ Error Unknown() { return Err("session.unknown", "session", "is not known here (a
 
 void Sessions::Forget(TimePoint now) {
   while (!by_expiry_.empty() && by_expiry_.front().first <= now) {
-    sessions_.erase(by_expiry_.front().second);
+    const auto session = sessions_.find(by_expiry_.front().second);
+    const auto peer = of_peer_.find(session->second.peer);
+    if (--peer->second == 0) of_peer_.erase(peer);
+    sessions_.erase(session);
     by_expiry_.pop_front();
   }
 }
 
-Result<Session> Sessions::Start(const std::string& tee, TimePoint now) {
+Result<Session> Sessions::Start(const std::string& tee, const std::string& peer, TimePoint now) {
   Session session;
   session.id = NewId(random_);
   session.nonce = Base64Encode(random_.Take(kNonceSize));
   session.tee = tee;
+  session.peer = peer;
   session.expires = now + lifetime_;
   std::lock_guard lock(mutex_);
   Forget(now);
   if (sessions_.size() >= limit_)
     return Err("session.too-many", "sessions", "all " + std::to_string(limit_) + " places are taken; try again later");
+  const auto of_peer = of_peer_.find(peer);
+  if (peer_limit_ > 0 && of_peer != of_peer_.end() && of_peer->second >= peer_limit_) {
+    return Err("session.too-many-of-peer", peer,
+               "has " + std::to_string(peer_limit_) + " sessions alive, as many as one peer may have; try again later");
+  }
   sessions_[session.id] = session;
+  ++of_peer_[peer];
   by_expiry_.emplace_back(session.expires, session.id);
   return session;
 }
@@ -85,6 +97,12 @@ std::optional<std::chrono::duration<double>> Sessions::FirstRelease(const std::s
   if (it == sessions_.end() || it->second.released) return std::nullopt;
   it->second.released = true;
   return std::chrono::steady_clock::now() - it->second.started;
+}
+
+std::chrono::seconds Sessions::UntilPlace(TimePoint now) {
+  std::lock_guard lock(mutex_);
+  const std::chrono::seconds second{1};
+  return by_expiry_.empty() ? second : std::max(second, by_expiry_.front().first - now);
 }
 
 size_t Sessions::size() {

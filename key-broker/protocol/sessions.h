@@ -22,7 +22,7 @@ enum class SessionState { kChallenged, kAttested };
 struct Session {
   std::string id;     // 32 hex digits (a version 4 UUID without dashes)
   std::string nonce;  // base64 of 32 random bytes
-  std::string tee;
+  std::string tee, peer;
   SessionState state = SessionState::kChallenged;
   TimePoint expires{};
   uint32_t attempts = 0;
@@ -34,11 +34,14 @@ struct Session {
 class Sessions {
  public:
   static constexpr uint32_t kMaxAttempts = 8;
-  Sessions(crypto::Random& random, std::chrono::seconds lifetime, size_t limit)
-      : random_(random), lifetime_(lifetime), limit_(limit) {}
+  // `peer_limit`: how many of them one peer may have; 0: all.
+  Sessions(crypto::Random& random, std::chrono::seconds lifetime, size_t limit, size_t peer_limit)
+      : random_(random), lifetime_(lifetime), limit_(limit), peer_limit_(peer_limit) {}
 
-  // "session.too-many" when the limit is reached with sessions that are still alive.
-  Result<Session> Start(const std::string& tee, TimePoint now);
+  // "session.too-many", "session.too-many-of-peer" when a limit is reached with sessions that are still alive.
+  Result<Session> Start(const std::string& tee, const std::string& peer, TimePoint now);
+  // Until the oldest session ends, at least a second: sooner there is no place.
+  std::chrono::seconds UntilPlace(TimePoint now);
   // A copy; "session.unknown" or "session.expired".
   Result<Session> Find(const std::string& id, TimePoint now);
   // Counts a try with this nonce; "session.nonce-used" when the session has attested already,
@@ -55,9 +58,10 @@ class Sessions {
   void Forget(TimePoint now);
   crypto::Random& random_;
   std::chrono::seconds lifetime_;
-  size_t limit_;
+  size_t limit_, peer_limit_;
   std::mutex mutex_;
   std::unordered_map<std::string, Session> sessions_;
+  std::unordered_map<std::string, size_t> of_peer_;          // how many; peers without any are not in it
   std::deque<std::pair<TimePoint, std::string>> by_expiry_;  // all live equally long: oldest first
 };
 

@@ -62,7 +62,7 @@ struct TestClient {
   TestClient(TestBroker& to, TestPod& of) : broker(to), pod(of) {}
 
   HttpResponse Auth() {
-    HttpResponse response = broker.Send(Request("POST", "/kbs/v0/auth", kbs::AuthRequest().ToJson()));
+    HttpResponse response = Send(Request("POST", "/kbs/v0/auth", kbs::AuthRequest().ToJson()));
     if (response.status == 200) {
       nonce = kbs::ParseChallenge(response.body)->nonce;
       cookie = response.set_cookie.substr(0, response.set_cookie.find(';'));
@@ -72,7 +72,7 @@ struct TestClient {
   HttpResponse Attest(const kbs::AttestRequest& evidence) {
     HttpRequest request = Request("POST", "/kbs/v0/attest", evidence.ToJson());
     request.cookie = cookie;
-    HttpResponse response = broker.Send(request);
+    HttpResponse response = Send(request);
     if (response.status == 200) token = *kbs::ParseTokenResponse(response.body);
     return response;
   }
@@ -85,11 +85,16 @@ struct TestClient {
   HttpResponse Get(const std::string& path = kResourcePath) {
     HttpRequest request = Request("GET", path);
     if (!token.empty()) request.authorization = "Bearer " + token;
+    return Send(request);
+  }
+  HttpResponse Send(HttpRequest request) {
+    request.remote = address;
     return broker.Send(request);
   }
 
   TestBroker& broker;
   TestPod& pod;
+  std::string address = "10.1.0.1";
   std::string nonce, cookie, token;
 };
 

@@ -61,6 +61,7 @@ void Answer(Broker& broker, const httplib::Request& in, std::string body, httpli
   out.status = response.status;
   if (!response.set_cookie.empty()) out.set_header("Set-Cookie", response.set_cookie);
   if (!response.allow.empty()) out.set_header("Allow", response.allow);
+  if (response.retry_after.count() > 0) out.set_header("Retry-After", std::to_string(response.retry_after.count()));
   out.set_header("Cache-Control", "no-store");
   out.set_content(std::move(response.body), response.content_type.empty() ? "text/plain" : response.content_type);
 }
