@@ -13,7 +13,7 @@ struct Flags {
   std::string config;
   std::vector<std::string> listen, tls_names, device_roots, rim_roots, amd_roots, intel_roots, tpm_roots;
   std::string state, master_key, tls_cert, tls_key, admin_token, auditor_token, rim_url, ocsp_url, pcs_url,
-      intel_root_crl_url, log_level, log_format;
+      intel_root_crl_url, log_level, log_format, peer_limits;
   bool init_only = false, strict_status = false, explain_denials = false, insecure_accept_emulated = false;
   int ready_fd = -1;
 };
@@ -57,6 +57,9 @@ void Describe(CLI::App& app, Flags& flags, const std::string& version) {
   app.add_option("--intel-root-crl-url", flags.intel_root_crl_url,
                  "the Intel root's revocation list in DER (default Intel's)")
       ->type_name("URL");
+  app.add_option("--peer-limits", flags.peer_limits,
+                 "what one address may do: keys of peerLimits in the configuration file, like '{burst: 5000}'")
+      ->type_name("YAML");
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
   app.add_option("--log-format", flags.log_format, "text or json (default: what CCGPU_LOG_FORMAT says, else text)")
@@ -107,6 +110,7 @@ Result<BrokerConfig> Merge(const Flags& flags) {
   }
   if (out.tls_cert.empty() != out.tls_key.empty())
     return Err("broker.bad-option", "--tls-cert", "goes together with --tls-key");
+  if (!flags.peer_limits.empty()) RETURN_IF_ERROR(ParsePeerLimits(flags.peer_limits, "--peer-limits", out.peer_limits));
   out.strict_status |= flags.strict_status;
   out.explain_denials |= flags.explain_denials;
   out.insecure_accept_emulated |= flags.insecure_accept_emulated;

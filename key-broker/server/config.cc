@@ -7,6 +7,8 @@
 namespace ccgpu::broker {
 namespace {
 
+constexpr int64_t kMaxSessions = 10000000;
+
 bool IsAddress(const std::string& text) {
   unsigned char out[sizeof(in6_addr)];
   return inet_pton(AF_INET, text.c_str(), out) == 1 || inet_pton(AF_INET6, text.c_str(), out) == 1;
@@ -18,6 +20,21 @@ void ReadSeconds(YamlMap& map, const std::string& key, int64_t low, int64_t high
     map.Fail("input.bad-value", key,
              "must be from " + std::to_string(low) + " to " + std::to_string(high) + " seconds");
   else to = std::chrono::seconds(value);
+}
+
+template <class T>
+void ReadCount(YamlMap& map, const std::string& key, int64_t low, int64_t high, T& to) {
+  const int64_t value = map.Int(key, false, static_cast<int64_t>(to));
+  if (value < low || value > high)
+    map.Fail("input.bad-value", key, "must be from " + std::to_string(low) + " to " + std::to_string(high));
+  else to = static_cast<T>(value);
+}
+
+void ReadPeerLimits(YamlMap& map, PeerLimitOptions& to) {
+  ReadCount(map, "sessions", 0, kMaxSessions, to.sessions);
+  ReadCount(map, "burst", 0, 1000000, to.burst);
+  ReadCount(map, "perSecond", 1, 1000000, to.per_second);
+  ReadCount(map, "adminFailuresPerMinute", 0, 1000000, to.admin_failures_a_minute);
 }
 
 }  // namespace
@@ -75,8 +92,11 @@ Result<BrokerConfig> ParseBrokerConfig(const std::string& yaml, const std::strin
   collateral.Done();
   ReadSeconds(map, "sessionLifetime", 10, 3600, out.session_lifetime);
   ReadSeconds(map, "tokenLifetime", 10, 86400, out.token_lifetime);
-  out.threads = static_cast<int>(map.Int("threads", false, out.threads));
-  if (out.threads < 1 || out.threads > 1024) map.Fail("input.bad-value", "threads", "must be from 1 to 1024");
+  ReadCount(map, "threads", 1, 1024, out.threads);
+  ReadCount(map, "maxSessions", 1, kMaxSessions, out.max_sessions);
+  YamlMap peer_limits = map.Map("peerLimits");
+  ReadPeerLimits(peer_limits, out.peer_limits);
+  peer_limits.Done();
   out.strict_status = map.Bool("strictStatus");
   out.explain_denials = map.Bool("explainDenials");
   out.insecure_accept_emulated = map.Bool("insecureAcceptEmulated");
@@ -84,6 +104,12 @@ Result<BrokerConfig> ParseBrokerConfig(const std::string& yaml, const std::strin
   out.log_format = map.OneOf("logFormat", {"text", "json"}, false, "");
   RETURN_IF_ERROR(document.Done());
   return out;
+}
+
+Status ParsePeerLimits(const std::string& yaml, const std::string& file, PeerLimitOptions& to) {
+  ASSIGN_OR_RETURN(YamlDocument document, YamlDocument::Parse(yaml, file));
+  ReadPeerLimits(*document, to);
+  return document.Done();
 }
 
 }  // namespace ccgpu::broker

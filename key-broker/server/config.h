@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "key-broker/protocol/peer_limits.h"
 
 namespace ccgpu::broker {
 
@@ -34,6 +35,8 @@ struct BrokerConfig {
   std::chrono::seconds rim_lifetime{3600}, ocsp_lifetime{10};
   std::chrono::seconds session_lifetime{300}, token_lifetime{300};
   int threads = 32;
+  size_t max_sessions = 100000;
+  PeerLimitOptions peer_limits;
   bool strict_status = false, explain_denials = false, insecure_accept_emulated = false;
   std::string log_level = "info";
   std::string log_format;  // text, json; empty: the environment's
@@ -42,6 +45,8 @@ struct BrokerConfig {
 
 // Errors with file:line:column.
 Result<BrokerConfig> ParseBrokerConfig(const std::string& yaml, const std::string& file);
+// The file's mapping peerLimits alone, as --peer-limits has it; keys that it lacks stay as they are in `to`.
+Status ParsePeerLimits(const std::string& yaml, const std::string& file, PeerLimitOptions& to);
 
 // The whole command line. Nothing when the program is done (--help, --version, wrong usage): then *exit_code says with
 // what.

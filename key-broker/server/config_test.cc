@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "key-broker/protocol/broker.h"
 
 namespace ccgpu::broker {
 namespace {
@@ -18,6 +19,13 @@ TEST(ConfigTest, TheExampleIsTheDefaults) {
   EXPECT_EQ(config->ocsp_lifetime, defaults.ocsp_lifetime);
   EXPECT_EQ(config->rim_lifetime, defaults.rim_lifetime);
   EXPECT_EQ(config->session_lifetime, defaults.session_lifetime);
+  EXPECT_EQ(config->max_sessions, defaults.max_sessions);
+  EXPECT_EQ(config->max_sessions, BrokerOptions().max_sessions);
+  const PeerLimitOptions &written = config->peer_limits, &built_in = defaults.peer_limits;
+  EXPECT_EQ(written.sessions, built_in.sessions);
+  EXPECT_EQ(written.burst, built_in.burst);
+  EXPECT_EQ(written.per_second, built_in.per_second);
+  EXPECT_EQ(written.admin_failures_a_minute, built_in.admin_failures_a_minute);
   EXPECT_FALSE(config->insecure_accept_emulated);
   ASSERT_EQ(config->listen.size(), 1u);
   EXPECT_EQ(config->listen[0].ToString(), "127.0.0.1:8080");
@@ -44,6 +52,10 @@ TEST(ConfigTest, ErrorsSayWhere) {
       {"listen: [nowhere]\n", "c.yaml:1:9: listen"},
       {"tls:\n  cert: x\n", "c.yaml:2:9: tls.cert"},
       {"collateral:\n  rimLifetime: -1\n", "c.yaml:2:16: collateral.rimLifetime"},
+      {"maxSessions: 0\n", "c.yaml:1:14: maxSessions"},
+      {"peerLimits: {burst: -1}\n", "c.yaml:1:21: peerLimits.burst"},
+      {"peerLimits: {burst: 5, perSecond: 0}\n", "c.yaml:1:35: peerLimits.perSecond"},
+      {"peerLimits: {bursts: 1}\n", "c.yaml:1:14: peerLimits.bursts"},
       {"logLevel: loud\n", "c.yaml:1:11: logLevel"},
       {"insecureAcceptEmulated: yes\n", "c.yaml:1:25: insecureAcceptEmulated"}};
   for (const auto& [text, subject] : cases) {
@@ -51,6 +63,19 @@ TEST(ConfigTest, ErrorsSayWhere) {
     ASSERT_FALSE(config.ok()) << text;
     EXPECT_EQ(config.error().subject, subject) << text;
   }
+}
+
+TEST(ConfigTest, PeerLimitsOfTheCommandLineGoOverTheFilesKeyByKey) {
+  auto config = ParseBrokerConfig("peerLimits: {burst: 7, sessions: 8}\n", "c.yaml");
+  ASSERT_TRUE(config.ok());
+  PeerLimitOptions& limits = config->peer_limits;
+  EXPECT_TRUE(ParsePeerLimits(R"({"burst":0,"perSecond":3})", "--peer-limits", limits).ok());
+  EXPECT_EQ(limits.burst, 0u);
+  EXPECT_EQ(limits.per_second, 3u);
+  EXPECT_EQ(limits.sessions, 8u);
+  EXPECT_EQ(limits.admin_failures_a_minute, PeerLimitOptions().admin_failures_a_minute);
+  for (const char* bad : {"burst: x", "[1]", "{burst: 1, burst: 2}", "{nothing: 1}", "{", "burst"})
+    EXPECT_FALSE(ParsePeerLimits(bad, "--peer-limits", limits).ok()) << bad;
 }
 
 TEST(ConfigTest, Addresses) {

@@ -158,6 +158,8 @@ Status RunBroker(const BrokerConfig& config, const std::string& version) {
   options.style = {config.strict_status, config.explain_denials};
   options.session_lifetime = config.session_lifetime;
   options.token_lifetime = config.token_lifetime;
+  options.max_sessions = config.max_sessions;
+  options.peer_limits = config.peer_limits;
   options.version = version;
   options.insecure_accept_emulated = config.insecure_accept_emulated;
   Broker broker({*db, keys, appraiser, roles, clock, random, token_key}, options);

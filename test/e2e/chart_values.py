@@ -29,6 +29,7 @@ EXAMPLES = {
     "broker.persistence.storageClass": ("fast", "Fast!"), "broker.persistence.size": ("5Gi", "five"), "broker.persistence.existingClaim": ("mine", "My"),
     "broker.persistence.ownFolder": (False, "no"), "broker.persistence.hostPath": ("/data/broker", "data", HOST_PATH), "broker.service.type": ("LoadBalancer", "Ingress"),
     "broker.service.port": (8443, 0), "broker.service.clusterIP": ("10.96.7.7", "ten"), "broker.service.annotations": (MAP, WRONG_MAP),
+    "broker.peerLimits": ({"burst": 5000, "perSecond": 100}, {"burst": 5000, "perSecond": 0}),
     "broker.externalUrl": ("https://broker.example.org:8443", "http://broker.example.org"), "broker.tlsNames": (["broker.example.org"], ["a b"]),
     "broker.collateral.rimUrl": ("https://rim.example.org/v1/rim/", "rim.example.org"), "broker.collateral.ocspUrl": ("https://ocsp.example.org/", "ftp://x"),
     "broker.collateral.pcsUrl": ("https://pcs.example.org", 1), "broker.nodeSelector": (MAP, WRONG_MAP), "broker.affinity": (AFFINITY, []),

@@ -323,7 +323,7 @@ def test_alerts_and_dashboard_are_those_of_the_files():
 
 def test_programs_know_the_flags_that_they_are_given():
     unknown = []
-    told = nested("devicePlugin.allowedModes", ["apm"], nested("nodeInstaller.restartCommand", "x", nested("ccManager.defaultMode", "on", ENABLES)))
+    told = nested("devicePlugin.allowedModes", ["apm"], nested("nodeInstaller.restartCommand", "x", nested("ccManager.defaultMode", "on", nested("broker.peerLimits", {"burst": 5}, ENABLES))))
     for documents in everything() + [render(nested("broker.insecureAcceptEmulated", True, told))]:
         for where, _, _, container in containers(documents):
             if not container["command"][0].startswith("/usr/local/bin/"):
