@@ -14,6 +14,7 @@ namespace ccgpu::agent {
 namespace {
 
 constexpr std::chrono::milliseconds kFirstPause{50}, kLongestPause{1000};
+constexpr std::chrono::seconds kShortestWait{1};
 constexpr std::chrono::seconds kTokenSlack{30};  // a token that ends sooner is renewed first
 
 std::string Path(std::string_view rest) { return std::string(kbs::kPathPrefix) + std::string(rest); }
@@ -26,14 +27,13 @@ std::string SessionOf(const httplib::Response& response) {
   return header.substr(prefix.size(), header.find(';') - prefix.size());
 }
 
-// What the broker says when it refuses, as our error: its own reason when it explains itself.
-Error Refusal(const httplib::Response& response, const std::string& path) {
-  auto body = kbs::ParseErrorBody(response.body);
-  if (!body.ok())
-    return Err("broker.refused", path,
-               "the broker answered " + std::to_string(response.status) + " without saying why");
-  if (body->why) return *body->why;
-  return Err("broker.refused", path, "the broker answered " + std::to_string(response.status) + ": " + body->detail);
+// How long a broker that has too much to do wants to be left alone; nothing in other answers. A date, or nonsense, is
+// no reason to ask again at once.
+std::optional<std::chrono::seconds> RetryAfter(const httplib::Response& response) {
+  if (response.status != 429 && response.status != 503) return std::nullopt;
+  const std::string text = response.get_header_value("Retry-After");
+  const bool number = !text.empty() && text.size() <= 6 && text.find_first_not_of("0123456789") == std::string::npos;
+  return std::max(kShortestWait, std::chrono::seconds(number ? std::stol(text) : 0));
 }
 
 }  // namespace
@@ -84,6 +84,17 @@ Status BrokerClient::Connect() {
   return Ok();
 }
 
+// Its own reason when it explains itself.
+Error BrokerClient::Refusal(const httplib::Response& response, const std::string& path) {
+  asked_to_wait_ = RetryAfter(response);
+  auto body = kbs::ParseErrorBody(response.body);
+  if (!body.ok())
+    return Err("broker.refused", path,
+               "the broker answered " + std::to_string(response.status) + " without saying why");
+  if (body->why) return *body->why;
+  return Err("broker.refused", path, "the broker answered " + std::to_string(response.status) + ": " + body->detail);
+}
+
 Result<Token> BrokerClient::Attest() {
   RETURN_IF_ERROR(Connect());
   httplib::Client& client = *http_->client;
@@ -131,11 +142,14 @@ Result<T> BrokerClient::Patiently(const std::function<Result<T>()>& call) {
   const auto end = std::chrono::steady_clock::now() + patience_;
   // The first pause is none: a connection that was kept open may just have been closed at the other end.
   for (std::chrono::milliseconds pause{0};; pause = std::min(2 * pause + kFirstPause, kLongestPause)) {
+    asked_to_wait_.reset();
     Result<T> result = call();
-    if (result.ok() || std::string_view(result.error().code) != "broker.unreachable") return result;
-    http_.reset();
-    if (std::chrono::steady_clock::now() + pause >= end) return result;
-    std::this_thread::sleep_for(pause);
+    const bool unreachable = !result.ok() && std::string_view(result.error().code) == "broker.unreachable";
+    if (!unreachable && !asked_to_wait_) return result;
+    if (unreachable) http_.reset();
+    const std::chrono::milliseconds wait = unreachable ? pause : *asked_to_wait_;
+    if (std::chrono::steady_clock::now() + wait >= end) return result;
+    std::this_thread::sleep_for(wait);
   }
 }
 

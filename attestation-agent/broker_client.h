@@ -13,6 +13,10 @@
 #include "base/clock.h"
 #include "trust/kbs/initdata.h"
 
+namespace httplib {
+struct Response;
+}
+
 namespace ccgpu::agent {
 
 struct Token {
@@ -29,7 +33,8 @@ class BrokerClient {
                std::string sandbox_id = "", std::chrono::milliseconds patience = kPatience);
   ~BrokerClient();
 
-  // How long one call goes on when the broker does not answer: it may be moving to another node, or be upgraded.
+  // How long one call goes on when the broker does not answer (it may be moving to another node, or be upgraded) or
+  // asks to wait (429, 503): many pods may start at once. When it asks for longer than this, the call fails at once.
   static constexpr std::chrono::seconds kPatience{30};
 
   // A token that is good for some time yet: the last one, or a new one by attesting.
@@ -46,7 +51,10 @@ class BrokerClient {
   Result<Token> Attest();
   Result<Token> TokenLocked(bool fresh);
   Result<Bytes> ResourceLocked(const std::string& path);
-  // Calls again, each time over a new connection, while the broker does not answer and patience lasts.
+  // What the broker says when it refuses, as our error; remembers in asked_to_wait_ when it says to come back.
+  Error Refusal(const httplib::Response& response, const std::string& path);
+  // Calls again while patience lasts: over a new connection when the broker does not answer, as late as it says when it
+  // asks to wait.
   template <class T>
   Result<T> Patiently(const std::function<Result<T>()>& call);
 
@@ -59,6 +67,7 @@ class BrokerClient {
   kbs::TeeKey key_;
   std::unique_ptr<Http> http_;
   std::optional<Token> token_;
+  std::optional<std::chrono::seconds> asked_to_wait_;  // in the last answer
 };
 
 }  // namespace ccgpu::agent

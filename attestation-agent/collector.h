@@ -17,14 +17,15 @@ class Collector {
   // `nvml` may be null: a sandbox without GPUs.
   Collector(std::unique_ptr<Nvml> nvml, std::string tsm_folder)
       : nvml_(std::move(nvml)), tsm_folder_(std::move(tsm_folder)) {}
+  virtual ~Collector() = default;  // tests of the broker's side need no TEE
 
   // Evidence of each GPU in confidential mode over this 32-byte nonce. Empty without GPUs, or when their mode is off.
   Result<std::vector<evidence::GpuEvidence>> Gpus(ByteView nonce);
   Result<evidence::CpuEvidence> Cpu(ByteView report_data64);
   // The KBS protocol's word for the CPU's TEE.
-  Result<std::string> Tee();
+  virtual Result<std::string> Tee();
   // Both, bound to the broker's nonce (its base64 text) and to the key as the KBS protocol says (trust/kbs/binding.h).
-  Result<evidence::CompositeEvidence> Composite(std::string_view nonce, const kbs::PublicJwk& key);
+  virtual Result<evidence::CompositeEvidence> Composite(std::string_view nonce, const kbs::PublicJwk& key);
 
   bool has_gpus() const { return nvml_ != nullptr; }
   // No state when there are no GPUs.
