@@ -13,7 +13,7 @@
 #include "cli/node_commands.h"
 #include "trust/evidence/composite.h"
 #include "trust/evidence/evidence_list.h"
-#include "trust/verify/token_result.h"
+#include "trust/verify/token/result.h"
 
 namespace ccgpu::cli {
 namespace {

@@ -16,7 +16,7 @@
 #include "cli/seal.h"
 #include "collateral/bundle.h"
 #include "trust/kbs/binding.h"
-#include "trust/verify/test_world.h"
+#include "trust/verify/testing/world.h"
 
 namespace ccgpu::cli {
 namespace {

@@ -7,15 +7,18 @@
 # Layers: 0 base · 10 trust codecs · 12 trust/verify, trust/policy · 20 X/api and shared emulator parts · 30 programs
 #         · 40 cli · 50 test (may link anything).
 
-# ccgpu_library(LAYER n [SIDE s] [DEPS t...] [TEST_DEPS t...] [SOURCES f...])
+# ccgpu_library(LAYER n [SIDE s] [DEPS t...] [TEST_DEPS t...] [SOURCES f...] [FOLDERS d...])
 # Makes one library of the calling folder, named after its path with dots (trust/spdm -> trust.spdm), of all *.cc but
 # main.cc, *_test.cc, *_fuzz.cc and *_bench.cc. Each foo_test.cc goes into one test program, <name>_test;
-# each foo_fuzz.cc is a fuzz target of its own (preset fuzz).
+# each foo_fuzz.cc is a fuzz target of its own (preset fuzz). FOLDERS: rooms of the same library, below this folder.
 function(ccgpu_library)
-  cmake_parse_arguments(A "" "LAYER;SIDE" "SOURCES;DEPS;TEST_DEPS" ${ARGN})
+  cmake_parse_arguments(A "" "LAYER;SIDE" "SOURCES;DEPS;TEST_DEPS;FOLDERS" ${ARGN})
   file(RELATIVE_PATH path ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
   string(REPLACE "/" "." name ${path})
-  file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  list(TRANSFORM A_FOLDERS APPEND /)
+  set(folders "${CMAKE_CURRENT_SOURCE_DIR}/" ${A_FOLDERS})
+  list(TRANSFORM folders APPEND *.cc OUTPUT_VARIABLE patterns)
+  file(GLOB sources CONFIGURE_DEPENDS ${patterns})
   list(FILTER sources EXCLUDE REGEX "/main\\.cc$|_test\\.cc$|_fuzz\\.cc$|_bench\\.cc$|/test_[^/]*\\.cc$")
   if(A_SOURCES)
     set(sources ${A_SOURCES})
@@ -31,7 +34,7 @@ function(ccgpu_library)
   target_link_libraries(${name} ${scope} ${A_DEPS})
   _ccgpu_common(${name})
   _ccgpu_check(${name} ${A_LAYER} "${A_SIDE}" "${A_DEPS}")
-  _ccgpu_tests(${name} "${A_TEST_DEPS}")
+  _ccgpu_tests(${name} "${A_TEST_DEPS}" "${folders}")
 endfunction()
 
 # ccgpu_program(NAME [SIDE s] [LAYER n] DEPS t... [SOURCES f...]): an executable of this folder's main.cc.
@@ -156,9 +159,12 @@ function(_ccgpu_check name layer side deps)
 endfunction()
 
 # Tests may link both sides: they make evidence and judge it.
-function(_ccgpu_tests name test_deps)
-  file(GLOB tests CONFIGURE_DEPENDS *_test.cc test_*.cc)
-  file(GLOB fuzzers CONFIGURE_DEPENDS *_fuzz.cc)
+function(_ccgpu_tests name test_deps folders)
+  list(TRANSFORM folders APPEND *_test.cc OUTPUT_VARIABLE patterns)
+  list(TRANSFORM folders APPEND test_*.cc OUTPUT_VARIABLE helpers)
+  file(GLOB tests CONFIGURE_DEPENDS ${patterns} ${helpers})
+  list(TRANSFORM folders APPEND *_fuzz.cc OUTPUT_VARIABLE patterns)
+  file(GLOB fuzzers CONFIGURE_DEPENDS ${patterns})
   if(CCGPU_TESTS AND fuzzers AND NOT CCGPU_FUZZ)
     _ccgpu_kept_tests(${name} "${fuzzers}")
     list(APPEND tests ${fuzzers} ${CMAKE_CURRENT_BINARY_DIR}/kept_test.cc)
@@ -173,9 +179,8 @@ function(_ccgpu_tests name test_deps)
     add_test(NAME ${name} COMMAND ${name}_test)
   endif()
   if(CCGPU_FUZZ)
-    if(NOT CCGPU_TESTS)  # counterparts of tests are not built then
-      list(FILTER test_deps EXCLUDE REGEX "\\.testing$")
-    endif()
+    # Some counterparts of tests are built with tests only.
+    list(TRANSFORM test_deps REPLACE "^(.*\\.testing)$" "$<TARGET_NAME_IF_EXISTS:\\1>")
     foreach(fuzzer ${fuzzers})
       get_filename_component(stem ${fuzzer} NAME_WE)
       add_executable(${name}.${stem} ${fuzzer})

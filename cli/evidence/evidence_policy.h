@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "trust/verify/tpm.h"
+#include "trust/verify/tpm/tpm.h"
 #include "trust/verify/verify.h"
 
 namespace ccgpu::cli {

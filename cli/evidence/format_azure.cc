@@ -4,7 +4,7 @@
 #include "trust/evidence/azure_evidence.h"
 #include "trust/evidence/hcl_report.h"
 #include "trust/evidence/tpm_quote.h"
-#include "trust/verify/azure.h"
+#include "trust/verify/azure/azure.h"
 
 namespace ccgpu::cli {
 namespace {

@@ -7,7 +7,7 @@
 #include "cli/evidence/gpu_parts.h"
 #include "cli/evidence/needs.h"
 #include "trust/evidence/gpu_report.h"
-#include "trust/verify/fabric.h"
+#include "trust/verify/gpu/fabric.h"
 
 namespace ccgpu::cli {
 namespace {

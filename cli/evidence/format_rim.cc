@@ -5,7 +5,7 @@
 #include "cli/evidence/formats.h"
 #include "trust/evidence/h100_components.h"
 #include "trust/evidence/rim.h"
-#include "trust/verify/rim.h"
+#include "trust/verify/gpu/rim.h"
 
 namespace ccgpu::cli {
 namespace {

@@ -3,7 +3,7 @@
 #include "cli/evidence/formats.h"
 #include "trust/evidence/tpm_evidence.h"
 #include "trust/evidence/tpm_quote.h"
-#include "trust/verify/tpm.h"
+#include "trust/verify/tpm/tpm.h"
 
 namespace ccgpu::cli {
 namespace {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "cli/evidence/format.h"
-#include "trust/verify/corim.h"
-#include "trust/verify/token.h"
+#include "trust/verify/references/corim.h"
+#include "trust/verify/token/token.h"
 
 namespace ccgpu::cli {
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "trust/verify/test_tdx_world.h"
+#include "trust/verify/testing/tdx_world.h"
 
 namespace ccgpu::collateral {
 namespace {

@@ -13,7 +13,7 @@
 #include "gpu-emulator/platform/test_machine.h"
 #include "gpu-emulator/platform/vtpm_reporter.h"
 #include "trust/evidence/tpm_evidence.h"
-#include "trust/verify/tpm.h"
+#include "trust/verify/tpm/tpm.h"
 
 namespace ccgpu::emulator::test {
 namespace {

@@ -7,7 +7,7 @@
 #include "trust/kbs/binding.h"
 #include "trust/kbs/initdata.h"
 #include "trust/kbs/jwe.h"
-#include "trust/verify/test_tdx_world.h"
+#include "trust/verify/testing/tdx_world.h"
 
 namespace ccgpu::broker {
 namespace {

@@ -8,7 +8,7 @@
 #include "key-broker/appraisal/collateral.h"
 #include "trust/kbs/jwe.h"
 #include "trust/kbs/protocol.h"
-#include "trust/verify/test_world.h"
+#include "trust/verify/testing/world.h"
 
 namespace ccgpu::broker {
 

@@ -17,7 +17,7 @@
 
 #include "base/json.h"
 #include "test/bench/cost.h"
-#include "trust/verify/test_fabric.h"
+#include "trust/verify/testing/fabric.h"
 
 namespace ccgpu::verify {
 namespace {

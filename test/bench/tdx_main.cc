@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "test/bench/cost.h"
-#include "trust/verify/test_tdx_world.h"
+#include "trust/verify/testing/tdx_world.h"
 
 namespace ccgpu {
 namespace {

@@ -5,9 +5,9 @@
 #include <iterator>
 
 #include "base/encoding.h"
-#include "trust/verify/test_world.h"
-#include "trust/verify/token.h"
-#include "trust/verify/token_result.h"
+#include "trust/verify/testing/world.h"
+#include "trust/verify/token/result.h"
+#include "trust/verify/token/token.h"
 
 namespace ccgpu {
 namespace {

@@ -1,6 +1,7 @@
 // COSE_Sign1 (RFC 9052 4.2): one signature over a payload, in CBOR.
 //
-// Reading decides nothing: whose key and which algorithm may verify is the caller's knowledge (trust/verify/cose.h).
+// Reading decides nothing: whose key and which algorithm may verify is the caller's knowledge
+// (trust/verify/references/cose.h).
 #pragma once
 
 #include <optional>

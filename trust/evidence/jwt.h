@@ -1,7 +1,7 @@
 // JSON Web Tokens in compact form (RFC 7515, RFC 7519): reading them without believing them, and making them.
 //
-// Which key and which algorithm may verify a token is the caller's knowledge (trust/verify/token.h); what the header
-// says about keys (jku, x5u, jwk) is not even read.
+// Which key and which algorithm may verify a token is the caller's knowledge (trust/verify/token/token.h); what the
+// header says about keys (jku, x5u, jwk) is not even read.
 #pragma once
 
 #include <string>

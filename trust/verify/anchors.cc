@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "trust/verify/roots.h"
+#include "trust/verify/roots/roots.h"
 #include "trust/verify/verify.h"
 
 namespace ccgpu::verify {

@@ -8,8 +8,8 @@
 #include <sstream>
 
 #include "base/json.h"
-#include "trust/verify/test_tdx_world.h"
-#include "trust/verify/test_world.h"
+#include "trust/verify/testing/tdx_world.h"
+#include "trust/verify/testing/world.h"
 
 namespace ccgpu::verify {
 namespace {

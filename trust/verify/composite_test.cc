@@ -5,7 +5,7 @@
 
 #include "base/encoding.h"
 #include "base/json.h"
-#include "trust/verify/test_world.h"
+#include "trust/verify/testing/world.h"
 
 namespace ccgpu::verify {
 namespace {

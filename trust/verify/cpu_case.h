@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "trust/verify/gpu_context.h"
+#include "trust/verify/gpu/context.h"
 
 namespace ccgpu::verify {
 

@@ -4,7 +4,7 @@
 
 #include "trust/evidence/test_mutation.h"
 #include "trust/evidence/test_vectors.h"
-#include "trust/verify/test_world.h"
+#include "trust/verify/testing/world.h"
 
 namespace ccgpu::verify {
 namespace {

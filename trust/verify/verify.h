@@ -17,9 +17,9 @@
 #include "trust/evidence/composite.h"
 #include "trust/evidence/unverified.h"
 #include "trust/verify/cache.h"
-#include "trust/verify/snp_options.h"
-#include "trust/verify/tdx_options.h"
-#include "trust/verify/tpm_options.h"
+#include "trust/verify/snp/options.h"
+#include "trust/verify/tdx/options.h"
+#include "trust/verify/tpm/options.h"
 #include "trust/verify/verdict.h"
 
 namespace ccgpu::verify {

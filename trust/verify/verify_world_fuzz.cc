@@ -2,7 +2,7 @@
 // crash, no acceptance of a changed report, and a refusal that names its reason.
 #include <cstdlib>
 
-#include "trust/verify/test_world.h"
+#include "trust/verify/testing/world.h"
 
 namespace ccgpu::verify {
 namespace {
