@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -187,6 +188,30 @@ def full(folder):
         yield
     finally:
         filler.unlink()
+
+
+@contextlib.contextmanager
+def rerun(node, program, *more, **environment):
+    """The program runs anew while the block does, with more words on its command line and in another environment; afterwards as before."""
+    command = pathlib.Path(f"/proc/{node.daemons()[program]}/cmdline").read_bytes().split(b"\0")[:-1]
+    os.kill(node.daemons()[program], signal.SIGTERM)
+    wait_for(lambda: not alive(node.daemons()[program]), 20, lambda: f"{program} goes on")
+    with open(node.state / "logs" / f"{program}.log", "a") as log:
+        process = subprocess.Popen([*command, *more], env=dict(os.environ, **environment), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: _answers(node), 30, lambda: node.logs())
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+        node.up()
+        wait_for(lambda: _answers(node), 30, lambda: node.logs())
+
+
+def _answers(node):
+    """Broker and emulator do, and the device plugin has seen that the GPU is there."""
+    checkpoint = (node.state / "node" / "kubelet_internal_checkpoint").read_text()
+    return node.ccgpu("secret", "list").code == 0 and node.ccgpu("gpu", "list").code == 0 and all(gpu["uuid"] in checkpoint for gpu in node.gpus())
 
 
 def promtool(*arguments, stdin=None):

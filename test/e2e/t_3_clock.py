@@ -4,44 +4,19 @@ libfaketime shifts what a program is told; it cannot reach static ones (shim and
 agents live on the machine's time here: a clock of theirs that is off by as much the other way looks the same.
 """
 import contextlib
-import os
 import pathlib
-import signal
-import subprocess
 
-from e2e.harness import Skip, alive, fetch, pod, refused, shared, wait_for
+from e2e.harness import Skip, fetch, pod, refused, rerun, shared
 
 
 @contextlib.contextmanager
 def shifted(node, program, days):
-    """The program runs anew, with the same command line, and is told another time."""
+    """The program runs anew and is told another time."""
     library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
     if not library:
         raise Skip("no libfaketime (./run test installs it)")
-    command = pathlib.Path(f"/proc/{node.daemons()[program]}/cmdline").read_bytes().split(b"\0")[:-1]
-    end(node.daemons()[program])
-    environment = dict(os.environ, LD_PRELOAD=str(library), FAKETIME=f"{days:+}d", FAKETIME_DONT_FAKE_MONOTONIC="1")
-    with open(node.state / "logs" / f"{program}.log", "a") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    try:
-        wait_for(lambda: answers(node), 30, lambda: node.logs())
+    with rerun(node, program, LD_PRELOAD=str(library), FAKETIME=f"{days:+}d", FAKETIME_DONT_FAKE_MONOTONIC="1"):
         yield
-    finally:
-        process.terminate()
-        process.wait()
-        node.up()
-        wait_for(lambda: answers(node), 30, lambda: node.logs())
-
-
-def end(pid):
-    os.kill(pid, signal.SIGTERM)
-    wait_for(lambda: not alive(pid), 20, lambda: f"{pid} goes on")
-
-
-def answers(node):
-    """Broker and emulator do, and the device plugin has seen that the GPU is there."""
-    checkpoint = (node.state / "node" / "kubelet_internal_checkpoint").read_text()
-    return node.ccgpu("secret", "list").code == 0 and node.ccgpu("gpu", "list").code == 0 and all(gpu["uuid"] in checkpoint for gpu in node.gpus())
 
 
 def a_day_off(program, days, code, *words):
