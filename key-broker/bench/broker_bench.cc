@@ -144,7 +144,7 @@ int Main(int rounds) {
   crypto::SystemRandom random;
   BrokerOptions options;
   options.insecure_accept_emulated = true;
-  options.peer_limits = {0, 0, 0, 0};  // one peer, as fast as it can
+  options.peer_limits = {.sessions = 0, .burst = 0};  // one peer, as fast as it can
   Broker broker({**db, keys, appraiser, roles, clock, random, crypto::PrivateKey::Generate(crypto::KeyType::kP256)},
                 options);
 

@@ -165,14 +165,21 @@ std::optional<Refusal> Broker::Limit(const Route& route, const Call& call) {
 }
 
 Refusal Broker::Later(const Call& call, Refusal refusal) {
-  if (peers_.MayLog(call.peer, call.now)) {
-    log::Warning("a peer asks too much (the next line about it comes in a minute at the earliest)",
-                 {{"peer", call.peer},
-                  {"code", refusal.why.code},
-                  {"remote", call.request.remote},
-                  {"sandbox", call.request.sandbox}});
-  }
+  LogTooMuch(call.peer, refusal.why, call.request.remote, call.request.sandbox);
   return refusal;
+}
+
+void Broker::ConnectionRefused(const std::string& address) {
+  ++metrics_.connections_refused;
+  const std::string peer = PeerOf(address);
+  LogTooMuch(peer, Err("broker.too-many-connections", peer, "holds as many connections as one peer may"), address, "");
+}
+
+void Broker::LogTooMuch(const std::string& peer, const Error& why, const std::string& remote,
+                        const std::string& sandbox) {
+  if (!peers_.MayLog(peer, parts_.clock.Now())) return;
+  log::Warning("a peer asks too much (the next line about it comes in a minute at the earliest)",
+               {{"peer", peer}, {"code", why.code}, {"remote", remote}, {"sandbox", sandbox}});
 }
 
 // The one place where it is decided who may call a route.

@@ -59,6 +59,8 @@ class Broker {
  public:
   Broker(BrokerParts parts, BrokerOptions options);
   HttpResponse Handle(const HttpRequest& request);
+  // A connection from this address was closed unread, since its peer holds too many.
+  void ConnectionRefused(const std::string& address);
   // Every route there is, for tests that try them all.
   static std::vector<RouteInfo> Routes();
   Ledger& ledger() { return ledger_; }
@@ -92,6 +94,7 @@ class Broker {
   std::optional<Refusal> Admit(const Route& route, Call& call);
   // The answer to one that is too many, told in the log once a minute for each peer.
   Refusal Later(const Call& call, Refusal refusal);
+  void LogTooMuch(const std::string& peer, const Error& why, const std::string& remote, const std::string& sandbox);
   Result<Attestation> AttestationOf(const Call& call);
 
   HttpResponse Health(const Call& call);

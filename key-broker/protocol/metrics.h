@@ -23,6 +23,8 @@ struct Metrics {
   metrics::Counter& resource_deletes = registry.AddCounter("kbs_resource_deletes_total", "Resources deleted.");
   metrics::Counter& admin_refusals =
       registry.AddCounter("ccgpu_broker_admin_refusals_total", "Calls of admin routes without the right.");
+  metrics::Counter& connections_refused = registry.AddCounter(
+      "ccgpu_broker_connections_refused_total", "Connections closed unread, since their peer held too many.");
   // `route` as in the broker's table, or "none"; `status` as answered, "401" for most refusals unless --strict-status.
   metrics::Family<metrics::Counter>& answers = registry.AddCounters(
       "ccgpu_broker_http_requests_total", "Requests answered, by route and status.", {"route", "method", "status"});

@@ -21,6 +21,7 @@ namespace ccgpu::broker {
 
 // 0 switches a limit off. The defaults let 200 pods behind one address start at once, fail, and start again.
 struct PeerLimitOptions {
+  uint32_t connections = 48;              // at once (kept by HttpsServer)
   uint32_t sessions = 5000;               // alive at once (kept by Sessions)
   uint32_t burst = 1000;                  // challenges at once, attestations at once; ten times as many resources
   uint32_t per_second = 20;               // how fast these come back; with a burst, at least 1

@@ -31,6 +31,7 @@ void ReadCount(YamlMap& map, const std::string& key, int64_t low, int64_t high, 
 }
 
 void ReadPeerLimits(YamlMap& map, PeerLimitOptions& to) {
+  ReadCount(map, "connections", 0, 1024, to.connections);
   ReadCount(map, "sessions", 0, kMaxSessions, to.sessions);
   ReadCount(map, "burst", 0, 1000000, to.burst);
   ReadCount(map, "perSecond", 1, 1000000, to.per_second);

@@ -34,7 +34,7 @@ struct BrokerConfig {
   std::string pcs_url, intel_root_crl_url;  // empty: Intel's
   std::chrono::seconds rim_lifetime{3600}, ocsp_lifetime{10};
   std::chrono::seconds session_lifetime{300}, token_lifetime{300};
-  int threads = 32;
+  int threads = 128;
   size_t max_sessions = 100000;
   PeerLimitOptions peer_limits;
   bool strict_status = false, explain_denials = false, insecure_accept_emulated = false;

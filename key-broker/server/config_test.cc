@@ -22,6 +22,7 @@ TEST(ConfigTest, TheExampleIsTheDefaults) {
   EXPECT_EQ(config->max_sessions, defaults.max_sessions);
   EXPECT_EQ(config->max_sessions, BrokerOptions().max_sessions);
   const PeerLimitOptions &written = config->peer_limits, &built_in = defaults.peer_limits;
+  EXPECT_EQ(written.connections, built_in.connections);
   EXPECT_EQ(written.sessions, built_in.sessions);
   EXPECT_EQ(written.burst, built_in.burst);
   EXPECT_EQ(written.per_second, built_in.per_second);

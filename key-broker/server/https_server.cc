@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "key-broker/server/connection_limit.h"
 #include "trust/kbs/protocol.h"
 
 namespace ccgpu::broker {
@@ -117,7 +118,13 @@ void Route(httplib::Server& server, Broker& broker) {
 }  // namespace
 
 struct HttpsServer::Listener {
-  explicit Listener(const TlsIdentity& tls) : server([&tls](SSL_CTX& context) { return SetUpTls(context, tls); }) {}
+  Listener(Broker& broker, const TlsIdentity& tls, size_t peer_connections)
+      : limit(peer_connections, [&broker](const std::string& address) { broker.ConnectionRefused(address); }),
+        server([&](SSL_CTX& context) {
+          limit.Watch(context);
+          return SetUpTls(context, tls);
+        }) {}
+  ConnectionLimit limit;
   httplib::SSLServer server;
   std::thread thread;
 };
@@ -133,10 +140,11 @@ void HttpsServer::Stop() {
 }
 
 Result<std::unique_ptr<HttpsServer>> HttpsServer::Start(Broker& broker, const TlsIdentity& tls,
-                                                        const std::vector<ListenAddress>& listen, int threads) {
+                                                        const std::vector<ListenAddress>& listen, int threads,
+                                                        size_t peer_connections) {
   std::unique_ptr<HttpsServer> out(new HttpsServer);
   for (const ListenAddress& wanted : listen) {
-    auto listener = std::make_unique<Listener>(tls);
+    auto listener = std::make_unique<Listener>(broker, tls, peer_connections);
     if (!listener->server.is_valid()) return Err("broker.tls-damaged", "TLS", "the certificate and key are not usable");
     Route(listener->server, broker);
     listener->server.new_task_queue = [threads] { return new httplib::ThreadPool(static_cast<size_t>(threads)); };

@@ -167,7 +167,8 @@ Status RunBroker(const BrokerConfig& config, const std::string& version) {
   log::Info("ledger is whole", {{"entries", std::to_string(entries)}});
   AddServerMetrics(broker, config, version, tls.chain[0].NotAfter(), collateral, clock);
 
-  ASSIGN_OR_RETURN(const auto server, HttpsServer::Start(broker, tls, config.listen, config.threads));
+  ASSIGN_OR_RETURN(const auto server,
+                   HttpsServer::Start(broker, tls, config.listen, config.threads, config.peer_limits.connections));
   RETURN_IF_ERROR(SayReady(config, *server));
   log::Info("stopping", {{"signal", std::to_string(ends.Wait())}});
   server->Stop();
