@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -14,15 +13,15 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/lock_file.h"
+#include "base/testing/temp_dir.h"
 #include "base/yaml.h"
 
 namespace ccgpu {
 namespace {
 
 TEST(LockFile, IsWaitedForAndTellsAHolderFromAnError) {
-  char folder[] = "/tmp/ccgpu-lock-XXXXXX";
-  ASSERT_NE(mkdtemp(folder), nullptr);
-  const std::string path = std::string(folder) + "/lock";
+  const TempDir folder;
+  const std::string path = folder / "lock";
   using std::chrono::milliseconds;
   auto first = TryLockFile(path, milliseconds(0), "test.lock");
   ASSERT_TRUE(first.ok() && first->valid());
@@ -34,8 +33,7 @@ TEST(LockFile, IsWaitedForAndTellsAHolderFromAnError) {
   first->Close();
   auto third = waits.get();
   EXPECT_TRUE(third.ok() && third->valid());
-  EXPECT_EQ(TryLockFile(std::string(folder) + "/no/lock", milliseconds(0), "test.lock").error().code, "test.lock");
-  std::filesystem::remove_all(folder);
+  EXPECT_EQ(TryLockFile(folder / "no/lock", milliseconds(0), "test.lock").error().code, "test.lock");
 }
 
 TEST(Result, CarriesValueOrErrorWithItsSubject) {
@@ -213,20 +211,19 @@ TEST(Yaml, ADocumentOfOneKind) {
 TEST(Yaml, AnAnchorIsRefused) { EXPECT_FALSE(ParseYaml("a: &x 1\nb: *x\n", "f").ok()); }
 
 TEST(File, AtomicWriteReplacesAndKeepsModeAndLeavesNothingBeside) {
-  const std::string folder = std::filesystem::temp_directory_path() / ("base_test." + std::to_string(getpid()));
-  ASSERT_TRUE(MakeDirs(folder + "/a/b").ok());
-  const std::string path = folder + "/a/b/f";
+  const TempDir folder;
+  ASSERT_TRUE(MakeDirs(folder / "a/b").ok());
+  const std::string path = folder / "a/b/f";
   ASSERT_TRUE(WriteFileAtomic(path, "one", 0600).ok());
   ASSERT_TRUE(WriteFileAtomic(path, "two", 0600).ok());
   EXPECT_EQ(*ReadFile(path), "two");
   struct stat status {};
   ASSERT_EQ(stat(path.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder + "/a/b"), {}), 1);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder / "a/b"), {}), 1);
   EXPECT_EQ(ReadFile(path, 2).error().code, "file.too-large");
-  EXPECT_EQ(ReadFile(folder + "/none").error().subject, folder + "/none");
-  EXPECT_FALSE(WriteFileAtomic(folder + "/no/such/f", "x").ok());
-  std::filesystem::remove_all(folder);
+  EXPECT_EQ(ReadFile(folder / "none").error().subject, folder / "none");
+  EXPECT_FALSE(WriteFileAtomic(folder / "no/such/f", "x").ok());
 }
 
 }  // namespace

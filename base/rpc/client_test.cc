@@ -241,7 +241,7 @@ TEST_F(OursTest, NobodyListens) {
 class BadServerTest : public EchoTest {
  protected:
   Outcome Answer(const std::string& bytes, bool close = true) {
-    const std::string socket = dir_ + "/bad.sock";
+    const std::string socket = dir_ / "bad.sock";
     auto listener = ttrpc::ListenUnix(socket);
     EXPECT_TRUE(listener.ok());
     std::thread server([&] {

@@ -1,9 +1,6 @@
 #include "base/rpc/test_echo_server.h"
 
 #include <poll.h>
-#include <stdlib.h>
-
-#include <filesystem>
 
 #include "base/rpc/test_echo.pb.h"
 
@@ -27,9 +24,7 @@ std::string Numbered(int number) {
 }
 
 EchoTest::EchoTest() {
-  char name[] = "/tmp/ccgpu-rpc-XXXXXX";
-  dir_ = ::mkdtemp(name);
-  socket_ = dir_ + "/echo.sock";
+  socket_ = dir_ / "echo.sock";
   const std::string service = "/ccgpu.rpc.test.Echo/";
   server_.Unary<test::Words, test::Words>(service + "Say",
                                           [](const test::Words& request, test::Words* response, const ServerCall&) {
@@ -63,8 +58,6 @@ EchoTest::EchoTest() {
 EchoTest::~EchoTest() {
   stopping_ = true;
   server_.Stop(milliseconds(0));
-  std::error_code ignored;
-  std::filesystem::remove_all(dir_, ignored);
 }
 
 }  // namespace ccgpu::rpc

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/rpc/server.h"
+#include "base/testing/temp_dir.h"
 
 namespace ccgpu::rpc {
 
@@ -23,7 +24,8 @@ class EchoTest : public ::testing::Test {
   EchoTest();
   ~EchoTest() override;
 
-  std::string dir_, socket_;
+  const TempDir dir_;
+  std::string socket_;
   std::atomic<bool> stopping_ = false;
   std::atomic<int> written_ = 0, ended_ = 0, hanging_ = 0;  // of Count; of Hang
   Server server_;

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "base/testing/temp_dir.h"
 #include "base/ttrpc/client.h"
 #include "base/ttrpc/connection.h"
 #include "base/ttrpc/frame.h"
@@ -18,15 +19,6 @@ namespace ccgpu::ttrpc {
 namespace {
 
 using namespace std::chrono_literals;
-
-struct TempDir {
-  TempDir() {
-    char name[] = "/tmp/ccgpu-ttrpc-XXXXXX";
-    path = ::mkdtemp(name);
-  }
-  ~TempDir() { ::rmdir(path.c_str()); }
-  std::string path;
-};
 
 std::pair<Fd, Fd> Pair() {
   int fds[2];
@@ -57,7 +49,7 @@ TEST(Frame, ComesInAnyPieces) {
 
 TEST(Ttrpc, CallsOverAUnixSocketOfMode0600) {
   TempDir dir;
-  std::string path = dir.path + "/s";
+  std::string path = dir / "s";
   Server server;
   server.Register("test.Echo", "Echo", Echo);
   ASSERT_TRUE(server.ServeUnix(path).ok());
@@ -78,7 +70,7 @@ TEST(Ttrpc, CallsOverAUnixSocketOfMode0600) {
 
 TEST(Ttrpc, ALiveSocketIsNotTakenAndADeadOneIsReplaced) {
   TempDir dir;
-  std::string path = dir.path + "/s";
+  std::string path = dir / "s";
   Server first;
   ASSERT_TRUE(first.ServeUnix(path).ok());
   Server second;
@@ -94,7 +86,7 @@ TEST(Ttrpc, ALiveSocketIsNotTakenAndADeadOneIsReplaced) {
 // An upgrade: the new instance gets new callers, the old one's connection stays and its end takes nothing away.
 TEST(Ttrpc, ALiveSocketIsTakenOverAndStaysWithItsNewOwner) {
   TempDir dir;
-  const std::string path = dir.path + "/s";
+  const std::string path = dir / "s";
   Server first, second;
   ASSERT_TRUE(first.ServeUnix(path).ok());
   ASSERT_TRUE(ConnectUnix(path, std::chrono::seconds(1)).ok());
@@ -109,7 +101,7 @@ TEST(Ttrpc, ALiveSocketIsTakenOverAndStaysWithItsNewOwner) {
   EXPECT_TRUE(ConnectUnix(path, std::chrono::seconds(1)).ok()) << "the old owner removed the new one's socket";
   second.Stop();
   EXPECT_NE(::stat(path.c_str(), &after), 0);
-  EXPECT_TRUE(std::filesystem::is_empty(dir.path));
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
 }
 
 TEST(Ttrpc, AnErrorArrivesInItsParts) {
