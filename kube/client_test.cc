@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "kube/paths.h"
 #include "kube/testing/fake_api.h"
 #include "kube/testing/manual_timer.h"
@@ -34,9 +35,8 @@ class ClientTest : public ::testing::Test {
     options.timer = &timer_;
     return Client::Make(api_.access(), options).value();
   }
-  std::string folder_ = ::testing::TempDir() + "/kube" + std::to_string(::getpid()) +
-                        ::testing::UnitTest::GetInstance()->current_test_info()->name();
-  FakeApi api_{folder_};
+  const TempDir folder_;
+  FakeApi api_;
   ManualTimer timer_;
 };
 
@@ -155,7 +155,7 @@ TEST_F(ClientTest, AnEmptyOrMissingTokenIsNotSent) {
 
 TEST_F(ClientTest, AnotherAuthoritysServerIsRefusedBeforeTheTokenIsShown) {
   auto access = api_.access();
-  access.ca_file = folder_ + "/other.crt";
+  access.ca_file = folder_ / "other.crt";
   ASSERT_TRUE(WriteFileAtomic(access.ca_file, FakeApi::OtherCa()).ok());
   Options options;
   options.timer = &timer_;
@@ -181,7 +181,7 @@ TEST_F(ClientTest, OnlyHttpsAndReadableFiles) {
   access.server += "/prefix";
   EXPECT_EQ(Client::Make(access).error().code, "kube.invalid");
   access = api_.access();
-  access.ca_file = folder_ + "/none";
+  access.ca_file = folder_ / "none";
   EXPECT_EQ(Client::Make(access).error().code, "kube.no-credentials");
   access = {};
   EXPECT_EQ(access.FillInCluster().error().code, "kube.no-credentials");

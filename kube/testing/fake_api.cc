@@ -39,7 +39,7 @@ void CutConnection(httplib::Response& response) {
 
 }  // namespace
 
-FakeApi::FakeApi(std::string folder) : folder_(std::move(folder)) {
+FakeApi::FakeApi() {
   const Authority ca = MakeAuthority("kube-ca");
   const auto key = crypto::PrivateKey::Generate(crypto::KeyType::kP256);
   crypto::CertificateSpec spec;
@@ -51,8 +51,7 @@ FakeApi::FakeApi(std::string folder) : folder_(std::move(folder)) {
   spec.ip_addresses = {"127.0.0.1"};
   spec.extended_key_usage = "serverAuth";
   const auto certificate = crypto::MakeCertificate(spec, ca.key, &ca.certificate).value();
-  (void)MakeDirs(folder_);
-  (void)WriteFileAtomic(folder_ + "/ca.crt", ca.certificate.Pem());
+  (void)WriteFileAtomic(folder_ / "ca.crt", ca.certificate.Pem());
   SetToken("token-1");
 
   server_ = std::make_unique<httplib::SSLServer>(certificate.raw(), key.raw());
@@ -74,13 +73,13 @@ FakeApi::~FakeApi() {
 }
 
 Access FakeApi::access() const {
-  return {"https://127.0.0.1:" + std::to_string(port_), folder_ + "/token", folder_ + "/ca.crt"};
+  return {"https://127.0.0.1:" + std::to_string(port_), folder_ / "token", folder_ / "ca.crt"};
 }
 
 void FakeApi::SetToken(const std::string& token, bool write_file) {
   std::lock_guard lock(mutex_);
   token_ = token;
-  if (write_file) (void)WriteFileAtomic(folder_ + "/token", token + "\n");
+  if (write_file) (void)WriteFileAtomic(folder_ / "token", token + "\n");
 }
 
 void FakeApi::FailNext(int count, int status, const std::string& method_and_path, const std::string& retry_after) {

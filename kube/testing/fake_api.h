@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/testing/temp_dir.h"
 #include "kube/client.h"
 #include "kube/testing/object_store.h"
 
@@ -25,8 +26,7 @@ namespace ccgpu::kube::testing {
 // Any thread.
 class FakeApi {
  public:
-  // Writes ca.crt and token into `folder`.
-  explicit FakeApi(std::string folder);
+  FakeApi();
   ~FakeApi();
 
   Access access() const;  // for clients
@@ -61,7 +61,7 @@ class FakeApi {
     int count, status;
     std::string prefix, retry_after;
   };
-  std::string folder_;
+  const TempDir folder_;  // ca.crt and token
   ObjectStore objects_;
   mutable std::mutex mutex_;
   std::string token_;

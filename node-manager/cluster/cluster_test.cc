@@ -3,10 +3,10 @@
 #include <unistd.h>
 
 #include <condition_variable>
-#include <filesystem>
 #include <mutex>
 
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "device-plugin/testing/stub_emulator.h"
 #include "kube/names.h"
 #include "kube/testing/fake_api.h"
@@ -49,10 +49,8 @@ TEST(Events, TimesAndNotesAsTheApiTakesThem) {
 
 class EmulatorTest : public ::testing::Test {
  protected:
-  EmulatorTest() { (void)MakeDirs(folder_); }
-  ~EmulatorTest() override { std::filesystem::remove_all(folder_); }
-  const std::string folder_ = "/tmp/nm-emulator" + std::to_string(::getpid());
-  const std::string socket_ = folder_ + "/emulator.sock";
+  const TempDir folder_;
+  const std::string socket_ = folder_ / "emulator.sock";
 };
 
 TEST_F(EmulatorTest, AWatchTellsEachChangeAndThatTheEmulatorWent) {
@@ -121,7 +119,7 @@ class NodeStateTest : public ::testing::Test {
     for (const auto& event : list["items"]) out.push_back(event["reason"]);
     return out;
   }
-  FakeApi api_{"/tmp/nm-state" + std::to_string(::getpid())};
+  FakeApi api_;
   kube::testing::ManualTimer timer_;
   ManualClock clock_{TimePoint(seconds(1790000000))};
   std::unique_ptr<kube::Client> client_;

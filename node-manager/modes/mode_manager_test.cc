@@ -93,8 +93,7 @@ class ModeManagerTest : public ::testing::Test {
     return out;
   }
 
-  FakeApi api_{::testing::TempDir() + "/modes" + std::to_string(::getpid()) +
-               ::testing::UnitTest::GetInstance()->current_test_info()->name()};
+  FakeApi api_;
   kube::testing::ManualTimer timer_;
   ManualClock clock_{TimePoint(seconds(1790000000))};
   FakeEmulator emulator_;

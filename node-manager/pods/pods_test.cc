@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "kube/testing/fake_api.h"
 #include "kube/testing/manual_timer.h"
 #include "node-manager/pods/pod_reporter.h"
@@ -61,13 +62,12 @@ class ReporterTest : public ::testing::Test {
     kube::Options options;
     options.timer = &timer_;
     client_ = kube::Client::Make(api_.access(), options).value();
-    options_.events_dir = folder_ + "/pods";
-    options_.state_file = folder_ + "/state/positions.json";
+    options_.events_dir = folder_ / "pods";
+    options_.state_file = folder_ / "state/positions.json";
     options_.node = "n1";
     (void)MakeDirs(options_.events_dir);
     Restart();
   }
-  ~ReporterTest() override { std::filesystem::remove_all(folder_); }
   void Restart() { reporter_ = std::make_unique<PodReporter>(options_, *client_, clock_); }
 
   // A pod, and its sandbox on this node.
@@ -102,9 +102,8 @@ class ReporterTest : public ::testing::Test {
     return condition.is_null() ? "none" : condition.value("status", "") + " " + condition.value("reason", "");
   }
 
-  std::string folder_ = ::testing::TempDir() + "/pods" + std::to_string(::getpid()) +
-                        ::testing::UnitTest::GetInstance()->current_test_info()->name();
-  FakeApi api_{folder_ + "/api"};
+  const TempDir folder_;
+  FakeApi api_;
   kube::testing::ManualTimer timer_;
   ManualClock clock_{TimePoint(seconds(1790000000))};
   PodReporterOptions options_;
@@ -342,8 +341,8 @@ TEST_F(ReporterTest, FilesOfPodsThatAreGoneGo) {
 
 TEST_F(ReporterTest, ALinkInAnEventFilesPlaceIsNotFollowed) {
   MakePod("demo", "sb");
-  ASSERT_TRUE(WriteFileAtomic(folder_ + "/elsewhere", Line("policy.command") + "\n").ok());
-  std::filesystem::create_symlink(folder_ + "/elsewhere", options_.events_dir + "/sb/events.jsonl");
+  ASSERT_TRUE(WriteFileAtomic(folder_ / "elsewhere", Line("policy.command") + "\n").ok());
+  std::filesystem::create_symlink(folder_ / "elsewhere", options_.events_dir + "/sb/events.jsonl");
   EXPECT_TRUE(reporter_->Step());
   EXPECT_THAT(Events(), IsEmpty());
 }

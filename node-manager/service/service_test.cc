@@ -3,11 +3,11 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <filesystem>
 #include <fstream>
 #include <future>
 
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "device-plugin/testing/stub_emulator.h"
 #include "kube/names.h"
 #include "kube/testing/fake_api.h"
@@ -21,7 +21,8 @@ using kube::testing::FakeApi;
 using ::testing::HasSubstr;
 
 TEST(Config, EveryKeyAndNothingElse) {
-  const std::string file = ::testing::TempDir() + "/nm" + std::to_string(::getpid()) + ".yaml";
+  const TempDir folder;
+  const std::string file = folder / "config.yaml";
   (void)WriteFileAtomic(file, R"(apiVersion: ccgpu.dev/v1alpha1
 kind: NodeManagerConfig
 spec:
@@ -47,7 +48,6 @@ spec:
   EXPECT_EQ(config.state_dir, "/s");
   (void)WriteFileAtomic(file, "apiVersion: ccgpu.dev/v1alpha1\nkind: NodeManagerConfig\nspec:\n  nodes: x\n");
   EXPECT_THAT(LoadConfig(file, config).error().ToString(), HasSubstr("4:"));
-  std::filesystem::remove(file);
   config.default_mode = "warp";
   EXPECT_EQ(CheckConfig(config).error().code, "manager.bad-config");
   config.default_mode = "";
@@ -59,26 +59,22 @@ spec:
 class ManagerTest : public ::testing::Test {
  protected:
   ManagerTest() {
-    (void)MakeDirs(folder_ + "/pods");
-    emulator_ = std::make_unique<StubEmulator>(folder_ + "/emulator.sock");
+    (void)MakeDirs(folder_ / "pods");
+    emulator_ = std::make_unique<StubEmulator>(folder_ / "emulator.sock");
     auto gpu = StubEmulator::MakeGpu(0);
     gpu.set_model("NVIDIA H100 NVL (EMULATED)");
     emulator_->Set({gpu});
     config_.node = "n1";
-    config_.emulator_socket = folder_ + "/emulator.sock";
+    config_.emulator_socket = folder_ / "emulator.sock";
     config_.resolver_socket = "";
-    config_.events_dir = folder_ + "/pods";
-    config_.state_dir = folder_ + "/state";
+    config_.events_dir = folder_ / "pods";
+    config_.state_dir = folder_ / "state";
     api_.objects().Create(
         "/api/v1/nodes",
         {{"kind", "Node"},
          {"metadata", {{"name", "n1"}, {"labels", {{kube::kEnabledLabel, "true"}, {kube::kInstalledLabel, "1"}}}}}});
     client_ = kube::Client::Make(api_.access()).value();
     manager_ = std::make_unique<Manager>(config_, *client_, clock_);
-  }
-  ~ManagerTest() override {
-    manager_.reset();
-    std::filesystem::remove_all(folder_);
   }
   Json Node() { return api_.objects().Get("/api/v1/nodes/n1").body; }
   bool Sees(const std::function<bool()>& holds) { return api_.objects().WaitFor(holds); }
@@ -96,8 +92,8 @@ class ManagerTest : public ::testing::Test {
     }
   }
 
-  const std::string folder_ = "/tmp/nm-service" + std::to_string(::getpid());
-  FakeApi api_{folder_ + "/api"};
+  const TempDir folder_;
+  FakeApi api_;
   SystemClock clock_;
   RunConfig config_;
   std::unique_ptr<StubEmulator> emulator_;

@@ -8,6 +8,7 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "kube/names.h"
 #include "kube/testing/fake_api.h"
 #include "kube/testing/manual_timer.h"
@@ -28,13 +29,12 @@ class SetupTest : public ::testing::Test {
     kube::Options options;
     options.timer = &timer_;
     client_ = kube::Client::Make(api_.access(), options).value();
-    options_.identity = folder_ + "/identity";
-    options_.broker = folder_ + "/broker";
+    options_.identity = folder_ / "identity";
+    options_.broker = folder_ / "broker";
     options_.ns = "ccgpu-system";
     options_.kbs_url = "https://ccgpu-broker.ccgpu-system.svc:8080";
     MakeFiles("1");
   }
-  ~SetupTest() override { std::filesystem::remove_all(folder_); }
   // What the Job's first two containers make; another `run` makes other keys.
   void MakeFiles(const std::string& run) {
     for (const char* name : {"vendor/device-root", "vendor/rim-root", "amd/ark", "intel/root", "vtpm/vtpm-root"}) {
@@ -64,9 +64,8 @@ class SetupTest : public ::testing::Test {
     api_.objects().Create("/api/v1/nodes", node);
   }
 
-  std::string folder_ = ::testing::TempDir() + "/setup" + std::to_string(::getpid()) +
-                        ::testing::UnitTest::GetInstance()->current_test_info()->name();
-  FakeApi api_{folder_ + "/api"};
+  const TempDir folder_;
+  FakeApi api_;
   kube::testing::ManualTimer timer_;
   std::unique_ptr<kube::Client> client_;
   SetupOptions options_;
