@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "gpu-emulator/control/emulator.h"
 #include "gpu-emulator/platform/test_machine.h"
 #include "trust/evidence/ocsp.h"
@@ -21,7 +22,7 @@ namespace fs = std::filesystem;
 class AuthoritiesTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    made_ = new test::TempDir;
+    made_ = new TempDir;
     const Status status = MakeAuthorities(made_->path(), "h100-ncc-v5", SystemClock().Now());
     ASSERT_TRUE(status.ok()) << status.error().ToString();
   }
@@ -42,12 +43,12 @@ class AuthoritiesTest : public ::testing::Test {
     options.authorities = authorities;
     return Emulator::Start(options, clock_, random_);
   }
-  static test::TempDir* made_;
-  test::TempDir dir_;
+  static TempDir* made_;
+  TempDir dir_;
   SystemClock clock_;
   crypto::SystemRandom random_;
 };
-test::TempDir* AuthoritiesTest::made_ = nullptr;
+TempDir* AuthoritiesTest::made_ = nullptr;
 
 TEST_F(AuthoritiesTest, NothingButWhatIsNamedIsMade) {
   std::set<std::string> expected, found;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "gpu-emulator/api/control.grpc.pb.h"
 #include "gpu-emulator/control/emulator.h"
 #include "gpu-emulator/platform/test_machine.h"
@@ -17,7 +18,7 @@ namespace api = emulator::v1;
 
 // The state folder is shared by the tests of this program: RSA-4096 keys take seconds.
 const std::string& SharedState() {
-  static const test::TempDir dir;
+  static const TempDir dir;
   return dir.path();
 }
 
@@ -52,7 +53,7 @@ class ControlTest : public ::testing::Test {
     request.set_fault(fault);
     return stub_->InjectFault(&context, request, gpu);
   }
-  test::TempDir dir_;
+  TempDir dir_;
   SystemClock clock_;
   crypto::SystemRandom random_;
   std::unique_ptr<Emulator> emulator_;
@@ -151,7 +152,7 @@ TEST_F(ControlTest, ASecondEmulatorInTheSameFolderIsRefused) {
 }
 
 TEST(EmulatorOptionsFile, FlagsWinAndUnknownKeysAreRefused) {
-  test::TempDir dir;
+  TempDir dir;
   const std::string file = dir / "emulator.yaml";
   ASSERT_TRUE(WriteFileAtomic(file, "state: /s\nrun: /r\ngpus: 3\nprofile: a100-nc\n").ok());
   EmulatorOptions options;

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "gpu-emulator/api/control.grpc.pb.h"
 #include "gpu-emulator/platform/test_machine.h"
 
@@ -74,7 +75,7 @@ std::string FirstUuid(const std::string& run) {
 
 TEST(EmulatorProgram, SurvivesAKillWithItsIdentitiesAndWithoutItsGuests) {
   if (geteuid() != 0) GTEST_SKIP() << "NOT RUN: launching guests needs root";
-  test::TempDir dir;
+  TempDir dir;
   const std::vector<std::string> arguments = {"--state", dir / "state", "--run", dir / "run", "--gpus", "1"};
   std::string uuid;
   Fd guest;
@@ -112,7 +113,7 @@ TEST(EmulatorProgram, SurvivesAKillWithItsIdentitiesAndWithoutItsGuests) {
 }
 
 TEST(EmulatorProgram, UsageErrorsAreExit2) {
-  test::TempDir dir;
+  TempDir dir;
   const std::vector<std::vector<std::string>> kBad = {{},
                                                       {"--no-such-flag"},
                                                       {"--gpus", "65"},

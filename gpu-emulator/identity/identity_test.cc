@@ -7,6 +7,7 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "gpu-emulator/identity/board_measurements.h"
 #include "gpu-emulator/identity/snp_identity.h"
 #include "trust/evidence/gpu_certs.h"
@@ -18,18 +19,10 @@ namespace {
 
 class IdentityTest : public ::testing::Test {
  protected:
-  IdentityTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ccgpu-id-XXXXXX").string();
-    dir_ = mkdtemp(pattern.data());
-  }
-  ~IdentityTest() override {
-    std::error_code ignored;
-    std::filesystem::remove_all(dir_, ignored);
-  }
-  DevicePki Pki() { return LoadOrMakeDevicePki(dir_ + "/vendor", "GH100", now_).value(); }
+  DevicePki Pki() { return LoadOrMakeDevicePki(dir_ / "vendor", "GH100", now_).value(); }
   const Profile profile_ = LoadProfile("h100-ncc-v5").value();
   const TimePoint now_ = SystemClock().Now();
-  std::string dir_;
+  const TempDir dir_;
 };
 
 // OpenSSL's own judgement of a chain, leaf first, under its last certificate.
@@ -52,7 +45,7 @@ int OpensslVerdict(const std::vector<crypto::Certificate>& chain,
 
 TEST_F(IdentityTest, BoardChainIsNvidiasProfile) {
   const DevicePki pki = Pki();
-  const BoardIdentity board = LoadOrMakeBoard(dir_, 0, pki, profile_, now_).value();
+  const BoardIdentity board = LoadOrMakeBoard(dir_.path(), 0, pki, profile_, now_).value();
   ASSERT_EQ(board.chain.size(), evidence::kGpuChainLength);
   EXPECT_EQ(OpensslVerdict(board.chain), X509_V_OK);
   for (const auto& certificate : board.chain) {
@@ -74,10 +67,11 @@ TEST_F(IdentityTest, BoardChainIsNvidiasProfile) {
 
 TEST_F(IdentityTest, BoardsAreStableAndDistinct) {
   const DevicePki pki = Pki();
-  const BoardIdentity a = LoadOrMakeBoard(dir_, 0, pki, profile_, now_).value();
-  const BoardIdentity b = LoadOrMakeBoard(dir_, 1, pki, profile_, now_).value();
+  const BoardIdentity a = LoadOrMakeBoard(dir_.path(), 0, pki, profile_, now_).value();
+  const BoardIdentity b = LoadOrMakeBoard(dir_.path(), 1, pki, profile_, now_).value();
   const DevicePki pki_again = Pki();
-  const BoardIdentity a_again = LoadOrMakeBoard(dir_, 0, pki_again, profile_, now_ + std::chrono::hours(1)).value();
+  const BoardIdentity a_again =
+      LoadOrMakeBoard(dir_.path(), 0, pki_again, profile_, now_ + std::chrono::hours(1)).value();
   EXPECT_EQ(a.uuid, a_again.uuid);
   EXPECT_EQ(a.attestation.Der(), a_again.attestation.Der());
   EXPECT_NE(a.uuid, b.uuid);
@@ -92,9 +86,9 @@ TEST_F(IdentityTest, BoardsAreStableAndDistinct) {
 
 TEST_F(IdentityTest, PrivateKeysAreTheOwnersOnly) {
   const DevicePki pki = Pki();
-  ASSERT_TRUE(LoadOrMakeBoard(dir_, 0, pki, profile_, now_).ok());
+  ASSERT_TRUE(LoadOrMakeBoard(dir_.path(), 0, pki, profile_, now_).ok());
   int keys = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_)) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_.path())) {
     struct stat st {};
     ASSERT_EQ(stat(entry.path().c_str(), &st), 0);
     if (entry.path().extension() == ".key") {
@@ -107,7 +101,7 @@ TEST_F(IdentityTest, PrivateKeysAreTheOwnersOnly) {
 
 TEST_F(IdentityTest, GoesOnAfterAKillBetweenKeyAndCertificate) {
   const Bytes root = Pki().root.authority.certificate.key().Der();
-  ASSERT_EQ(unlink((dir_ + "/vendor/GH100-rim-signer.pem").c_str()), 0);  // the last certificate that was written
+  ASSERT_EQ(unlink((dir_ / "vendor/GH100-rim-signer.pem").c_str()), 0);  // the last certificate that was written
   const DevicePki again = Pki();
   EXPECT_EQ(again.root.authority.certificate.key().Der(), root);
   EXPECT_TRUE(again.rim_signer.certificate.IsSignedBy(again.rim_intermediate.authority.certificate));
@@ -115,23 +109,23 @@ TEST_F(IdentityTest, GoesOnAfterAKillBetweenKeyAndCertificate) {
 
 TEST_F(IdentityTest, NeverReplacesWhatIsDamaged) {
   (void)Pki();
-  const std::string key = dir_ + "/vendor/device-root.key", certificate = dir_ + "/vendor/device-root.pem";
+  const std::string key = dir_ / "vendor/device-root.key", certificate = dir_ / "vendor/device-root.pem";
   const std::string good = ReadFile(key).value();
   const std::string other = crypto::PrivateKey::Generate(crypto::KeyType::kP384).Pem();
   for (const std::string& bad : {std::string("garbage"), other}) {
     ASSERT_TRUE(WriteFileAtomic(key, bad, 0600).ok());
-    auto loaded = LoadOrMakeDevicePki(dir_ + "/vendor", "GH100", now_);
+    auto loaded = LoadOrMakeDevicePki(dir_ / "vendor", "GH100", now_);
     ASSERT_FALSE(loaded.ok());
     EXPECT_EQ(loaded.error().code, "identity.damaged");
   }
   ASSERT_EQ(unlink(key.c_str()), 0);
-  EXPECT_EQ(LoadOrMakeDevicePki(dir_ + "/vendor", "GH100", now_).error().code, "identity.damaged");
+  EXPECT_EQ(LoadOrMakeDevicePki(dir_ / "vendor", "GH100", now_).error().code, "identity.damaged");
   ASSERT_TRUE(WriteFileAtomic(key, good, 0600).ok());
-  EXPECT_TRUE(LoadOrMakeDevicePki(dir_ + "/vendor", "GH100", now_).ok());
+  EXPECT_TRUE(LoadOrMakeDevicePki(dir_ / "vendor", "GH100", now_).ok());
   // A child that another root signed.
-  const std::string family = dir_ + "/vendor/GH100-identity.pem";
+  const std::string family = dir_ / "vendor/GH100-identity.pem";
   ASSERT_TRUE(WriteFileAtomic(family, ReadFile(certificate).value()).ok());
-  EXPECT_EQ(LoadOrMakeDevicePki(dir_ + "/vendor", "GH100", now_).error().code, "identity.damaged");
+  EXPECT_EQ(LoadOrMakeDevicePki(dir_ / "vendor", "GH100", now_).error().code, "identity.damaged");
 }
 
 TEST_F(IdentityTest, MeasurementsFollowModeAndFaults) {
@@ -193,7 +187,7 @@ TEST_F(IdentityTest, ManifestsAreForTheHealthyValuesOnly) {
 
 TEST_F(IdentityTest, ProtectedA100HasManifestsForModeApm) {
   const Profile profile = LoadProfile("a100-ncc-v4").value();
-  const auto rims = MakeReferenceManifests(profile, LoadOrMakeDevicePki(dir_ + "/vendor", profile.chip, now_).value());
+  const auto rims = MakeReferenceManifests(profile, LoadOrMakeDevicePki(dir_ / "vendor", profile.chip, now_).value());
   ASSERT_TRUE(rims.ok()) << rims.error().ToString();
   ASSERT_EQ(rims->size(), 2u);
   EXPECT_TRUE(rims->contains("NV_GPU_DRIVER_GA100_550.90.07"));
@@ -206,7 +200,7 @@ TEST_F(IdentityTest, ProtectedA100HasManifestsForModeApm) {
 }
 
 TEST_F(IdentityTest, ChipIsAmdsProfileAndStable) {
-  const SnpIdentity chip = LoadOrMakeSnpIdentity(dir_ + "/amd", now_).value();
+  const SnpIdentity chip = LoadOrMakeSnpIdentity(dir_ / "amd", now_).value();
   // As AMD's own VCEKs it names no authority key, which strictness would ask for.
   EXPECT_EQ(OpensslVerdict({chip.vcek, chip.ask, chip.ark}, X509_V_FLAG_CHECK_SS_SIGNATURE), X509_V_OK);
   EXPECT_EQ(OpensslVerdict({chip.vcek, chip.ask, chip.ark}), X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER);
@@ -225,7 +219,7 @@ TEST_F(IdentityTest, ChipIsAmdsProfileAndStable) {
   ASSERT_EQ(table->size(), 3u);
   EXPECT_EQ((*table)[0].type, "VCEK");
   EXPECT_EQ((*table)[0].der, chip.vcek.Der());
-  const SnpIdentity again = LoadOrMakeSnpIdentity(dir_ + "/amd", now_).value();
+  const SnpIdentity again = LoadOrMakeSnpIdentity(dir_ / "amd", now_).value();
   EXPECT_EQ(again.vcek.Der(), chip.vcek.Der());
   EXPECT_EQ(again.chip_id, chip.chip_id);
 }

@@ -4,9 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "gpu-emulator/guest/driver/driver.h"
 #include "trust/verify/verify.h"
 
@@ -19,20 +18,13 @@ using ::testing::HasSubstr;
 struct World {
   explicit World(const std::string& profile_name = "h100-ncc-v5", uint32_t gpus = 2)
       : profile(LoadProfile(profile_name).value()) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ccgpu-mach-XXXXXX").string();
-    dir = mkdtemp(pattern.data());
     Start(gpus);
-  }
-  ~World() {
-    machine.reset();
-    std::error_code ignored;
-    std::filesystem::remove_all(dir, ignored);
   }
   void Start(uint32_t gpus) {
     machine.reset();
-    pki = LoadOrMakeDevicePki(dir + "/vendor", profile.chip, clock.Now()).value();
+    pki = LoadOrMakeDevicePki(dir / "vendor", profile.chip, clock.Now()).value();
     endorsements = std::make_unique<Endorsements>(pki, MakeReferenceManifests(profile, pki).value(), clock);
-    machine = Machine::Create({dir + "/boards", dir, gpus}, profile, pki, *endorsements, clock, random).value();
+    machine = Machine::Create({dir / "boards", dir.path(), gpus}, profile, pki, *endorsements, clock, random).value();
   }
   verify::Anchors Anchors() const {
     verify::Anchors out;
@@ -50,7 +42,7 @@ struct World {
     return collateral;
   }
 
-  std::string dir;
+  const TempDir dir;
   SystemClock clock;
   crypto::SystemRandom random;
   const Profile profile;

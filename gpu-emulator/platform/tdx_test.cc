@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "base/encoding.h"
+#include "base/testing/temp_dir.h"
 #include "gpu-emulator/platform/tdx_reporter.h"
 #include "gpu-emulator/platform/test_machine.h"
 #include "gpu-emulator/services/pcs_documents.h"
@@ -36,7 +37,7 @@ struct TdxMachine {
     return verdict.FirstFailure() ? verdict.FirstFailure()->reason.code : "refused";
   }
 
-  test::TempDir dir;
+  TempDir dir;
   ManualClock clock{ParseTime("2026-06-01").value()};
   TdxIdentity identity = LoadOrMakeTdxIdentity(dir / "intel", clock.Now()).value();
   crypto::SystemRandom random;

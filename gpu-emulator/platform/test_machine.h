@@ -3,37 +3,18 @@
 #pragma once
 
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <condition_variable>
-#include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <mutex>
 
 #include "base/clock.h"
+#include "base/testing/temp_dir.h"
 #include "gpu-emulator/identity/snp_identity.h"
 #include "gpu-emulator/platform/platform_server.h"
 
 namespace ccgpu::emulator::test {
-
-class TempDir {
- public:
-  TempDir() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ccgpu-emu-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // GPUs "g0" .. "g3".
 class FakeGpus final : public GpuPool {

@@ -8,6 +8,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/testing/temp_dir.h"
 #include "gpu-emulator/identity/board_measurements.h"
 #include "gpu-emulator/services/http_service.h"
 #include "trust/evidence/rim.h"
@@ -20,10 +21,8 @@ using evidence::CertStatus;
 class ServicesTest : public ::testing::Test {
  protected:
   ServicesTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ccgpu-svc-XXXXXX").string();
-    dir_ = mkdtemp(pattern.data());
-    pki_ = LoadOrMakeDevicePki(dir_ + "/vendor", "GH100", clock_.Now()).value();
-    board_ = LoadOrMakeBoard(dir_, 0, pki_, profile_, clock_.Now()).value();
+    pki_ = LoadOrMakeDevicePki(dir_ / "vendor", "GH100", clock_.Now()).value();
+    board_ = LoadOrMakeBoard(dir_.path(), 0, pki_, profile_, clock_.Now()).value();
     endorsements_ = std::make_unique<Endorsements>(pki_, MakeReferenceManifests(profile_, pki_).value(), clock_);
     endorsements_->Announce(board_);
     auto http = HttpService::Listen("127.0.0.1:0", *endorsements_, clock_,
@@ -32,18 +31,13 @@ class ServicesTest : public ::testing::Test {
     http_ = std::move(*http);
     client_ = std::make_unique<httplib::Client>("127.0.0.1", http_->port());
   }
-  ~ServicesTest() override {
-    http_.reset();
-    std::error_code ignored;
-    std::filesystem::remove_all(dir_, ignored);
-  }
   Bytes Ask(ByteView request) {
     auto response = client_->Post("/", ToText(request), "application/ocsp-request");
     return response && response->status == 200 ? ToBytes(AsBytes(response->body)) : Bytes();
   }
   ManualClock clock_{SystemClock().Now()};
   const Profile profile_ = LoadProfile("h100-ncc-v5").value();
-  std::string dir_;
+  const TempDir dir_;
   DevicePki pki_;
   BoardIdentity board_;
   bool healthy_ = true;
@@ -160,7 +154,7 @@ TEST_F(ServicesTest, OcspAnswersUnderTheAskersHash) {
 
 // The emulators of two nodes share their authorities, and verifiers may ask either of them.
 TEST_F(ServicesTest, BoardsOfAnotherNodeAreKnownUnlessRevokedHere) {
-  const BoardIdentity other = LoadOrMakeBoard(dir_ + "/node2", 0, pki_, profile_, clock_.Now()).value();
+  const BoardIdentity other = LoadOrMakeBoard(dir_ / "node2", 0, pki_, profile_, clock_.Now()).value();
   ASSERT_NE(other.pdi, board_.pdi);
   EXPECT_TRUE(IsBoardSerial(pki_, other.identity.SerialNumber()));
   const auto status = [&] {
@@ -173,7 +167,7 @@ TEST_F(ServicesTest, BoardsOfAnotherNodeAreKnownUnlessRevokedHere) {
   endorsements_->SetRevocation(other, Revocation::kKeyCompromise);
   EXPECT_EQ(status(), CertStatus::kRevoked);
   // The same serial number means nothing under other authorities.
-  const DevicePki others = LoadOrMakeDevicePki(dir_ + "/others", "GH100", clock_.Now()).value();
+  const DevicePki others = LoadOrMakeDevicePki(dir_ / "others", "GH100", clock_.Now()).value();
   EXPECT_FALSE(IsBoardSerial(others, other.identity.SerialNumber()));
 }
 
@@ -195,7 +189,7 @@ TEST_F(ServicesTest, UnknownCertificatesAreNotGood) {
     EXPECT_EQ(response->singles[0].status, CertStatus::kUnknown);
   }
   // An authority that is not ours, and bytes that are no request.
-  const DevicePki other = LoadOrMakeDevicePki(dir_ + "/other", "GH100", clock_.Now()).value();
+  const DevicePki other = LoadOrMakeDevicePki(dir_ / "other", "GH100", clock_.Now()).value();
   const crypto::Certificate foreign = other.family.authority.certificate;
   EXPECT_FALSE(
       evidence::ParseOcspResponse(Ask(evidence::MakeOcspRequest(foreign, other.root.authority.certificate, {}))).ok());
@@ -204,7 +198,7 @@ TEST_F(ServicesTest, UnknownCertificatesAreNotGood) {
 }
 
 TEST_F(ServicesTest, MirrorHandsOnWhatFitsItsName) {
-  const std::string folder = dir_ + "/mirror";
+  const std::string folder = dir_ / "mirror";
   std::filesystem::create_directory(folder);
   const std::string xml = "<SoftwareIdentity/>", digest = HexEncode(crypto::Sha256(AsBytes(xml)));
   const auto put = [&](const std::string& name, const Json& content) {

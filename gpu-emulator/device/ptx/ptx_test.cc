@@ -2,16 +2,15 @@
 // refused.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
 #include <limits>
 #include <numeric>
 #include <thread>
 
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "gpu-emulator/device/ptx/test_memory.h"
 
 namespace ccgpu::ptx {
@@ -377,7 +376,8 @@ TEST(Refusal, LaunchSizes) {
 // CUDA C compiled by Debian's clang, without an SDK.
 std::string Compile(const std::string& source) {
   if (std::system("command -v clang-16 >/dev/null 2>&1") != 0) return "";
-  const std::string stem = std::filesystem::temp_directory_path() / ("ptx_test." + std::to_string(::getpid()));
+  const TempDir dir;
+  const std::string stem = dir / "kernel";
   const std::string prelude =
       "#define __global__ __attribute__((global))\n#define __device__ __attribute__((device))\n#define __shared__ "
       "__attribute__((shared))\n#define __constant__ __attribute__((constant))\n"
@@ -390,7 +390,6 @@ std::string Compile(const std::string& source) {
                       .c_str());
   std::string out = failed ? "" : *ReadFile(stem + ".ptx");
   EXPECT_EQ(failed, 0) << *ReadFile(stem + ".log");
-  for (const char* ending : {".cu", ".ptx", ".log"}) std::filesystem::remove(stem + ending);
   return out;
 }
 

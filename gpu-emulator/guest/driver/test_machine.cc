@@ -126,14 +126,12 @@ spdm::ResponderConfig TestIdentity::Config() {
 std::unique_ptr<ptx::Engine> MakeTestEngine() { return std::make_unique<TestEngine>(); }
 
 TestMachine::TestMachine(Setup setup) : setup_(std::move(setup)) {
-  char name[] = "/tmp/ccgpu-test-XXXXXX";
-  folder_ = ::mkdtemp(name);
   device::GpuConfig config;
   config.uuid = "GPU-01234567-89ab-cdef-0123-456789abcdef";
   config.model = "NVIDIA H100 (TEST)";
   config.architecture = "HOPPER";
   config.memory_bytes = 1ull << 30;
-  config.link_path = folder_ + "/gpu0.link";
+  config.link_path = folder_ / "gpu0.link";
   config.driver_version = "550.90.07";
   config.vbios_version = "96.00.9F.00.01";
   config.serial = "1650522003820";
@@ -174,7 +172,6 @@ TestMachine::~TestMachine() {
   agent_server.reset();
   driver.reset();
   gpu.reset();
-  std::filesystem::remove_all(folder_);
 }
 
 size_t TestMachine::FindInLink(std::string_view text) const {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/crypto/x509.h"
+#include "base/testing/temp_dir.h"
 #include "gpu-emulator/device/gpu.h"
 #include "gpu-emulator/guest/driver/driver.h"
 #include "gpu-emulator/guest/driver/driver_server.h"
@@ -51,8 +52,8 @@ class TestMachine {
   ~TestMachine();
 
   Status Connect();
-  std::string socket_path(bool agent = false) const { return folder_ + (agent ? "/agent.sock" : "/driver.sock"); }
-  const std::string& folder() const { return folder_; }
+  std::string socket_path(bool agent = false) const { return folder_ / (agent ? "agent.sock" : "driver.sock"); }
+  const std::string& folder() const { return folder_.path(); }
   // The host's own view of the link.
   const link::LinkMemory& host() const { return host_; }
   // Where a text lies in the link's memory; 0 if nowhere.
@@ -67,7 +68,7 @@ class TestMachine {
 
  private:
   Setup setup_;
-  std::string folder_;
+  const TempDir folder_;
   link::LinkMemory host_;
 };
 
