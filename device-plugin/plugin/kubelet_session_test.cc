@@ -14,7 +14,7 @@ TEST_F(PluginTest, ComesBackToARestartedKubelet) {
   StartAndRegister();
   const std::string first = kubelet_->last().endpoint();
   kubelet_.reset();
-  kubelet_ = std::make_unique<FakeKubelet>(dir_ + "/dp");  // wipes the sockets, as the real one does
+  kubelet_ = std::make_unique<FakeKubelet>(dir_ / "dp");  // wipes the sockets, as the real one does
   EXPECT_TRUE(Eventually([&] { return kubelet_->Count("Healthy") == 2; }));
   EXPECT_NE(kubelet_->last().endpoint(), first);
   v1beta1::AllocateResponse response;
@@ -38,8 +38,8 @@ TEST_F(PluginTest, ComesBackWhenTheKubeletEndsItsStream) {
 
 TEST_F(PluginTest, RegistersAgainWhenAnyOtherPluginsSocketGoes) {
   StartAndRegister();
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/dp/other.sock", "", 0600).ok());
-  ::unlink((dir_ + "/dp/other.sock").c_str());
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "dp/other.sock", "", 0600).ok());
+  ::unlink((dir_ / "dp/other.sock").c_str());
   EXPECT_TRUE(Eventually([&] { return kubelet_->registrations() > 1; })) << "real kubelets forget our GPUs with theirs";
 }
 
@@ -47,7 +47,7 @@ TEST_F(PluginTest, ComesBackWhenTheKubeletKeepsOurSocket) {
   StartAndRegister();
   const std::string socket = session_->socket();
   kubelet_.reset();
-  kubelet_ = std::make_unique<FakeKubelet>(dir_ + "/dp", false);
+  kubelet_ = std::make_unique<FakeKubelet>(dir_ / "dp", false);
   EXPECT_TRUE(Eventually([&] { return kubelet_->Count("Healthy") == 2; }));
   EXPECT_EQ(session_->socket(), socket);
 }
@@ -61,17 +61,17 @@ TEST_F(PluginTest, KeepsTryingWhenTheKubeletRefuses) {
 
 TEST_F(PluginTest, WaitsForAKubeletThatStartsLater) {
   kubelet_.reset();
-  std::filesystem::remove_all(dir_ + "/dp");
+  std::filesystem::remove_all(dir_ / "dp");
   Start();
   ASSERT_TRUE(Eventually([&] { return !session_->socket().empty(); }));
-  kubelet_ = std::make_unique<FakeKubelet>(dir_ + "/dp");
+  kubelet_ = std::make_unique<FakeKubelet>(dir_ / "dp");
   EXPECT_TRUE(Eventually([&] { return kubelet_->Count("Healthy") == 2; }));
 }
 
 TEST_F(PluginTest, TwoInstancesOverlap) {
   StartAndRegister();
   const std::string old_socket = session_->socket();
-  KubeletSession second({RegistrationMode::kRegister, dir_ + "/dp", kResourceName, {}, milliseconds(200)}, table_,
+  KubeletSession second({RegistrationMode::kRegister, dir_ / "dp", kResourceName, {}, milliseconds(200)}, table_,
                         metrics_);
   second.Start();
   EXPECT_TRUE(Eventually([&] { return kubelet_->registrations() == 2; }));
@@ -85,7 +85,7 @@ TEST_F(PluginTest, TwoInstancesOverlap) {
 
 // Both may have registered in either order when the kubelet came back, and it forgets the one with the other.
 TEST_F(PluginTest, TheInstanceThatStaysRegistersAgainWhenTheOtherHasGone) {
-  KubeletSession second({RegistrationMode::kRegister, dir_ + "/dp", kResourceName, {}, milliseconds(200)}, table_,
+  KubeletSession second({RegistrationMode::kRegister, dir_ / "dp", kResourceName, {}, milliseconds(200)}, table_,
                         metrics_);
   second.Start();
   ASSERT_TRUE(Eventually([&] { return kubelet_->registrations() == 1; }));
@@ -93,7 +93,7 @@ TEST_F(PluginTest, TheInstanceThatStaysRegistersAgainWhenTheOtherHasGone) {
   ASSERT_TRUE(Eventually([&] { return kubelet_->registrations() == 2; }));
   session_->Stop();
   EXPECT_TRUE(Eventually([&] { return kubelet_->registrations() >= 3 && kubelet_->stream_open(); }));
-  EXPECT_EQ(dir_ + "/dp/" + kubelet_->last().endpoint(), second.socket());
+  EXPECT_EQ(dir_ / "dp/" + kubelet_->last().endpoint(), second.socket());
   second.Stop();
 }
 
@@ -127,7 +127,7 @@ TEST_F(PluginTest, WatcherModeAnswersTheKubeletsQuestion) {
 // Somebody's plugin under our name was killed: its socket stays, our stream is open, and the kubelet has no GPU of
 // ours.
 TEST_F(PluginTest, RegistersAgainWhenTheKubeletSaysThatItKnowsNoGpuOfOurs) {
-  pod_resources_socket_ = dir_ + "/pr.sock";
+  pod_resources_socket_ = dir_ / "pr.sock";
   FakePodResources pod_resources(pod_resources_socket_);
   pod_resources.Knows({kGpu0, kGpu1});
   StartAndRegister();
@@ -140,7 +140,7 @@ TEST_F(PluginTest, RegistersAgainWhenTheKubeletSaysThatItKnowsNoGpuOfOurs) {
 }
 
 TEST_F(PluginTest, AGpuThatIsNotHealthyNeedNotBeKnown) {
-  pod_resources_socket_ = dir_ + "/pr.sock";
+  pod_resources_socket_ = dir_ / "pr.sock";
   FakePodResources pod_resources(pod_resources_socket_);
   pod_resources.Knows({kGpu0, kGpu1});
   StartAndRegister();
@@ -155,7 +155,7 @@ TEST_F(PluginTest, AGpuThatIsNotHealthyNeedNotBeKnown) {
 }
 
 TEST_F(PluginTest, AKubeletThatDoesNotSayWhatItKnowsIsLeftAlone) {
-  pod_resources_socket_ = dir_ + "/nobody.sock";
+  pod_resources_socket_ = dir_ / "nobody.sock";
   StartAndRegister();
   FakePodResources later(pod_resources_socket_);
   later.Knows({kGpu0, kGpu1});

@@ -4,10 +4,9 @@
 #include <httplib.h>
 #include <sys/stat.h>
 
-#include <filesystem>
-
 #include "base/file.h"
 #include "base/json.h"
+#include "base/testing/temp_dir.h"
 #include "base/ttrpc/client.h"
 #include "device-plugin/plugin/cdi_spec.h"
 #include "device-plugin/plugin/config.h"
@@ -32,7 +31,7 @@ TEST_F(PluginTest, RegistersAndListsDevicesWithTopology) {
   EXPECT_EQ(devices[1].topology().nodes(0).id(), 1);
   EXPECT_LE(devices[0].id().size(), 63u);
   struct stat info;
-  ASSERT_EQ(::stat((dir_ + "/dp/" + kubelet_->last().endpoint()).c_str(), &info), 0);
+  ASSERT_EQ(::stat((dir_ / "dp/" + kubelet_->last().endpoint()).c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
 }
 
@@ -61,7 +60,7 @@ TEST_F(PluginTest, EmulatorGoneMeansUnhealthyUntilItIsBack) {
   EXPECT_TRUE(Eventually([&] { return kubelet_->Count("Unhealthy") == 2; }));
   v1beta1::AllocateResponse response;
   EXPECT_EQ(Allocate({{kGpu0}}, &response).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  emulator_ = std::make_unique<StubEmulator>(dir_ + "/emulator.sock");
+  emulator_ = std::make_unique<StubEmulator>(dir_ / "emulator.sock");
   emulator_->Set({StubEmulator::MakeGpu(0, 0), StubEmulator::MakeGpu(1, 1)});
   EXPECT_TRUE(Eventually([&] { return kubelet_->Count("Healthy") == 2; }));
 }
@@ -146,7 +145,7 @@ TEST_F(PluginTest, PreStartChecksHealthAgain) {
 
 TEST_F(PluginTest, CdiSpecIsThereBeforeTheDevices) {
   StartAndRegister();
-  auto text = ReadFile(dir_ + "/cdi/ccgpu.dev-cc-gpu.json");
+  auto text = ReadFile(dir_ / "cdi/ccgpu.dev-cc-gpu.json");
   ASSERT_TRUE(text.ok());
   auto json = ParseJson(*text, "cdi");
   ASSERT_TRUE(json.ok());
@@ -159,7 +158,7 @@ TEST_F(PluginTest, CdiSpecIsThereBeforeTheDevices) {
 }
 
 TEST_F(PluginTest, NoCdiSpecNoDevice) {
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/cdi", "in the way").ok());  // a file where the folder should be
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "cdi", "in the way").ok());  // a file where the folder should be
   Start();
   EXPECT_TRUE(Eventually([&] { return kubelet_->Count("Unhealthy") == 2; }));
   EXPECT_GT(metrics_.cdi_write_failures, 0u);
@@ -179,12 +178,12 @@ TEST_F(PluginTest, NoCdiSpecNoDevice) {
 
 TEST_F(PluginTest, ResolverTellsShimsWhichGpusAPodHolds) {
   StartAndRegister();
-  FakePodResources pod_resources(dir_ + "/pr.sock");
+  FakePodResources pod_resources(dir_ / "pr.sock");
   pod_resources.pods = {PodHolding("one", kResourceName, kGpu1), PodHolding("other", "example.com/thing", "Dev-1"),
                         PodHolding("odd", kResourceName, "GPU-x")};
-  Resolver resolver(dir_ + "/pr.sock", kResourceName, table_, metrics_);
-  ASSERT_TRUE(resolver.Serve(dir_ + "/resolver.sock").ok());
-  auto client = ttrpc::Client::ConnectUnix(dir_ + "/resolver.sock");
+  Resolver resolver(dir_ / "pr.sock", kResourceName, table_, metrics_);
+  ASSERT_TRUE(resolver.Serve(dir_ / "resolver.sock").ok());
+  auto client = ttrpc::Client::ConnectUnix(dir_ / "resolver.sock");
   ASSERT_TRUE(client.ok());
   auto ask = [&](const std::string& name) {
     deviceplugin::v1::PodGpusRequest request;
@@ -214,7 +213,7 @@ TEST_F(PluginTest, ResolverTellsShimsWhichGpusAPodHolds) {
 }
 
 TEST_F(PluginTest, ResolverFailsWhenNobodyKnows) {
-  Resolver resolver(dir_ + "/nobody.sock", kResourceName, table_, metrics_);
+  Resolver resolver(dir_ / "nobody.sock", kResourceName, table_, metrics_);
   auto answer = resolver.PodGpus("one", "default");
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().code, "plugin.pod-resources-unavailable");
@@ -254,8 +253,7 @@ std::vector<GpuView> ManyGpus(size_t count) {
 TEST_F(PluginTest, AllocateIsFastAmongAThousandDevices) {
   table_.Replace(ManyGpus(1000));
   session_ = std::make_unique<KubeletSession>(
-      SessionOptions{RegistrationMode::kRegister, dir_ + "/dp", kResourceName, {}, milliseconds(200)}, table_,
-      metrics_);
+      SessionOptions{RegistrationMode::kRegister, dir_ / "dp", kResourceName, {}, milliseconds(200)}, table_, metrics_);
   session_->Start();
   ASSERT_TRUE(Eventually([&] { return kubelet_->Count("Healthy") == 1000; }));
   v1beta1::AllocateResponse response;
@@ -277,8 +275,7 @@ TEST_F(PluginTest, AllocateIsFastAmongAThousandDevices) {
 TEST_F(PluginTest, MoreDevicesThanAMessageHoldsAreRefusedClearly) {
   table_.Replace(ManyGpus(90000));
   session_ = std::make_unique<KubeletSession>(
-      SessionOptions{RegistrationMode::kRegister, dir_ + "/dp", kResourceName, {}, milliseconds(200)}, table_,
-      metrics_);
+      SessionOptions{RegistrationMode::kRegister, dir_ / "dp", kResourceName, {}, milliseconds(200)}, table_, metrics_);
   session_->Start();
   ASSERT_TRUE(Eventually([&] { return kubelet_->registrations() == 1; }));
   v1beta1::ListAndWatchResponse message;
@@ -292,7 +289,8 @@ TEST_F(PluginTest, MoreDevicesThanAMessageHoldsAreRefusedClearly) {
 }
 
 TEST(Config, FileThenChecks) {
-  const std::string path = ::testing::TempDir() + "/plugin-config.yaml";
+  const TempDir dir;
+  const std::string path = dir / "config.yaml";
   ASSERT_TRUE(WriteFileAtomic(path,
                               "apiVersion: ccgpu.dev/v1alpha1\nkind: DevicePluginConfig\nspec:\n  mode: watcher\n  "
                               "allowedModes: [hopper-cc]\n  http: ''\n")

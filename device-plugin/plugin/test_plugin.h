@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/testing/temp_dir.h"
 #include "device-plugin/plugin/cdi_spec.h"
 #include "device-plugin/plugin/emulator_watch.h"
 #include "device-plugin/plugin/kubelet_session.h"
@@ -36,24 +37,15 @@ inline const std::string kGpu0 = StubEmulator::MakeGpu(0).uuid(), kGpu1 = StubEm
 class PluginTest : public ::testing::Test {
  protected:
   PluginTest() {
-    char name[] = "/tmp/ccgpu-plugin-XXXXXX";
-    dir_ = ::mkdtemp(name);
-    std::filesystem::create_directories(dir_ + "/dp");
-    emulator_ = std::make_unique<StubEmulator>(dir_ + "/emulator.sock");
+    std::filesystem::create_directories(dir_ / "dp");
+    emulator_ = std::make_unique<StubEmulator>(dir_ / "emulator.sock");
     emulator_->Set({StubEmulator::MakeGpu(0, 0), StubEmulator::MakeGpu(1, 1)});
-    kubelet_ = std::make_unique<FakeKubelet>(dir_ + "/dp");
-  }
-  ~PluginTest() override {
-    session_.reset();
-    watch_.reset();
-    kubelet_.reset();
-    emulator_.reset();
-    std::filesystem::remove_all(dir_);
+    kubelet_ = std::make_unique<FakeKubelet>(dir_ / "dp");
   }
   void Start(RegistrationMode mode = RegistrationMode::kRegister, std::set<std::string> modes = {}) {
     watch_ = std::make_unique<EmulatorWatch>(
-        WatchOptions{dir_ + "/emulator.sock", dir_ + "/cdi", std::move(modes), milliseconds(100)}, table_, metrics_);
-    SessionOptions options{mode, dir_ + "/dp", kResourceName, {milliseconds(300)}, milliseconds(200)};
+        WatchOptions{dir_ / "emulator.sock", dir_ / "cdi", std::move(modes), milliseconds(100)}, table_, metrics_);
+    SessionOptions options{mode, dir_ / "dp", kResourceName, {milliseconds(300)}, milliseconds(200)};
     options.pod_resources_socket = pod_resources_socket_;
     options.known_interval = milliseconds(200);
     session_ = std::make_unique<KubeletSession>(options, table_, metrics_);
@@ -74,7 +66,8 @@ class PluginTest : public ::testing::Test {
     return kubelet_->plugin().Allocate(&context, request, response);
   }
 
-  std::string dir_, pod_resources_socket_;  // empty: the kubelet is not asked what it knows
+  const TempDir dir_;
+  std::string pod_resources_socket_;  // empty: the kubelet is not asked what it knows
   std::unique_ptr<StubEmulator> emulator_;
   std::unique_ptr<FakeKubelet> kubelet_;
   DeviceTable table_;

@@ -5,12 +5,12 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <thread>
 
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "device-plugin/api/podresources.grpc.pb.h"
 #include "device-plugin/api/v1beta1.grpc.pb.h"
 #include "node/devices/kubelet_server.h"
@@ -105,9 +105,7 @@ constexpr char kResource[] = "ccgpu.dev/cc-gpu";
 class DeviceManagerTest : public ::testing::Test {
  protected:
   DeviceManagerTest() {
-    char name[] = "/tmp/ccgpu-dm-XXXXXX";
-    dir_ = ::mkdtemp(name);
-    std::filesystem::create_directories(dir_ + "/dp");
+    std::filesystem::create_directories(dir_ / "dp");
     Open();
   }
   ~DeviceManagerTest() override {
@@ -115,22 +113,21 @@ class DeviceManagerTest : public ::testing::Test {
     if (manager_) manager_->StopAll();
     manager_.reset();
     plugin_.reset();
-    std::filesystem::remove_all(dir_);
   }
   void Open() {
     server_.reset();
     if (manager_) manager_->StopAll();
-    auto opened = DeviceManager::Open(dir_ + "/checkpoint");
+    auto opened = DeviceManager::Open(dir_ / "checkpoint");
     ASSERT_TRUE(opened.ok()) << opened.error().ToString();
     manager_ = std::move(*opened);
-    auto server = KubeletServer::Start(dir_ + "/dp", dir_ + "/pr", *manager_);
+    auto server = KubeletServer::Start(dir_ / "dp", dir_ / "pr", *manager_);
     ASSERT_TRUE(server.ok()) << server.error().ToString();
     server_ = std::move(*server);
   }
   std::string Register(const std::string& endpoint, const std::string& resource = kResource,
                        const std::string& version = "v1beta1") {
     auto stub = v1beta1::Registration::NewStub(
-        grpc::CreateChannel("unix:" + dir_ + "/dp/kubelet.sock", grpc::InsecureChannelCredentials()));
+        grpc::CreateChannel("unix:" + dir_ / "dp/kubelet.sock", grpc::InsecureChannelCredentials()));
     grpc::ClientContext context;
     v1beta1::RegisterRequest request;
     request.set_version(version);
@@ -141,7 +138,7 @@ class DeviceManagerTest : public ::testing::Test {
   }
   void StartPlugin(std::vector<std::pair<std::string, bool>> devices, const std::string& name = "p.sock") {
     const auto healthy = std::count_if(devices.begin(), devices.end(), [](const auto& d) { return d.second; });
-    plugin_ = std::make_unique<FakePlugin>(dir_ + "/dp/" + name, std::move(devices));
+    plugin_ = std::make_unique<FakePlugin>(dir_ / "dp/" + name, std::move(devices));
     ASSERT_EQ(Register(name), "");
     ASSERT_TRUE(Eventually([&] { return manager_->Allocatable()[kResource] == healthy; }));
   }
@@ -160,7 +157,7 @@ class DeviceManagerTest : public ::testing::Test {
     return out;
   }
 
-  std::string dir_;
+  const TempDir dir_;
   std::unique_ptr<DeviceManager> manager_;
   std::unique_ptr<KubeletServer> server_;
   std::unique_ptr<FakePlugin> plugin_;
@@ -217,7 +214,7 @@ TEST_F(DeviceManagerTest, KeepsThePluginsOwnReason) {
 
 TEST_F(DeviceManagerTest, FollowsThePluginsPreference) {
   auto plugin = std::make_unique<FakePlugin>(
-      dir_ + "/dp/q.sock", std::vector<std::pair<std::string, bool>>{{"a", true}, {"b", true}, {"c", true}});
+      dir_ / "dp/q.sock", std::vector<std::pair<std::string, bool>>{{"a", true}, {"b", true}, {"c", true}});
   plugin->prefer_last = true;
   plugin_ = std::move(plugin);
   ASSERT_EQ(Register("q.sock"), "");
@@ -283,8 +280,8 @@ TEST_F(DeviceManagerTest, AssignmentsSurviveARestart) {
 }
 
 TEST_F(DeviceManagerTest, ADamagedCheckpointStopsTheNode) {
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/checkpoint", "{}").ok());
-  auto opened = DeviceManager::Open(dir_ + "/checkpoint");
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "checkpoint", "{}").ok());
+  auto opened = DeviceManager::Open(dir_ / "checkpoint");
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().code, "node.bad-checkpoint");
 }
@@ -305,7 +302,7 @@ TEST_F(DeviceManagerTest, PodResourcesTellsWhoHoldsWhat) {
   StartPlugin({{"a", true}, {"b", true}, {"c", false}});
   ASSERT_EQ(Admit("one", {{"x", false, {{kResource, 1}}}, {"y", false, {{kResource, 1}}}}), "");
   auto stub = ::v1::PodResourcesLister::NewStub(
-      grpc::CreateChannel("unix:" + dir_ + "/pr/kubelet.sock", grpc::InsecureChannelCredentials()));
+      grpc::CreateChannel("unix:" + dir_ / "pr/kubelet.sock", grpc::InsecureChannelCredentials()));
   ::v1::ListPodResourcesResponse list;
   grpc::ClientContext c1;
   ASSERT_TRUE(stub->List(&c1, {}, &list).ok());
@@ -330,7 +327,7 @@ TEST_F(DeviceManagerTest, PodResourcesTellsWhoHoldsWhat) {
 }
 
 TEST_F(DeviceManagerTest, OneKubeletForAFolder) {
-  auto second = KubeletServer::Start(dir_ + "/dp", dir_ + "/pr", *manager_);
+  auto second = KubeletServer::Start(dir_ / "dp", dir_ / "pr", *manager_);
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().code, "node.socket");
 }

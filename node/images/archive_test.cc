@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/testing/temp_dir.h"
 #include "trust/policy/rootfs_digest.h"
 
 namespace ccgpu::images {
@@ -21,12 +22,6 @@ using ::testing::HasSubstr;
 
 class Archive : public ::testing::Test {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/ccgpu-images-XXXXXX";
-    dir_ = mkdtemp(name);
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-
   FileSpec File(const std::string& path, const std::string& content, uint32_t mode = 0644) {
     return {.path = path, .mode = mode, .content = content, .source = {}, .target = {}};
   }
@@ -48,13 +43,13 @@ class Archive : public ::testing::Test {
     spec.user = "web";
     return spec;
   }
-  std::string dir_;
+  const TempDir dir_;
 };
 
 TEST_F(Archive, IsReadBack) {
-  auto digest = WriteOciArchive(Two(), dir_ + "/a.tar");
+  auto digest = WriteOciArchive(Two(), dir_ / "a.tar");
   ASSERT_TRUE(digest.ok()) << digest.error().ToString();
-  auto images = ReadArchive(dir_ + "/a.tar");
+  auto images = ReadArchive(dir_ / "a.tar");
   ASSERT_TRUE(images.ok()) << images.error().ToString();
   ASSERT_EQ(images->size(), 1u);
   const ImageInfo& image = images->front();
@@ -78,21 +73,21 @@ TEST_F(Archive, IsReadBack) {
 
 TEST_F(Archive, IsTheSameEachTimeAndWhateverTheCompression) {
   ImageSpec spec = Two();
-  ASSERT_TRUE(WriteOciArchive(spec, dir_ + "/a.tar").ok());
-  ASSERT_TRUE(WriteOciArchive(spec, dir_ + "/b.tar").ok());
-  EXPECT_EQ(*ReadFile(dir_ + "/a.tar"), *ReadFile(dir_ + "/b.tar"));
+  ASSERT_TRUE(WriteOciArchive(spec, dir_ / "a.tar").ok());
+  ASSERT_TRUE(WriteOciArchive(spec, dir_ / "b.tar").ok());
+  EXPECT_EQ(*ReadFile(dir_ / "a.tar"), *ReadFile(dir_ / "b.tar"));
   spec.gzip = true;
-  ASSERT_TRUE(WriteOciArchive(spec, dir_ + "/c.tar").ok());
-  EXPECT_LT(fs::file_size(dir_ + "/c.tar"), fs::file_size(dir_ + "/a.tar"));
-  auto plain = ReadArchive(dir_ + "/a.tar"), packed = ReadArchive(dir_ + "/c.tar");
+  ASSERT_TRUE(WriteOciArchive(spec, dir_ / "c.tar").ok());
+  EXPECT_LT(fs::file_size(dir_ / "c.tar"), fs::file_size(dir_ / "a.tar"));
+  auto plain = ReadArchive(dir_ / "a.tar"), packed = ReadArchive(dir_ / "c.tar");
   ASSERT_TRUE(packed.ok()) << packed.error().ToString();
   EXPECT_EQ(plain->front().rootfs_digest, packed->front().rootfs_digest);
 }
 
 TEST_F(Archive, DigestIsThatOfTheUnpackedFiles) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root: files of an image belong to root";
-  ASSERT_TRUE(WriteOciArchive(Two(), dir_ + "/a.tar").ok());
-  const std::string root = dir_ + "/root";
+  ASSERT_TRUE(WriteOciArchive(Two(), dir_ / "a.tar").ok());
+  const std::string root = dir_ / "root";
   umask(022);
   for (const char* folder : {"/etc", "/bin", "/old", "/ünïcode", "/usr/lib"}) fs::create_directories(root + folder);
   ASSERT_TRUE(WriteFileAtomic(root + "/etc/passwd", "web:x:1000:1000::/:/bin/sh\n").ok());
@@ -103,17 +98,17 @@ TEST_F(Archive, DigestIsThatOfTheUnpackedFiles) {
   fs::create_symlink("usr/lib", root + "/lib");
   auto disk = policy::DigestDirectory(root);
   ASSERT_TRUE(disk.ok()) << disk.error().ToString();
-  auto images = ReadArchive(dir_ + "/a.tar");
+  auto images = ReadArchive(dir_ / "a.tar");
   ASSERT_TRUE(images.ok());
   EXPECT_EQ(images->front().rootfs_digest, *disk);
 }
 
 TEST_F(Archive, DockerArchives) {
   // The same layers in docker's layout: made of our archive by renaming.
-  ASSERT_TRUE(WriteOciArchive(Two(), dir_ + "/a.tar").ok());
-  const std::string work = dir_ + "/docker";
+  ASSERT_TRUE(WriteOciArchive(Two(), dir_ / "a.tar").ok());
+  const std::string work = dir_ / "docker";
   fs::create_directories(work);
-  ASSERT_EQ(std::system(("tar -C " + work + " -xf " + dir_ + "/a.tar").c_str()), 0);
+  ASSERT_EQ(std::system(("tar -C " + work + " -xf " + dir_ / "a.tar").c_str()), 0);
   const Json index = Json::parse(*ReadFile(work + "/index.json"));
   const auto blob = [](const Json& descriptor) {
     return "blobs/sha256/" + descriptor["digest"].get<std::string>().substr(7);
@@ -129,7 +124,7 @@ TEST_F(Archive, DockerArchives) {
   }
   ASSERT_TRUE(WriteFileAtomic(work + "/manifest.json", Json::array({docker}).dump()).ok());
   ASSERT_EQ(std::system(("cd " + work + " && tar -cf ../d.tar manifest.json config.json layer*.tar").c_str()), 0);
-  auto images = ReadArchive(dir_ + "/d.tar"), original = ReadArchive(dir_ + "/a.tar");
+  auto images = ReadArchive(dir_ / "d.tar"), original = ReadArchive(dir_ / "a.tar");
   ASSERT_TRUE(images.ok()) << images.error().ToString();
   ASSERT_EQ(images->size(), 2u);
   EXPECT_EQ(images->at(1).reference, "docker.io/x:2");
@@ -137,50 +132,50 @@ TEST_F(Archive, DockerArchives) {
 }
 
 TEST_F(Archive, DamageIsFound) {
-  ASSERT_TRUE(WriteOciArchive(Two(), dir_ + "/a.tar").ok());
-  const std::string good = *ReadFile(dir_ + "/a.tar");
+  ASSERT_TRUE(WriteOciArchive(Two(), dir_ / "a.tar").ok());
+  const std::string good = *ReadFile(dir_ / "a.tar");
   std::string bad = good;
   bad[bad.find("tttttttt") + 1000] = 'T';  // a byte of a layer
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/bad.tar", bad).ok());
-  auto images = ReadArchive(dir_ + "/bad.tar");
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "bad.tar", bad).ok());
+  auto images = ReadArchive(dir_ / "bad.tar");
   ASSERT_FALSE(images.ok());
   EXPECT_EQ(images.error().code, "image.digest-mismatch");
   bad = good;
   const size_t config = bad.find("\"WorkingDir\":\"/etc\"");
   ASSERT_NE(config, std::string::npos);
   bad.replace(config, 19, "\"WorkingDir\":\"/bin\"");
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/bad.tar", bad).ok());
-  EXPECT_EQ(ReadArchive(dir_ + "/bad.tar").error().code, "image.digest-mismatch");
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "bad.tar", bad).ok());
+  EXPECT_EQ(ReadArchive(dir_ / "bad.tar").error().code, "image.digest-mismatch");
   for (size_t length = 0; length < good.size(); length += 7001) {
-    ASSERT_TRUE(WriteFileAtomic(dir_ + "/cut.tar", good.substr(0, length)).ok());
-    EXPECT_FALSE(ReadArchive(dir_ + "/cut.tar").ok()) << length;
+    ASSERT_TRUE(WriteFileAtomic(dir_ / "cut.tar", good.substr(0, length)).ok());
+    EXPECT_FALSE(ReadArchive(dir_ / "cut.tar").ok()) << length;
   }
 }
 
 TEST_F(Archive, WhatIsNoArchive) {
-  EXPECT_FALSE(ReadArchive(dir_ + "/absent").ok());
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/text", "hello").ok());
-  EXPECT_FALSE(ReadArchive(dir_ + "/text").ok());
-  ASSERT_EQ(std::system(("tar -C " + dir_ + " -cf " + dir_ + "/t.tar text").c_str()), 0);
-  auto images = ReadArchive(dir_ + "/t.tar");
+  EXPECT_FALSE(ReadArchive(dir_ / "absent").ok());
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "text", "hello").ok());
+  EXPECT_FALSE(ReadArchive(dir_ / "text").ok());
+  ASSERT_EQ(std::system(("tar -C " + dir_.path() + " -cf " + dir_ / "t.tar text").c_str()), 0);
+  auto images = ReadArchive(dir_ / "t.tar");
   ASSERT_FALSE(images.ok());
   EXPECT_THAT(images.error().text, HasSubstr("neither"));
   for (const char* index : {"[]", "{}", "{\"manifests\":[1]}", "{\"manifests\":[{\"digest\":\"sha256:x\"}]}",
                             "{\"manifests\":[{\"digest\":5}]}", "{"}) {
-    ASSERT_TRUE(WriteFileAtomic(dir_ + "/index.json", index).ok());
-    ASSERT_EQ(std::system(("tar -C " + dir_ + " -cf " + dir_ + "/t.tar index.json").c_str()), 0);
-    EXPECT_FALSE(ReadArchive(dir_ + "/t.tar").ok()) << index;
+    ASSERT_TRUE(WriteFileAtomic(dir_ / "index.json", index).ok());
+    ASSERT_EQ(std::system(("tar -C " + dir_.path() + " -cf " + dir_ / "t.tar index.json").c_str()), 0);
+    EXPECT_FALSE(ReadArchive(dir_ / "t.tar").ok()) << index;
   }
 }
 
 TEST_F(Archive, RefusesBadSpecs) {
   ImageSpec spec;
   spec.layers = {{File("relative", "x")}};
-  EXPECT_EQ(WriteOciArchive(spec, dir_ + "/a").error().code, "image.bad-path");
+  EXPECT_EQ(WriteOciArchive(spec, dir_ / "a").error().code, "image.bad-path");
   spec.layers = {{File("/x", "1"), File("/x", "2")}};
-  EXPECT_EQ(WriteOciArchive(spec, dir_ + "/a").error().code, "image.bad-path");
-  spec.layers = {{{.path = "/x", .content = {}, .source = dir_ + "/absent", .target = {}}}};
-  EXPECT_FALSE(WriteOciArchive(spec, dir_ + "/a").ok());
+  EXPECT_EQ(WriteOciArchive(spec, dir_ / "a").error().code, "image.bad-path");
+  spec.layers = {{{.path = "/x", .content = {}, .source = dir_ / "absent", .target = {}}}};
+  EXPECT_FALSE(WriteOciArchive(spec, dir_ / "a").ok());
 }
 
 TEST(ParseImageConfig, NothingInItIsFine) {

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "node/pods/backoff.h"
 #include "node/pods/cgroups.h"
 #include "node/pods/change_waiter.h"
@@ -24,15 +25,8 @@ using ::testing::ElementsAre;
 
 class PodsTest : public ::testing::Test {
  protected:
-  PodsTest() {
-    char name[] = "/tmp/ccgpu-pods-XXXXXX";
-    dir_ = ::mkdtemp(name);
-  }
-  ~PodsTest() override { std::filesystem::remove_all(dir_); }
-  void Append(const std::string& file, const std::string& text) {
-    std::ofstream(dir_ + "/" + file, std::ios::app) << text;
-  }
-  std::string dir_;
+  void Append(const std::string& file, const std::string& text) { std::ofstream(dir_ / file, std::ios::app) << text; }
+  const TempDir dir_;
 };
 
 TEST_F(PodsTest, LogLines) {
@@ -49,8 +43,8 @@ TEST_F(PodsTest, LogLines) {
 }
 
 TEST_F(PodsTest, LogsGrowAndContinueInTheNextAttempt) {
-  std::filesystem::create_directories(dir_ + "/app");
-  PodLogReader reader(dir_, {"app", "silent"});
+  std::filesystem::create_directories(dir_ / "app");
+  PodLogReader reader(dir_.path(), {"app", "silent"});
   std::vector<std::string> got;
   auto take = [&](const LogText& text) { got.push_back(text.container + "/" + text.stream + ":" + text.text); };
   EXPECT_FALSE(reader.Read(take));
@@ -68,8 +62,8 @@ TEST_F(PodsTest, LogsGrowAndContinueInTheNextAttempt) {
 
 TEST_F(PodsTest, EventsOfNodeAndSandbox) {
   {
-    PodEvents events(dir_ + "/own");
-    events.FollowSandbox(dir_ + "/sandbox");
+    PodEvents events(dir_ / "own");
+    events.FollowSandbox(dir_ / "sandbox");
     events.Add({"1", "ccgpu-node", "sandbox-started", "m", "s"});
     Append("sandbox",
            R"({"time":"2","component":"ccgpu-agent","code":"gpu.x","message":"\u00e9","subject":"g","extra":[1]})"
@@ -81,7 +75,7 @@ TEST_F(PodsTest, EventsOfNodeAndSandbox) {
     EXPECT_EQ(events.all()[2].code, "");
     EXPECT_EQ(events.all()[3].code, "node.bad-event");
   }
-  PodEvents again(dir_ + "/own");
+  PodEvents again(dir_ / "own");
   ASSERT_EQ(again.all().size(), 1u);
   EXPECT_EQ(again.all()[0].subject, "s");
 }
@@ -138,16 +132,16 @@ TEST(Backoff, DoublesToFiveMinutesAndIsForgivenAfterTen) {
 TEST_F(PodsTest, CgroupsOfAPod) {
   // Plain folders stand in: the rules are about which ones.
   for (const char* path : {"/cg/memory/ccgpu/pod1/a", "/cg/cpu/ccgpu/pod1", "/cg/ccgpu/pod1", "/cg/memory/ccgpu/pod2"})
-    std::filesystem::create_directories(dir_ + path);
+    std::filesystem::create_directories(dir_.path() + path);
   Append("cg/cpu/ccgpu/pod1/busy", "a process");
-  RemoveCgroup("/ccgpu/pod1", dir_ + "/cg");
-  EXPECT_FALSE(Exists(dir_ + "/cg/memory/ccgpu/pod1"));
-  EXPECT_FALSE(Exists(dir_ + "/cg/ccgpu/pod1"));
-  EXPECT_TRUE(Exists(dir_ + "/cg/cpu/ccgpu/pod1"));
-  EXPECT_TRUE(Exists(dir_ + "/cg/memory/ccgpu/pod2"));
-  RemoveCgroup("/../..", dir_ + "/cg");
-  RemoveCgroup("", dir_ + "/cg");
-  EXPECT_TRUE(Exists(dir_ + "/cg/memory/ccgpu/pod2"));
+  RemoveCgroup("/ccgpu/pod1", dir_ / "cg");
+  EXPECT_FALSE(Exists(dir_ / "cg/memory/ccgpu/pod1"));
+  EXPECT_FALSE(Exists(dir_ / "cg/ccgpu/pod1"));
+  EXPECT_TRUE(Exists(dir_ / "cg/cpu/ccgpu/pod1"));
+  EXPECT_TRUE(Exists(dir_ / "cg/memory/ccgpu/pod2"));
+  RemoveCgroup("/../..", dir_ / "cg");
+  RemoveCgroup("", dir_ / "cg");
+  EXPECT_TRUE(Exists(dir_ / "cg/memory/ccgpu/pod2"));
 }
 
 Volume HostVolume(const std::string& path, const std::string& type) {
@@ -163,25 +157,25 @@ TEST_F(PodsTest, Volumes) {
   PodSpec pod;
   Volume empty;
   empty.name = "e";
-  pod.volumes = {empty, HostVolume(dir_ + "/made", "DirectoryOrCreate"), HostVolume(dir_ + "/file", "FileOrCreate")};
+  pod.volumes = {empty, HostVolume(dir_ / "made", "DirectoryOrCreate"), HostVolume(dir_ / "file", "FileOrCreate")};
   pod.volumes[2].name = "f";
-  const std::string volumes = dir_ + "/volumes";
+  const std::string volumes = dir_ / "volumes";
   auto prepared = PrepareVolumes(pod, volumes);
   ASSERT_TRUE(prepared.ok()) << prepared.error().ToString();
   EXPECT_EQ(std::filesystem::status(prepared->at("e")).permissions(), std::filesystem::perms::all);
   EXPECT_TRUE(PrepareVolumes(pod, volumes).ok());  // again
   // A link that the pod made inside its volume must not be followed when it is deleted.
-  std::filesystem::create_symlink(dir_ + "/made", prepared->at("e") + "/link");
+  std::filesystem::create_symlink(dir_ / "made", prepared->at("e") + "/link");
   Append("made/precious", "x");
   ASSERT_TRUE(RemoveVolumes(volumes).ok());
   EXPECT_FALSE(Exists(volumes));
-  EXPECT_TRUE(Exists(dir_ + "/made/precious"));
+  EXPECT_TRUE(Exists(dir_ / "made/precious"));
   EXPECT_TRUE(RemoveVolumes(volumes).ok());
   for (const char* type : {"File", "Socket", "CharDevice", "BlockDevice"}) {
-    pod.volumes = {HostVolume(dir_ + "/made", type)};
+    pod.volumes = {HostVolume(dir_ / "made", type)};
     EXPECT_EQ(PrepareVolumes(pod, volumes).error().code, "node.bad-volume") << type;
   }
-  pod.volumes = {HostVolume(dir_ + "/nowhere", "")};
+  pod.volumes = {HostVolume(dir_ / "nowhere", "")};
   EXPECT_EQ(PrepareVolumes(pod, volumes).error().code, "node.bad-volume");
 }
 
@@ -193,18 +187,18 @@ TEST_F(PodsTest, VolumesInMemory) {
   memory.memory = true;
   memory.size_limit = 4096;
   pod.volumes = {memory};
-  auto prepared = PrepareVolumes(pod, dir_ + "/volumes");
+  auto prepared = PrepareVolumes(pod, dir_ / "volumes");
   ASSERT_TRUE(prepared.ok()) << prepared.error().ToString();
   Append("volumes/m/x", std::string(8192, 'x'));
-  EXPECT_LE(std::filesystem::file_size(dir_ + "/volumes/m/x"), 4096u);
-  EXPECT_TRUE(PrepareVolumes(pod, dir_ + "/volumes").ok());  // does not mount twice
-  ASSERT_TRUE(RemoveVolumes(dir_ + "/volumes").ok());
-  EXPECT_FALSE(Exists(dir_ + "/volumes"));
+  EXPECT_LE(std::filesystem::file_size(dir_ / "volumes/m/x"), 4096u);
+  EXPECT_TRUE(PrepareVolumes(pod, dir_ / "volumes").ok());  // does not mount twice
+  ASSERT_TRUE(RemoveVolumes(dir_ / "volumes").ok());
+  EXPECT_FALSE(Exists(dir_ / "volumes"));
 }
 
 TEST_F(PodsTest, WaiterWakesForFilesAndCalls) {
   ChangeWaiter waiter;
-  waiter.Watch(dir_);
+  waiter.Watch(dir_.path());
   auto timed = [&] {
     const auto start = std::chrono::steady_clock::now();
     waiter.Wait(std::chrono::seconds(5));

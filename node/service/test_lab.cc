@@ -13,7 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -171,23 +170,21 @@ std::string Lab::WhyNot() {
 }
 
 Lab::Lab(int gpus) {
-  char name[] = "/tmp/ccgpu-lab-XXXXXX";
-  dir_ = ::mkdtemp(name);
-  for (const char* dir : {"/run", "/containerd/cni", "/logs", "/pods"}) EXPECT_TRUE(MakeDirs(dir_ + dir).ok());
-  emulator_ = std::make_unique<StubEmulator>(dir_ + "/run/emulator.sock");
+  for (const char* dir : {"run", "containerd/cni", "logs", "pods"}) EXPECT_TRUE(MakeDirs(dir_ / dir).ok());
+  emulator_ = std::make_unique<StubEmulator>(dir_ / "run/emulator.sock");
   std::vector<emulator::v1::Gpu> list;
   for (int i = 0; i < gpus; ++i) list.push_back(StubEmulator::MakeGpu(static_cast<uint32_t>(i), i / 2));
   emulator_->Set(list);
   WriteText(
-      dir_ + "/containerd/cni/10-lab.conflist",
+      dir_ / "containerd/cni/10-lab.conflist",
       R"({"cniVersion": "0.4.0", "name": "lab", "plugins": [{"type": "bridge", "bridge": "lab0", "isGateway": true,
     "ipam": {"type": "host-local", "dataDir": ")" +
-          dir_ + R"(/containerd/ipam", "ranges": [[{"subnet": "10.99.0.0/24"}]]}}]})");
-  WriteText(dir_ + "/containerd/config.toml", R"(version = 2
-root = ")" + dir_ + R"(/containerd/root"
-state = ")" + dir_ + R"(/containerd/state"
+          dir_.path() + R"(/containerd/ipam", "ranges": [[{"subnet": "10.99.0.0/24"}]]}}]})");
+  WriteText(dir_ / "containerd/config.toml", R"(version = 2
+root = ")" + dir_.path() + R"(/containerd/root"
+state = ")" + dir_.path() + R"(/containerd/state"
 [grpc]
-  address = ")" + dir_ + R"(/run/containerd.sock"
+  address = ")" + dir_.path() + R"(/run/containerd.sock"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "localhost/lab/pause:latest"
   restrict_oom_score_adj = true
@@ -195,7 +192,7 @@ state = ")" + dir_ + R"(/containerd/state"
   stream_server_address = "127.0.0.1"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
-    conf_dir = ")" + dir_ + R"(/containerd/cni"
+    conf_dir = ")" + dir_.path() + R"(/containerd/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
     pod_annotations = ["ccgpu.dev/*"]
@@ -212,7 +209,7 @@ state = ")" + dir_ + R"(/containerd/state"
     spec.entrypoint = entrypoint;
     spec.cmd = entrypoint.empty() ? std::vector<std::string>{"/bin/sh"} : std::vector<std::string>{};
     spec.env = {"PATH=/bin"};
-    const std::string archive = dir_ + "/image.tar";
+    const std::string archive = dir_ / "image.tar";
     auto written = images::WriteOciArchive(spec, archive);
     EXPECT_TRUE(written.ok()) << (written.ok() ? "" : written.error().ToString());
     grpc::ClientContext context;
@@ -231,8 +228,8 @@ Lab::~Lab() {
     for (const auto& pod : pods.pods()) Remove(pod.name());
   }
   if (::testing::Test::HasFailure()) {
-    for (const char* log : {"/logs/node.log", "/logs/plugin.log", "/logs/containerd.log"}) {
-      std::ifstream file(dir_ + log);
+    for (const char* log : {"logs/node.log", "logs/plugin.log", "logs/containerd.log"}) {
+      std::ifstream file(dir_ / log);
       std::string text((std::istreambuf_iterator<char>(file)), {});
       if (text.size() > 6000) text = text.substr(text.size() - 6000);
       std::fprintf(stderr, "--- %s\n%s\n", log, text.c_str());
@@ -241,27 +238,25 @@ Lab::~Lab() {
   plugin_.End();
   node_.End();
   containerd_.End();
-  EndShims(dir_ + "/run/containerd.sock");
+  EndShims(dir_ / "run/containerd.sock");
   std::ifstream mounts("/proc/self/mounts");
   std::vector<std::string> points;
   for (std::string source, point, rest; mounts >> source >> point && std::getline(mounts, rest);) {
-    if (point.starts_with(dir_ + "/")) points.push_back(point);
+    if (point.starts_with(dir_ / "")) points.push_back(point);
   }
   for (auto point = points.rbegin(); point != points.rend(); ++point) ::umount2(point->c_str(), MNT_DETACH);
-  std::error_code ignored;
-  fs::remove_all(dir_, ignored);
 }
 
 void Lab::StartContainerd() {
-  containerd_ = Process({"/usr/bin/containerd", "--config", dir_ + "/containerd/config.toml", "--log-level", "info"},
-                        dir_ + "/logs/containerd.log", true);
+  containerd_ = Process({"/usr/bin/containerd", "--config", dir_ / "containerd/config.toml", "--log-level", "info"},
+                        dir_ / "logs/containerd.log", true);
 }
 
 void Lab::StartNode() {
-  node_ = Process({std::string(CCGPU_BIN_DIR) + "/ccgpu-node", "--state", dir_, "--cgroup-parent",
-                   "/" + fs::path(dir_).filename().string()},
-                  dir_ + "/logs/node.log");
-  const std::string socket = "unix:" + dir_ + "/run/node.sock";
+  node_ = Process({std::string(CCGPU_BIN_DIR) + "/ccgpu-node", "--state", dir_.path(), "--cgroup-parent",
+                   "/" + fs::path(dir_.path()).filename().string()},
+                  dir_ / "logs/node.log");
+  const std::string socket = "unix:" + dir_ / "run/node.sock";
   EXPECT_TRUE(Eventually([&] {
     grpc::ChannelArguments args;
     args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -275,8 +270,8 @@ void Lab::StartNode() {
 }
 
 void Lab::StartPlugin() {
-  plugin_ = Process({std::string(CCGPU_BIN_DIR) + "/ccgpu-device-plugin", "--state", dir_, "--http", ""},
-                    dir_ + "/logs/plugin.log");
+  plugin_ = Process({std::string(CCGPU_BIN_DIR) + "/ccgpu-device-plugin", "--state", dir_.path(), "--http", ""},
+                    dir_ / "logs/plugin.log");
   int64_t healthy = 0;
   for (const auto& gpu : emulator_->Get()) healthy += gpu.healthy();
   EXPECT_TRUE(WaitAllocatable(healthy));
@@ -342,22 +337,21 @@ bool Lab::WaitAllocatable(int64_t count) {
 std::string Lab::LeftOvers() {
   std::string out;
   auto note = [&](const std::string& what) { out += what + "\n"; };
-  const std::string group = fs::path(dir_).filename();
+  const std::string group = fs::path(dir_.path()).filename();
   std::error_code ignored;
   for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup")) {
     for (const auto& pod : fs::directory_iterator(hierarchy.path() / group, ignored)) {
       if (pod.is_directory()) note("cgroup " + pod.path().string());
     }
   }
-  for (const auto& entry : fs::directory_iterator(dir_ + "/node/pods", ignored))
-    note("record " + entry.path().string());
-  for (const auto& entry : fs::directory_iterator(dir_ + "/logs/pods", ignored)) note("log " + entry.path().string());
+  for (const auto& entry : fs::directory_iterator(dir_ / "node/pods", ignored)) note("record " + entry.path().string());
+  for (const auto& entry : fs::directory_iterator(dir_ / "logs/pods", ignored)) note("log " + entry.path().string());
   for (const auto& entry :
-       fs::directory_iterator(dir_ + "/containerd/state/io.containerd.runtime.v2.task/k8s.io", ignored))
+       fs::directory_iterator(dir_ / "containerd/state/io.containerd.runtime.v2.task/k8s.io", ignored))
     note("task " + entry.path().string());
   std::ifstream mounts("/proc/self/mounts");
   for (std::string line; std::getline(mounts, line);) {
-    if (line.find(dir_) != std::string::npos) note("mount " + line);
+    if (line.find(dir_.path()) != std::string::npos) note("mount " + line);
   }
   return out;
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/testing/temp_dir.h"
 #include "device-plugin/testing/stub_emulator.h"
 #include "node/api/node.grpc.pb.h"
 
@@ -66,13 +67,13 @@ class Lab {
   // What is left of all pods: containers, sandboxes, mounts, cgroups, records. Empty when nothing is.
   std::string LeftOvers();
 
-  const std::string& dir() const { return dir_; }
+  const std::string& dir() const { return dir_.path(); }
   StubEmulator& emulator() { return *emulator_; }
   Process& containerd() { return containerd_; }
   Process& plugin() { return plugin_; }
 
  private:
-  std::string dir_;
+  const TempDir dir_;
   std::unique_ptr<StubEmulator> emulator_;
   Process containerd_, node_, plugin_;
   std::unique_ptr<v1::Node::Stub> stub_;

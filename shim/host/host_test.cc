@@ -2,10 +2,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <filesystem>
-
 #include "base/encoding.h"
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "shim/host/actions.h"
 #include "shim/host/bundle_state.h"
 #include "shim/host/cdi.h"
@@ -108,21 +107,12 @@ TEST(ProcessState, TheTableHoldsTheRulesThatCallersRelyOn) {
 
 class CdiTest : public testing::Test {
  protected:
-  CdiTest() {
-    char name[] = "/tmp/ccgpu-cdi-XXXXXX";
-    dir_ = ::mkdtemp(name);
-  }
-  ~CdiTest() override {
-    ::unlink((dir_ + "/gpu.json").c_str());
-    ::unlink((dir_ + "/broken.json").c_str());
-    ::rmdir(dir_.c_str());
-  }
   void WriteSpec() {
-    (void)WriteFileAtomic(dir_ + "/gpu.json", R"({"cdiVersion": "0.5.0", "kind": "ccgpu.dev/cc-gpu", "devices": [
+    (void)WriteFileAtomic(dir_ / "gpu.json", R"({"cdiVersion": "0.5.0", "kind": "ccgpu.dev/cc-gpu", "devices": [
       {"name": "GPU-a", "containerEdits": {"env": ["CCGPU_GPU_UUIDS=GPU-a"]}}, {"name": "1", "containerEdits": {"env": ["CCGPU_GPU_UUIDS=GPU-b"]}}]})");
-    (void)WriteFileAtomic(dir_ + "/broken.json", "{");
+    (void)WriteFileAtomic(dir_ / "broken.json", "{");
   }
-  std::string dir_;
+  const TempDir dir_;
 };
 
 TEST_F(CdiTest, NamesAreResolvedInOrderWithoutDoubles) {
@@ -130,26 +120,26 @@ TEST_F(CdiTest, NamesAreResolvedInOrderWithoutDoubles) {
   SpecFacts spec;
   spec.annotations["cdi.k8s.io/ccgpu_1"] = "ccgpu.dev/cc-gpu=GPU-a,ccgpu.dev/cc-gpu=1,vendor.com/net=eth0";
   spec.annotations["cdi.k8s.io/ccgpu_2"] = "ccgpu.dev/cc-gpu=GPU-a";
-  EXPECT_THAT(*ContainerGpus(spec, {dir_}), ElementsAre("GPU-a", "GPU-b"));
+  EXPECT_THAT(*ContainerGpus(spec, {dir_.path()}), ElementsAre("GPU-a", "GPU-b"));
   SpecFacts by_variable;
   by_variable.ccgpu_env["CCGPU_VISIBLE_DEVICES"] = "GPU-a";
-  EXPECT_THAT(*ContainerGpus(by_variable, {dir_}), ElementsAre("GPU-a"));
-  EXPECT_TRUE(ContainerGpus(SpecFacts(), {dir_})->empty());
+  EXPECT_THAT(*ContainerGpus(by_variable, {dir_.path()}), ElementsAre("GPU-a"));
+  EXPECT_TRUE(ContainerGpus(SpecFacts(), {dir_.path()})->empty());
 }
 
 TEST_F(CdiTest, AnUnknownDeviceNamesTheFilesThatWereLookedFor) {
   SpecFacts spec;
   spec.annotations["cdi.k8s.io/x"] = "ccgpu.dev/cc-gpu=GPU-z";
-  auto nothing = ContainerGpus(spec, {dir_});
+  auto nothing = ContainerGpus(spec, {dir_.path()});
   EXPECT_EQ(nothing.error().code, "gpu.cdi-unresolvable");
-  EXPECT_THAT(nothing.error().text, HasSubstr(dir_));
+  EXPECT_THAT(nothing.error().text, HasSubstr(dir_.path()));
   WriteSpec();
-  EXPECT_THAT(ContainerGpus(spec, {dir_}).error().text, HasSubstr(dir_ + "/gpu.json"));
+  EXPECT_THAT(ContainerGpus(spec, {dir_.path()}).error().text, HasSubstr(dir_ / "gpu.json"));
 }
 
 TEST(BundleState, ComesBackAndAnAbsentFileIsEmpty) {
-  char name[] = "/tmp/ccgpu-bundle-XXXXXX";
-  std::string dir = ::mkdtemp(name);
+  const TempDir bundle;
+  const std::string& dir = bundle.path();
   EXPECT_EQ(ReadBundle(dir)->guest_pid, 0);
   BundleState state{"pod", "/cg", 12, 34, 56};
   ASSERT_TRUE(WriteBundle(dir, state).ok());
@@ -157,12 +147,11 @@ TEST(BundleState, ComesBackAndAnAbsentFileIsEmpty) {
   EXPECT_EQ(ReadBundle(dir)->cgroups_path, "/cg");
   EXPECT_GT(ProcessStartTime(::getpid()), 0u);
   EXPECT_EQ(ProcessStartTime(0), 0u);
-  ::unlink((dir + "/ccgpu-shim.json").c_str());
-  ::rmdir(dir.c_str());
 }
 
 TEST(EventLog, SaysWhoseEventsTheseAre) {
-  const std::string dir = ::testing::TempDir() + "/events" + std::to_string(::getpid());
+  const TempDir folder;
+  const std::string dir = folder / "events";
   EventLog log(dir, "sandbox-1");
   log.WritePod("demo", "team-a", "1234");
   log.Write("ccgpu-guestd", "policy.command", "not what the policy allows", "app");
@@ -176,7 +165,6 @@ TEST(EventLog, SaysWhoseEventsTheseAre) {
   EventLog outside(dir, "../escape");
   outside.WritePod("demo", "team-a", "1234");
   EXPECT_FALSE(Exists(dir + "/../escape/pod.json"));
-  std::filesystem::remove_all(dir);
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <grpcpp/grpcpp.h>
 #include <poll.h>
 #include <signal.h>
@@ -30,21 +29,6 @@ namespace {
 using namespace std::chrono_literals;
 
 std::string Bin(const std::string& name) { return std::string(CCGPU_BIN_DIR) + "/" + name; }
-
-void RemoveAll(const std::string& path) {
-  ::nftw(
-      path.c_str(),
-      [](const char* p, const struct stat*, int, FTW*) {
-        ::remove(p);
-        return 0;
-      },
-      16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
-
-std::string TempDir(const char* name) {
-  std::string pattern = std::string("/tmp/ccgpu-") + name + "-XXXXXX";
-  return ::mkdtemp(pattern.data());
-}
 
 pid_t Launch(const std::vector<std::string>& words, const std::string& cwd, const std::vector<std::string>& env, int in,
              int out, int err) {
@@ -83,20 +67,20 @@ Machine& Machine::Get() {
   return machine;
 }
 
-Machine::Machine() : dir_(TempDir("machine")) {
-  for (const char* sub : {"/run", "/state", "/image"}) (void)MakeDirs(dir_ + sub, 0700);
-  (void)::symlink(Bin("ccgpu-guestd").c_str(), (dir_ + "/image/guestd").c_str());
-  if (has_agent()) (void)::symlink(Bin("ccgpu-agent").c_str(), (dir_ + "/image/agent").c_str());
+Machine::Machine() {
+  for (const char* sub : {"run", "state", "image"}) (void)MakeDirs(dir_ / sub, 0700);
+  (void)::symlink(Bin("ccgpu-guestd").c_str(), (dir_ / "image/guestd").c_str());
+  if (has_agent()) (void)::symlink(Bin("ccgpu-agent").c_str(), (dir_ / "image/agent").c_str());
   // Without the real ones anything will do: the sandbox only hands them out.
   for (const char* name : {"libcuda.so.1", "libnvidia-ml.so.1"}) {
-    if (has_agent()) (void)::symlink(Bin(name).c_str(), (dir_ + "/image/" + name).c_str());
-    else (void)WriteFileAtomic(dir_ + "/image/" + name, name);
+    if (has_agent()) (void)::symlink(Bin(name).c_str(), (dir_ / "image/" + name).c_str());
+    else (void)WriteFileAtomic(dir_ / "image/" + name, name);
   }
   int out[2];
   if (::pipe2(out, O_CLOEXEC) != 0) std::abort();
   Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  Fd log(::open((dir_ + "/emulator.log").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-  emulator_ = Launch({Bin("ccgpu-emulator"), "--state", dir_ + "/state", "--run", dir_ + "/run", "--gpus", "2"}, "",
+  Fd log(::open((dir_ / "emulator.log").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  emulator_ = Launch({Bin("ccgpu-emulator"), "--state", dir_ / "state", "--run", dir_ / "run", "--gpus", "2"}, "",
                      {"PATH=/usr/bin"}, null.get(), out[1], log.get());
   ::close(out[1]);
   pollfd ready{out[0], POLLIN, 0};
@@ -110,7 +94,7 @@ bool Machine::has_agent() {
 
 std::string Machine::TrustDocument() {
   auto stub = emulator::v1::Control::NewStub(
-      grpc::CreateChannel("unix:" + dir_ + "/run/emulator.sock", grpc::InsecureChannelCredentials()));
+      grpc::CreateChannel("unix:" + dir_ / "run/emulator.sock", grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
   emulator::v1::GetRootsResponse roots;
   if (!stub->GetRoots(&context, {}, &roots).ok()) return "";
@@ -125,7 +109,7 @@ std::string Machine::TrustDocument() {
 
 std::vector<std::string> Machine::gpu_uuids() {
   auto stub = emulator::v1::Control::NewStub(
-      grpc::CreateChannel("unix:" + dir_ + "/run/emulator.sock", grpc::InsecureChannelCredentials()));
+      grpc::CreateChannel("unix:" + dir_ / "run/emulator.sock", grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
   emulator::v1::ListGpusResponse response;
   std::vector<std::string> out;
@@ -137,7 +121,6 @@ std::vector<std::string> Machine::gpu_uuids() {
 Machine::~Machine() {
   ::kill(emulator_, SIGTERM);
   ::waitpid(emulator_, nullptr, 0);
-  RemoveAll(dir_);
 }
 
 RunResult RunProgram(const std::vector<std::string>& words, const std::string& cwd, const std::vector<std::string>& env,
@@ -160,8 +143,8 @@ RunResult RunProgram(const std::vector<std::string>& words, const std::string& c
   return result;
 }
 
-Rig::Rig() : dir_(TempDir("rig")) {
-  (void)MakeDirs(dir_ + "/tasks", 0700);
+Rig::Rig() {
+  (void)MakeDirs(dir_ / "tasks", 0700);
   containerd_ = std::make_unique<ttrpc::Server>(ttrpc::ServerOptions{.max_workers = 1});
   containerd_->On<containerd::ForwardRequest, containerd::Empty>(
       kEventsService, "Forward",
@@ -183,7 +166,7 @@ Rig::Rig() : dir_(TempDir("rig")) {
         changed_.notify_all();
         return containerd::Empty();
       });
-  (void)containerd_->ServeUnix(dir_ + "/c.sock.ttrpc");
+  (void)containerd_->ServeUnix(dir_ / "c.sock.ttrpc");
   WriteConfig();
 }
 
@@ -199,17 +182,16 @@ Rig::~Rig() {
   }
   containerd_->Stop();
   if (resolver_) resolver_->Stop();
-  RemoveAll(dir_);
 }
 
 void Rig::WriteConfig(const std::string& more) {
   (void)WriteFileAtomic(config_file(), "platform_socket: " + Machine::Get().platform_socket() + "\nguest_image: " +
-                                           Machine::Get().dir() + "/image\nevents_dir: " + dir_ + "/pods\n" + more);
+                                           Machine::Get().dir() + "/image\nevents_dir: " + dir_ / "pods\n" + more);
 }
 
 std::vector<Json> Rig::PodEvents(const std::string& sandbox) const {
   std::vector<Json> out;
-  auto text = ReadFile(dir_ + "/pods/" + sandbox + "/events.jsonl");
+  auto text = ReadFile(dir_ / "pods/" + sandbox + "/events.jsonl");
   if (!text.ok()) return out;
   for (size_t begin = 0; begin < text->size();) {
     size_t end = text->find('\n', begin);
@@ -220,7 +202,7 @@ std::vector<Json> Rig::PodEvents(const std::string& sandbox) const {
 }
 
 std::string Rig::MakeRootfs() {
-  std::string root = dir_ + "/rootfs";
+  std::string root = dir_ / "rootfs";
   if (Exists(root)) return root;
   ::umask(022);
   for (const char* sub : {"/bin", "/dev", "/proc", "/sys", "/tmp", "/run", "/etc"}) (void)MakeDirs(root + sub);
@@ -232,7 +214,7 @@ std::string Rig::MakeRootfs() {
 }
 
 std::string Rig::MakeBundle(const std::string& id, const Json& spec) {
-  std::string bundle = dir_ + "/tasks/" + id;
+  std::string bundle = dir_ / "tasks/" + id;
   (void)MakeDirs(bundle + "/rootfs", 0711);
   (void)WriteFileAtomic(bundle + "/config.json", spec.dump());
   bundles_.push_back(bundle);
@@ -299,7 +281,7 @@ Json Rig::PodContainerSpec(const std::string& id, const std::string& sandbox, co
   mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"});
   mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"});
   mount("/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", "ro"});
-  std::string files = dir_ + "/io.containerd.grpc.v1.cri/sandboxes/" + sandbox;
+  std::string files = dir_ / "io.containerd.grpc.v1.cri/sandboxes/" + sandbox;
   (void)MakeDirs(files + "/shm");
   for (const char* file : {"hostname", "hosts", "resolv.conf"}) {
     (void)WriteFileAtomic(files + "/" + file, pod + "\n");
@@ -314,14 +296,14 @@ Json Rig::PodContainerSpec(const std::string& id, const std::string& sandbox, co
 
 RunResult Rig::Start(const std::string& id, const std::string& bundle) {
   return RunProgram(
-      {Bin("containerd-shim-ccgpu-v2"), "-namespace", "test", "-address", dir_ + "/c.sock", "-publish-binary",
+      {Bin("containerd-shim-ccgpu-v2"), "-namespace", "test", "-address", dir_ / "c.sock", "-publish-binary",
        "/usr/bin/containerd", "-id", id, "start"},
       bundle,
-      {"PATH=/usr/sbin:/usr/bin", "TTRPC_ADDRESS=" + dir_ + "/c.sock.ttrpc", "CCGPU_SHIM_CONFIG=" + config_file()});
+      {"PATH=/usr/sbin:/usr/bin", "TTRPC_ADDRESS=" + dir_ / "c.sock.ttrpc", "CCGPU_SHIM_CONFIG=" + config_file()});
 }
 
 RunResult Rig::Delete(const std::string& id, const std::string& bundle) {
-  return RunProgram({Bin("containerd-shim-ccgpu-v2"), "-namespace", "test", "-address", dir_ + "/c.sock",
+  return RunProgram({Bin("containerd-shim-ccgpu-v2"), "-namespace", "test", "-address", dir_ / "c.sock",
                      "-publish-binary", "/usr/bin/containerd", "-id", id, "-bundle", bundle, "delete"},
                     bundle, {"PATH=/usr/sbin:/usr/bin"});
 }

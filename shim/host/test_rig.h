@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/testing/temp_dir.h"
 #include "base/ttrpc/client.h"
 #include "base/ttrpc/server.h"
 #include "shim/api/containerd.pb.h"
@@ -26,8 +27,8 @@ class Machine {
  public:
   static Machine& Get();
   ~Machine();
-  const std::string& dir() const { return dir_; }
-  std::string platform_socket() const { return dir_ + "/run/platform.sock"; }
+  const std::string& dir() const { return dir_.path(); }
+  std::string platform_socket() const { return dir_ / "run/platform.sock"; }
   std::vector<std::string> gpu_uuids();
   // The agent and the driver libraries are built: the guest image is the real one.
   static bool has_agent();
@@ -36,7 +37,7 @@ class Machine {
 
  private:
   Machine();
-  std::string dir_;
+  const TempDir dir_;
   pid_t emulator_ = 0;
 };
 
@@ -52,8 +53,8 @@ class Rig {
  public:
   Rig();
   ~Rig();
-  const std::string& dir() const { return dir_; }
-  std::string config_file() const { return dir_ + "/shim.yaml"; }
+  const std::string& dir() const { return dir_.path(); }
+  std::string config_file() const { return dir_ / "shim.yaml"; }
   void WriteConfig(const std::string& more = "");
   // Folder of the events that a pod's people see.
   std::vector<Json> PodEvents(const std::string& sandbox) const;
@@ -81,10 +82,10 @@ class Rig {
 
   // The device plugin's resolver: what it answers for any pod. Serves from the first call on.
   void ServeResolver(const std::string& container, const std::vector<std::string>& uuids);
-  std::string resolver_socket() const { return dir_ + "/resolver.sock"; }
+  std::string resolver_socket() const { return dir_ / "resolver.sock"; }
 
  private:
-  std::string dir_;
+  const TempDir dir_;
   std::unique_ptr<ttrpc::Server> containerd_, resolver_;
   std::mutex mutex_;
   std::condition_variable changed_;
