@@ -12,26 +12,12 @@
 #include "attestation-agent/tsm.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/testing/temp_dir.h"
 
 namespace ccgpu::agent {
 namespace {
 
 using testing::HasSubstr;
-
-class Folder {
- public:
-  Folder()
-      : path_(std::filesystem::temp_directory_path() /
-              ("agent_test." + std::to_string(::getpid()) + "." + std::to_string(next_++))) {
-    std::filesystem::create_directories(path_);
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  static inline int next_ = 0;
-  std::filesystem::path path_;
-};
 
 std::string InitDataText(const std::string& trust, bool with_broker = true) {
   kbs::InitData init;
@@ -41,7 +27,7 @@ std::string InitDataText(const std::string& trust, bool with_broker = true) {
 }
 
 Result<TrustConfig> Load(const std::string& text) {
-  Folder folder;
+  TempDir folder;
   EXPECT_TRUE(WriteFileAtomic(folder / "initdata.toml", text).ok());
   return LoadTrustConfig(folder / "initdata.toml");
 }
@@ -75,7 +61,7 @@ TEST(TrustConfig, RefusesWhatItDoesNotUnderstand) {
 }
 
 TEST(Tsm, SaysWhenThereIsNoTee) {
-  Folder folder;
+  TempDir folder;
   EXPECT_EQ(CollectCpu(folder / "none", Bytes(64)).error().code, "tsm.missing");
   // A plain folder is no configfs: the entry has no files, and nothing stays behind.
   EXPECT_EQ(CollectCpu(folder / "", Bytes(64)).error().code, "tsm.failed");
@@ -94,7 +80,7 @@ struct World {
   explicit World(bool gpus = true)
       : collector(gpus ? std::unique_ptr<Nvml>(std::make_unique<FakeNvml>(script)) : nullptr, folder / "tsm") {}
   FakeNvml::Script script;
-  Folder folder;
+  TempDir folder;
   Collector collector;
   evidence::Collateral collateral;
   verify::Anchors anchors = verify::BuiltinAnchors();

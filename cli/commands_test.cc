@@ -3,15 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <sstream>
 
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/testing/temp_dir.h"
 #include "node/images/archive.h"
 
 namespace ccgpu::cli {
@@ -21,14 +20,8 @@ using ::testing::HasSubstr;
 
 class Commands : public ::testing::Test {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/ccgpu-cli-XXXXXX";
-    dir_ = mkdtemp(name);
-  }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
-
   int Run(std::vector<std::string> words) {
-    words.insert(words.begin(), {"ccgpu", "--state", dir_ + "/state"});
+    words.insert(words.begin(), {"ccgpu", "--state", dir_ / "state"});
     std::vector<const char*> argv;
     for (const auto& word : words) argv.push_back(word.c_str());
     out_.str("");
@@ -36,7 +29,7 @@ class Commands : public ::testing::Test {
     crypto::SystemRandom random;
     return Main(static_cast<int>(argv.size()), argv.data(), "9.9", out_, err_, clock_, random);
   }
-  std::string Path(const std::string& name) { return dir_ + "/" + name; }
+  std::string Path(const std::string& name) { return dir_ / name; }
   void Write(const std::string& name, const std::string& text) { ASSERT_TRUE(WriteFileAtomic(Path(name), text).ok()); }
   Json Out() { return Json::parse(out_.str(), nullptr, false); }
 
@@ -53,7 +46,7 @@ class Commands : public ::testing::Test {
               command + "\n    resources: {limits: {ccgpu.dev/cc-gpu: 1}}\n");
   }
 
-  std::string dir_;
+  const TempDir dir_;
   std::ostringstream out_, err_;
   ManualClock clock_{*ParseTime("2026-11-22T00:00:00Z")};
 };

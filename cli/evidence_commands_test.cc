@@ -3,15 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <sstream>
 
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/testing/temp_dir.h"
 #include "cli/commands.h"
 #include "cli/seal.h"
 #include "collateral/bundle.h"
@@ -68,19 +67,16 @@ struct PodWorld {
 class EvidenceCommands : public ::testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/ccgpu-evidence-XXXXXX";
-    dir_ = mkdtemp(name);
     evidence_ = world_.Evidence();
     std::string roots = world_.gpu.device.back().certificate.Pem() + world_.gpu.rim.back().certificate.Pem() +
                         world_.snp.chain.back().certificate.Pem();
-    ASSERT_TRUE(WriteFileAtomic(dir_ + "/roots.pem", roots).ok());
+    ASSERT_TRUE(WriteFileAtomic(dir_ / "roots.pem", roots).ok());
     Write();
   }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
-  void Write() { ASSERT_TRUE(WriteFileAtomic(dir_ + "/ev.json", evidence::EncodeComposite(evidence_)).ok()); }
+  void Write() { ASSERT_TRUE(WriteFileAtomic(dir_ / "ev.json", evidence::EncodeComposite(evidence_)).ok()); }
 
   int Run(std::vector<std::string> words) {
-    words.insert(words.begin(), {"ccgpu", "--state", dir_ + "/state"});
+    words.insert(words.begin(), {"ccgpu", "--state", dir_ / "state"});
     std::vector<const char*> argv;
     for (const auto& word : words) argv.push_back(word.c_str());
     out_.str("");
@@ -91,7 +87,7 @@ class EvidenceCommands : public ::testing::Test {
   }
   int Verify(std::vector<std::string> more = {}) {
     std::vector<std::string> words = {
-        "--json", "evidence", "verify", dir_ + "/ev.json", "--root", dir_ + "/roots.pem", "--insecure-accept-emulated"};
+        "--json", "evidence", "verify", dir_ / "ev.json", "--root", dir_ / "roots.pem", "--insecure-accept-emulated"};
     words.insert(words.end(), more.begin(), more.end());
     return Run(words);
   }
@@ -109,7 +105,7 @@ class EvidenceCommands : public ::testing::Test {
 
   PodWorld world_;
   evidence::CompositeEvidence evidence_;
-  std::string dir_;
+  const TempDir dir_;
   std::ostringstream out_, err_;
 };
 
@@ -121,7 +117,7 @@ TEST_F(EvidenceCommands, Accepted) {
   EXPECT_EQ(answer["checks"][0]["result"], "passed");
   EXPECT_EQ(answer["claims"]["gpus"].size(), 1u);
   EXPECT_EQ(err_.str(), "");
-  EXPECT_EQ(Run({"evidence", "verify", dir_ + "/ev.json", "--root", dir_ + "/roots.pem", "--insecure-accept-emulated"}),
+  EXPECT_EQ(Run({"evidence", "verify", dir_ / "ev.json", "--root", dir_ / "roots.pem", "--insecure-accept-emulated"}),
             0);
   EXPECT_THAT(out_.str(), HasSubstr("accepted (emulated)"));
   EXPECT_THAT(err_.str(), HasSubstr("freshness is not"));
@@ -129,27 +125,27 @@ TEST_F(EvidenceCommands, Accepted) {
 
 // What is exported is read again and judged like any other file of that form.
 TEST_F(EvidenceCommands, ExportForOtherTools) {
-  ASSERT_EQ(Run({"evidence", "export", dir_ + "/ev.json", "-o", dir_ + "/list.json"}), 0) << err_.str();
-  const Json list = Json::parse(*ReadFile(dir_ + "/list.json"));
+  ASSERT_EQ(Run({"evidence", "export", dir_ / "ev.json", "-o", dir_ / "list.json"}), 0) << err_.str();
+  const Json list = Json::parse(*ReadFile(dir_ / "list.json"));
   ASSERT_EQ(list.size(), 1u);
   EXPECT_EQ(list[0]["nonce"], HexEncode(world_.gpu.report.nonce));
   EXPECT_EQ(list[0]["evidence"], Base64Encode(evidence_.gpus[0].report));
-  ASSERT_EQ(Run({"--json", "evidence", "show", dir_ + "/list.json"}), 0) << err_.str();
+  ASSERT_EQ(Run({"--json", "evidence", "show", dir_ / "list.json"}), 0) << err_.str();
   EXPECT_EQ(Json::parse(out_.str())["format"], "nvidia-json");
 
-  ASSERT_EQ(Run({"evidence", "export", dir_ + "/ev.json", "--format", "coco"}), 0) << err_.str();
+  ASSERT_EQ(Run({"evidence", "export", dir_ / "ev.json", "--format", "coco"}), 0) << err_.str();
   const Json coco = Json::parse(out_.str());
   EXPECT_EQ(coco["additional_evidence"], evidence_.additional_evidence);
   EXPECT_TRUE(coco["primary_evidence"].contains("attestation_report"));
 
-  EXPECT_EQ(Run({"evidence", "export", dir_ + "/roots.pem"}), 2);
-  EXPECT_EQ(Run({"evidence", "export", dir_ + "/ev.json", "--format", "other"}), 2);
+  EXPECT_EQ(Run({"evidence", "export", dir_ / "roots.pem"}), 2);
+  EXPECT_EQ(Run({"evidence", "export", dir_ / "ev.json", "--format", "other"}), 2);
 }
 
 TEST_F(EvidenceCommands, EmulatedOnlyWhenSaid) {
-  EXPECT_EQ(Run({"--json", "evidence", "verify", dir_ + "/ev.json", "--root", dir_ + "/roots.pem"}), 1);
+  EXPECT_EQ(Run({"--json", "evidence", "verify", dir_ / "ev.json", "--root", dir_ / "roots.pem"}), 1);
   EXPECT_THAT(Failed(), ::testing::Contains("environment.emulated"));
-  EXPECT_EQ(Run({"--json", "evidence", "verify", dir_ + "/ev.json", "--insecure-accept-emulated"}),
+  EXPECT_EQ(Run({"--json", "evidence", "verify", dir_ / "ev.json", "--insecure-accept-emulated"}),
             1);  // and only under named roots
 }
 
@@ -203,14 +199,14 @@ TEST_F(EvidenceCommands, CollateralFromAFolder) {
   evidence_.collateral = {};
   Write();
   EXPECT_EQ(Verify(), 1);
-  std::filesystem::create_directories(dir_ + "/c/rim");
-  std::filesystem::create_directories(dir_ + "/c/ocsp");
-  for (const auto& [id, xml] : collateral.rims) ASSERT_TRUE(WriteFileAtomic(dir_ + "/c/rim/" + id + ".xml", xml).ok());
+  std::filesystem::create_directories(dir_ / "c/rim");
+  std::filesystem::create_directories(dir_ / "c/ocsp");
+  for (const auto& [id, xml] : collateral.rims) ASSERT_TRUE(WriteFileAtomic(dir_ / "c/rim/" + id + ".xml", xml).ok());
   for (size_t i = 0; i < collateral.ocsp_responses.size(); ++i) {
     ASSERT_TRUE(
-        WriteFileAtomic(dir_ + "/c/ocsp/" + std::to_string(i) + ".der", AsText(collateral.ocsp_responses[i])).ok());
+        WriteFileAtomic(dir_ / "c/ocsp/" + std::to_string(i) + ".der", AsText(collateral.ocsp_responses[i])).ok());
   }
-  EXPECT_EQ(Verify({"--collateral", dir_ + "/c"}), 0) << out_.str();
+  EXPECT_EQ(Verify({"--collateral", dir_ / "c"}), 0) << out_.str();
 }
 
 TEST_F(EvidenceCommands, EachClassOfFailureHasItsExitCode) {
@@ -218,12 +214,12 @@ TEST_F(EvidenceCommands, EachClassOfFailureHasItsExitCode) {
   EXPECT_EQ(Json::parse(out_.str())["failure"]["class"], "freshness");
   EXPECT_EQ(Verify({"--at", "2099-01-01", "--exit-class"}), 10);
   EXPECT_EQ(Verify({"--host-data", std::string(64, '0'), "--exit-class"}), 17);
-  EXPECT_EQ(Run({"evidence", "verify", dir_ + "/ev.json", "--root", dir_ + "/roots.pem", "--exit-class"}), 18);
+  EXPECT_EQ(Run({"evidence", "verify", dir_ / "ev.json", "--root", dir_ / "roots.pem", "--exit-class"}), 18);
   ASSERT_TRUE(
-      WriteFileAtomic(dir_ + "/p.yaml",
+      WriteFileAtomic(dir_ / "p.yaml",
                       "apiVersion: ccgpu.dev/v1alpha1\nkind: EvidencePolicy\nspec:\n  gpus: {models: [GH200]}\n")
           .ok());
-  EXPECT_EQ(Verify({"--policy", dir_ + "/p.yaml", "--exit-class"}), 19) << out_.str();
+  EXPECT_EQ(Verify({"--policy", dir_ / "p.yaml", "--exit-class"}), 19) << out_.str();
   EXPECT_THAT(Failed(), ::testing::ElementsAre("policy.not-accepted"));
   evidence_.collateral = {};
   Write();
@@ -235,14 +231,14 @@ TEST_F(EvidenceCommands, ExplainSaysWhatDiffersAndWhere) {
   world_.gpu.report.measurements[evidence::kIndexGspRm] = evidence::FirmwareMeasurement(evidence::kIndexGspRm, "bad");
   evidence_ = world_.Evidence();
   Write();
-  EXPECT_EQ(
-      Run({"evidence", "explain", dir_ + "/ev.json", "--root", dir_ + "/roots.pem", "--insecure-accept-emulated"}), 1);
+  EXPECT_EQ(Run({"evidence", "explain", dir_ / "ev.json", "--root", dir_ / "roots.pem", "--insecure-accept-emulated"}),
+            1);
   for (const char* words :
        {"refused (emulated): measurement", "gpu0.measurements [gpu.measurement-mismatch", "(index 7)",
         "RIM NV_GPU_DRIVER_GH100_", "expected  ", "found     ", "gpu0/report, bytes 437", "000001b0 ", "to do     "}) {
     EXPECT_THAT(out_.str(), HasSubstr(words));
   }
-  EXPECT_EQ(Run({"--json", "evidence", "explain", dir_ + "/ev.json", "--root", dir_ + "/roots.pem",
+  EXPECT_EQ(Run({"--json", "evidence", "explain", dir_ / "ev.json", "--root", dir_ / "roots.pem",
                  "--insecure-accept-emulated"}),
             1);
   const Json explained = Json::parse(out_.str());
@@ -251,14 +247,14 @@ TEST_F(EvidenceCommands, ExplainSaysWhatDiffersAndWhere) {
 }
 
 TEST_F(EvidenceCommands, DiffInWords) {
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/old.json", evidence::EncodeComposite(evidence_)).ok());
-  EXPECT_EQ(Run({"evidence", "diff", dir_ + "/old.json", dir_ + "/ev.json"}), 0);
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "old.json", evidence::EncodeComposite(evidence_)).ok());
+  EXPECT_EQ(Run({"evidence", "diff", dir_ / "old.json", dir_ / "ev.json"}), 0);
   EXPECT_EQ(out_.str(), "nothing changed\n");
   world_.nonce = Bytes(32, 9);
   world_.snp.report.policy |= evidence::snp_policy::kDebug;
   evidence_ = world_.Evidence();
   Write();
-  EXPECT_EQ(Run({"evidence", "diff", dir_ + "/old.json", dir_ + "/ev.json"}), 1);
+  EXPECT_EQ(Run({"evidence", "diff", dir_ / "old.json", dir_ / "ev.json"}), 1);
   EXPECT_THAT(out_.str(), HasSubstr("(expected) nonce changed from 0707"));
   EXPECT_THAT(out_.str(), HasSubstr("CPU: debugging allowed changed from false to true"));
 }
@@ -268,38 +264,38 @@ TEST_F(EvidenceCommands, CollateralInABundle) {
   evidence_.collateral = {};
   Write();
   const auto key = crypto::PrivateKey::Generate(crypto::KeyType::kP384);
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/b", *collateral::WriteBundle(bundle, key)).ok());
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/pub", key.public_key().Pem()).ok());
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "b", *collateral::WriteBundle(bundle, key)).ok());
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "pub", key.public_key().Pem()).ok());
   ASSERT_TRUE(
-      WriteFileAtomic(dir_ + "/other", crypto::PrivateKey::Generate(crypto::KeyType::kP384).public_key().Pem()).ok());
-  EXPECT_EQ(Verify({"--collateral", dir_ + "/b", "--bundle-key", dir_ + "/pub"}), 0) << out_.str();
-  EXPECT_EQ(Verify({"--collateral", dir_ + "/b"}), 2);
-  EXPECT_EQ(Verify({"--collateral", dir_ + "/b", "--bundle-key", dir_ + "/other"}), 2);
+      WriteFileAtomic(dir_ / "other", crypto::PrivateKey::Generate(crypto::KeyType::kP384).public_key().Pem()).ok());
+  EXPECT_EQ(Verify({"--collateral", dir_ / "b", "--bundle-key", dir_ / "pub"}), 0) << out_.str();
+  EXPECT_EQ(Verify({"--collateral", dir_ / "b"}), 2);
+  EXPECT_EQ(Verify({"--collateral", dir_ / "b", "--bundle-key", dir_ / "other"}), 2);
   EXPECT_THAT(out_.str(), HasSubstr("collateral.bundle-signature"));
-  EXPECT_EQ(
-      Run({"--json", "collateral", "check", dir_ + "/b", "--bundle-key", dir_ + "/pub", "--for", dir_ + "/ev.json"}), 0)
+  EXPECT_EQ(Run({"--json", "collateral", "check", dir_ / "b", "--bundle-key", dir_ / "pub", "--for", dir_ / "ev.json"}),
+            0)
       << out_.str();
   EXPECT_EQ(Json::parse(out_.str())["missing"].size(), 0u);
-  EXPECT_EQ(Run({"collateral", "check", dir_ + "/b", "--bundle-key", dir_ + "/other"}), 1);
-  EXPECT_EQ(Run({"collateral", "check", dir_ + "/b", "--bundle-key", dir_ + "/pub", "--at", "2099-01-01"}), 1);
-  std::filesystem::create_directories(dir_ + "/empty");
-  EXPECT_EQ(Run({"collateral", "check", dir_ + "/empty", "--for", dir_ + "/ev.json"}), 1);
-  EXPECT_THAT(out_.str(), HasSubstr("not found: looked in the evidence, " + dir_ + "/empty; there is no RIM at all"));
+  EXPECT_EQ(Run({"collateral", "check", dir_ / "b", "--bundle-key", dir_ / "other"}), 1);
+  EXPECT_EQ(Run({"collateral", "check", dir_ / "b", "--bundle-key", dir_ / "pub", "--at", "2099-01-01"}), 1);
+  std::filesystem::create_directories(dir_ / "empty");
+  EXPECT_EQ(Run({"collateral", "check", dir_ / "empty", "--for", dir_ / "ev.json"}), 1);
+  EXPECT_THAT(out_.str(), HasSubstr("not found: looked in the evidence, " + dir_ / "empty; there is no RIM at all"));
 }
 
 TEST_F(EvidenceCommands, ARootIsOfOneKindOnly) {
   // The device root alone must not vouch for reference values or the CPU.
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/roots.pem", world_.gpu.device.back().certificate.Pem()).ok());
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "roots.pem", world_.gpu.device.back().certificate.Pem()).ok());
   EXPECT_EQ(Verify(), 1);
 }
 
 TEST_F(EvidenceCommands, Show) {
-  EXPECT_EQ(Run({"--json", "evidence", "show", dir_ + "/ev.json"}), 0);
+  EXPECT_EQ(Run({"--json", "evidence", "show", dir_ / "ev.json"}), 0);
   const Json shown = Json::parse(out_.str());
   EXPECT_EQ(shown["nonce"], HexEncode(world_.nonce));
   EXPECT_EQ(shown["gpus"].size(), 1u);
   EXPECT_EQ(shown["snp"]["host_data"], HexEncode(world_.snp.report.host_data));
-  EXPECT_EQ(Run({"evidence", "show", dir_ + "/ev.json"}), 0);
+  EXPECT_EQ(Run({"evidence", "show", dir_ / "ev.json"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr("driver_version: "));
 }
 

@@ -1,13 +1,11 @@
 // Documents, folders and bundles: what goes in comes out, and what was changed on the way is refused.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
 
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/testing/temp_dir.h"
 #include "collateral/bundle.h"
 #include "collateral/describe.h"
 #include "collateral/folder.h"
@@ -24,23 +22,18 @@ Documents Two() { return {{Kind::kRim, "NV_GPU_DRIVER_GH100_1.2", "<xml/>"}, {Ki
 
 class Folders : public ::testing::Test {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/ccgpu-collateral-XXXXXX";
-    dir_ = mkdtemp(name);
-  }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
-  std::string dir_;
+  const TempDir dir_;
 };
 
 TEST_F(Folders, OutAndIn) {
-  ASSERT_TRUE(WriteFolder(dir_, Two()).ok());
-  auto read = ReadFolder(dir_);
+  ASSERT_TRUE(WriteFolder(dir_.path(), Two()).ok());
+  auto read = ReadFolder(dir_.path());
   ASSERT_TRUE(read.ok());
   EXPECT_EQ(read->documents, Two());
   EXPECT_TRUE(read->strays.empty());
-  EXPECT_TRUE(ReadFolder(dir_ + "/none")->documents.empty());
-  EXPECT_EQ(ReadFolder(dir_ + "/none", true).error().code, "file.not-found");
-  EXPECT_EQ(WriteFolder(dir_, {{Kind::kRim, "../x", "y"}}).error().code, "collateral.bad-name");
+  EXPECT_TRUE(ReadFolder(dir_ / "none")->documents.empty());
+  EXPECT_EQ(ReadFolder(dir_ / "none", true).error().code, "file.not-found");
+  EXPECT_EQ(WriteFolder(dir_.path(), {{Kind::kRim, "../x", "y"}}).error().code, "collateral.bad-name");
 }
 
 TEST_F(Folders, NvidiasStoreAndMirror) {
@@ -49,23 +42,23 @@ TEST_F(Folders, NvidiasStoreAndMirror) {
     return Json{{"id", id}, {"rim", Base64Encode(AsBytes(xml))}, {"sha256", digest}, {"rim_format", "SWID"}}.dump();
   };
   const std::string digest = HexEncode(crypto::Sha256(AsBytes(xml)));
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/NV_A.xml", xml).ok());
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/NV_B.json", answer("NV_B", digest)).ok());
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/notes.txt", "x").ok());
-  auto read = ReadFolder(dir_);
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "NV_A.xml", xml).ok());
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "NV_B.json", answer("NV_B", digest)).ok());
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "notes.txt", "x").ok());
+  auto read = ReadFolder(dir_.path());
   ASSERT_TRUE(read.ok()) << read.error().ToString();
   EXPECT_EQ(read->documents, (Documents{{Kind::kRim, "NV_A", xml}, {Kind::kRim, "NV_B", xml}}));
   EXPECT_THAT(read->strays, ::testing::ElementsAre("notes.txt"));
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/NV_C.json", answer("NV_X", digest)).ok());
-  EXPECT_EQ(ReadFolder(dir_).error().code, "collateral.rim-unavailable");
-  ASSERT_TRUE(WriteFileAtomic(dir_ + "/NV_C.json", answer("NV_C", std::string(64, '0'))).ok());
-  EXPECT_THAT(ReadFolder(dir_).error().text, HasSubstr("sha256"));
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "NV_C.json", answer("NV_X", digest)).ok());
+  EXPECT_EQ(ReadFolder(dir_.path()).error().code, "collateral.rim-unavailable");
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "NV_C.json", answer("NV_C", std::string(64, '0'))).ok());
+  EXPECT_THAT(ReadFolder(dir_.path()).error().text, HasSubstr("sha256"));
 }
 
 TEST_F(Folders, AMirrorIsReadBack) {
-  ASSERT_TRUE(WriteMirror(dir_, Two(), ParseTime("2026-06-01").value()).ok());
-  EXPECT_TRUE(Exists(dir_ + "/NV_GPU_DRIVER_GH100_1.2.json"));
-  auto read = ReadFolder(dir_);
+  ASSERT_TRUE(WriteMirror(dir_.path(), Two(), ParseTime("2026-06-01").value()).ok());
+  EXPECT_TRUE(Exists(dir_ / "NV_GPU_DRIVER_GH100_1.2.json"));
+  auto read = ReadFolder(dir_.path());
   ASSERT_TRUE(read.ok()) << read.error().ToString();
   EXPECT_EQ(read->documents, (Documents{Two()[0]}));
 }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "node-installer/installer.h"
 
 namespace ccgpu::installer::test {
@@ -90,7 +91,7 @@ class Machine {
 
   // `config`: nothing when there is no file and no folder for it.
   Machine(const std::string& version, const std::optional<std::string>& config)
-      : folder_(MakeFolder()), runtime(root(), folder_ + "/knows", version) {
+      : runtime(root(), folder_ / "knows", version) {
     for (const char* path : {"/etc", "/opt", "/usr/local/bin", "/run", "/var/lib"}) fs::create_directories(Path(path));
     if (config) Write("/etc/containerd/config.toml", *config);
     for (const auto& [name, content] : std::map<std::string, std::string>{{"bin/containerd-shim-ccgpu-v2", "shim 1"},
@@ -100,18 +101,14 @@ class Machine {
                                                                           {"guest/libnvidia-ml.so.1", "libnvidia-ml 1"},
                                                                           {"lib/libc.so.6", "libc 1"}}) {
       Payload(name, content);
-      if (name.starts_with("bin/")) fs::permissions(folder_ + "/payload/" + name, fs::perms(0755));
+      if (name.starts_with("bin/")) fs::permissions(folder_ / "payload/" + name, fs::perms(0755));
     }
-    options.payload = folder_ + "/payload";
+    options.payload = folder_ / "payload";
     options.version = "1.0.0";
     options.patience = options.end_patience = std::chrono::milliseconds(50);
   }
-  ~Machine() {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
 
-  std::string root() const { return folder_ + "/root"; }
+  std::string root() const { return folder_ / "root"; }
   std::string Path(const std::string& path) const { return root() + path; }
   bool Exists(const std::string& path) const { return ccgpu::Exists(Path(path)); }
   std::string Read(const std::string& path) const { return ReadFile(Path(path)).value(); }
@@ -124,12 +121,12 @@ class Machine {
     return ::stat(Path(path).c_str(), &info) == 0 ? info.st_mode & 07777 : 0;
   }
   void Payload(const std::string& name, const std::string& content) {
-    const fs::path path = folder_ + "/payload/" + name;
+    const fs::path path = folder_ / "payload/" + name;
     const bool executable = fs::exists(path) && (fs::status(path).permissions() & fs::perms::owner_exec) != fs::perms();
     fs::create_directories(path.parent_path());
     ASSERT_TRUE(WriteFileAtomic(path.string(), content, executable ? 0755 : 0644).ok());
   }
-  void RemovePayload(const std::string& name) { fs::remove(folder_ + "/payload/" + name); }
+  void RemovePayload(const std::string& name) { fs::remove(folder_ / "payload/" + name); }
 
   // Every file, folder and link with mode and content.
   std::map<std::string, std::string> Tree() const {
@@ -172,12 +169,6 @@ class Machine {
   int steps = 0;  // changes so far
 
  private:
-  static std::string MakeFolder() {
-    // In memory where that can be had: an installation syncs each file, and these tests make thousands of them.
-    const fs::path place = fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path();
-    std::string pattern = (place / "ccgpu-ni-XXXXXX").string();
-    return ::mkdtemp(pattern.data());
-  }
   Result<Report> With(const std::function<Result<Report>(Installer&)>& deed) {
     ASSIGN_OR_RETURN(const HostFiles files, HostFiles::Open(root()));
     Installer installer(files, runtime, options, [this](const char*) {
@@ -185,7 +176,8 @@ class Machine {
     });
     return deed(installer);
   }
-  std::string folder_;
+  // In memory where that can be had: an installation syncs each file, and these tests make thousands of them.
+  const TempDir folder_{fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path()};
   int last_step_ = -1;
 
  public:

@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <sstream>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/testing/temp_dir.h"
 #include "cli/kube/kubectl.h"
 #include "node/images/archive.h"
 
@@ -24,16 +24,11 @@ using ::testing::Not;
 class Plugin : public ::testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/ccgpu-plugin-XXXXXX";
-    dir_ = mkdtemp(name);
     Answer("exit 0");
     setenv("KUBECTL", Path("kubectl").c_str(), 1);
   }
-  void TearDown() override {
-    unsetenv("KUBECTL");
-    std::filesystem::remove_all(dir_);
-  }
-  std::string Path(const std::string& name) { return dir_ + "/" + name; }
+  void TearDown() override { unsetenv("KUBECTL"); }
+  std::string Path(const std::string& name) { return dir_ / name; }
   void Write(const std::string& name, const std::string& text) { ASSERT_TRUE(WriteFileAtomic(Path(name), text).ok()); }
   // The script: says its arguments into the file `asked`, then does this.
   void Answer(const std::string& script) {
@@ -55,7 +50,7 @@ class Plugin : public ::testing::Test {
   }
   Json Out() { return Json::parse(out_.str(), nullptr, false); }
 
-  std::string dir_;
+  const TempDir dir_;
   std::ostringstream out_, err_;
   ManualClock clock_{*ParseTime("2026-11-22T00:00:00Z")};
 };
@@ -206,11 +201,10 @@ TEST(PortForward, ReadsThePort) {
 }
 
 TEST(PortForward, EndsItsProgram) {
-  char name[] = "/tmp/ccgpu-forward-XXXXXX";
-  const std::string dir = mkdtemp(name);
-  const std::string script = dir + "/kubectl";
-  ASSERT_TRUE(WriteFileAtomic(script, "#!/bin/sh\necho $$ > " + dir +
-                                          "/pid\necho 'Forwarding from 127.0.0.1:5 -> 6'\nexec tail -f /dev/null\n")
+  const TempDir dir;
+  const std::string script = dir / "kubectl";
+  ASSERT_TRUE(WriteFileAtomic(script, "#!/bin/sh\necho $$ > " + dir / "pid" +
+                                          "\necho 'Forwarding from 127.0.0.1:5 -> 6'\nexec tail -f /dev/null\n")
                   .ok());
   ::chmod(script.c_str(), 0755);
   KubectlOptions options;
@@ -220,10 +214,9 @@ TEST(PortForward, EndsItsProgram) {
     ASSERT_TRUE(forward.ok()) << forward.error().ToString();
     EXPECT_EQ(forward->local_port(), 5);
   }
-  auto pid = ReadFile(dir + "/pid");
+  auto pid = ReadFile(dir / "pid");
   ASSERT_TRUE(pid.ok());
   EXPECT_NE(::kill(std::atoi(pid->c_str()), 0), 0);
-  std::filesystem::remove_all(dir);
 }
 
 }  // namespace

@@ -3,14 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <thread>
 
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/testing/temp_dir.h"
 #include "collateral/fetch/source.h"
 #include "trust/evidence/test_vectors.h"
 
@@ -25,8 +24,6 @@ const TimePoint kNow = ParseTime("2026-06-01T12:00:00Z").value();
 class Fetching : public ::testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/ccgpu-fetch-XXXXXX";
-    dir_ = mkdtemp(name);
     server_.Get("/v1/rim/NV_GOOD", [&](const httplib::Request&, httplib::Response& response) {
       ++asked_;
       if (failures_-- > 0) return void(response.status = 503);
@@ -43,10 +40,7 @@ class Fetching : public ::testing::Test {
     thread_ = std::thread([this] { server_.listen_after_bind(); });
     while (!server_.is_running()) std::this_thread::yield();
   }
-  void TearDown() override {
-    Stop();
-    std::filesystem::remove_all(dir_);
-  }
+  void TearDown() override { Stop(); }
   void Stop() {
     server_.stop();
     if (thread_.joinable()) thread_.join();
@@ -70,12 +64,12 @@ class Fetching : public ::testing::Test {
   std::thread thread_;
   int port_ = 0, asked_ = 0, failures_ = 0;
   std::vector<long> pauses_;
-  std::string dir_;
+  const TempDir dir_;
   const std::unique_ptr<Fetcher> http_ = MakeHttpFetcher();
 };
 
 TEST_F(Fetching, FreshThenFromTheCacheThenAgain) {
-  DiskCache cache(dir_);
+  DiskCache cache(dir_.path());
   EXPECT_EQ(Get("NV_GOOD", {}, kNow, &cache).documents, (Documents{{Kind::kRim, "NV_GOOD", "<SoftwareIdentity/>"}}));
   const Found again = Get("NV_GOOD", {}, kNow + std::chrono::hours(23), &cache);
   EXPECT_EQ(again.from_cache, 1u);
@@ -101,7 +95,7 @@ TEST_F(Fetching, TriesAgainWithALimit) {
 }
 
 TEST_F(Fetching, AWrongAnswerIsNoneAndIsNotKept) {
-  DiskCache cache(dir_);
+  DiskCache cache(dir_.path());
   EXPECT_THAT(Get("NV_LIAR", {}, kNow, &cache).problems[0].error.text, HasSubstr("another RIM"));
   EXPECT_FALSE(cache.Find({Base() + "/v1/rim/NV_LIAR", "", ""}));
   EXPECT_EQ(Get("../etc/passwd", {}, kNow, &cache).problems[0].error.code, "collateral.rim-unavailable");
@@ -112,7 +106,7 @@ TEST_F(Fetching, AWrongAnswerIsNoneAndIsNotKept) {
 }
 
 TEST_F(Fetching, StaleOnlyWhenSaidAndOnlySoLong) {
-  DiskCache cache(dir_);
+  DiskCache cache(dir_.path());
   Get("NV_GOOD", {}, kNow, &cache);
   Stop();
   const TimePoint later = kNow + std::chrono::hours(30);
@@ -136,20 +130,20 @@ TEST_F(Fetching, OfflineAsksNobody) {
 }
 
 TEST_F(Fetching, ADamagedCacheIsAnEmptyOne) {
-  DiskCache cache(dir_);
+  DiskCache cache(dir_.path());
   const FetchRequest request{"http://a/b", "", ""};
   ASSERT_TRUE(cache.Keep(request, {"content", {{"x", "y"}}}, kNow).ok());
   ASSERT_TRUE(cache.Find(request));
   EXPECT_EQ(cache.Find(request)->answer.headers.at("x"), "y");
   EXPECT_FALSE(cache.Find({"http://a/b", "body", ""}));
-  const std::string object = dir_ + "/objects/" + HexEncode(crypto::Sha256(AsBytes("content")));
+  const std::string object = dir_ / "objects/" + HexEncode(crypto::Sha256(AsBytes("content")));
   ASSERT_TRUE(WriteFileAtomic(object, "c0ntent").ok());
   EXPECT_FALSE(cache.Find(request));
   EXPECT_FALSE(Exists(object));
 }
 
 TEST_F(Fetching, TheCacheIsBounded) {
-  DiskCache cache(dir_, {.bytes = 1000, .documents = 3});
+  DiskCache cache(dir_.path(), {.bytes = 1000, .documents = 3});
   for (int i = 0; i < 5; ++i) {
     const FetchRequest request{"http://a/" + std::to_string(i), "", ""};
     ASSERT_TRUE(

@@ -12,6 +12,7 @@
 
 #include "base/crypto/digest.h"
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 
 namespace ccgpu::policy {
 namespace {
@@ -142,26 +143,21 @@ class OnDisk : public ::testing::Test {
  protected:
   void SetUp() override {
     if (geteuid() != 0) GTEST_SKIP() << "needs root: files of an image belong to root";
-    char name[] = "/tmp/ccgpu-rootfs-XXXXXX";
-    root_ = mkdtemp(name);
-    chmod(root_.c_str(), 0755);
+    chmod(root_.path().c_str(), 0755);
   }
-  void TearDown() override {
-    if (!root_.empty()) fs::remove_all(root_);
-  }
-  std::string root_;
+  const TempDir root_;
 };
 
 TEST_F(OnDisk, SameAsItsLayers) {
   umask(022);
-  fs::create_directories(root_ + "/etc/deep");
-  ASSERT_TRUE(WriteFileAtomic(root_ + "/etc/hosts", "127.0.0.1\n").ok());
-  ASSERT_TRUE(WriteFileAtomic(root_ + "/suid", "#!", 0755).ok());
-  ASSERT_EQ(chmod((root_ + "/suid").c_str(), 04755), 0);
-  ASSERT_EQ(chown((root_ + "/etc/hosts").c_str(), 5, 6), 0);
-  fs::create_symlink("/etc/shadow", root_ + "/etc/link");
-  fs::create_hard_link(root_ + "/suid", root_ + "/hard");
-  ASSERT_EQ(mkfifo((root_ + "/pipe").c_str(), 0600), 0);
+  fs::create_directories(root_ / "etc/deep");
+  ASSERT_TRUE(WriteFileAtomic(root_ / "etc/hosts", "127.0.0.1\n").ok());
+  ASSERT_TRUE(WriteFileAtomic(root_ / "suid", "#!", 0755).ok());
+  ASSERT_EQ(chmod((root_ / "suid").c_str(), 04755), 0);
+  ASSERT_EQ(chown((root_ / "etc/hosts").c_str(), 5, 6), 0);
+  fs::create_symlink("/etc/shadow", root_ / "etc/link");
+  fs::create_hard_link(root_ / "suid", root_ / "hard");
+  ASSERT_EQ(mkfifo((root_ / "pipe").c_str(), 0600), 0);
   LayeredTree layers;
   layers.BeginLayer();
   TreeEntry hosts = File("127.0.0.1\n"), pipe;
@@ -176,38 +172,38 @@ TEST_F(OnDisk, SameAsItsLayers) {
   ASSERT_TRUE(layers.Add("etc/link", Link("/etc/shadow")).ok());
   ASSERT_TRUE(layers.AddHardLink("hard", "suid").ok());
   ASSERT_TRUE(layers.Add("pipe", pipe).ok());
-  auto digest = DigestDirectory(root_);
+  auto digest = DigestDirectory(root_.path());
   ASSERT_TRUE(digest.ok()) << digest.error().ToString();
   EXPECT_EQ(*digest, TreeDigest(layers.tree()));
   // One byte, one bit of mode.
-  ASSERT_TRUE(WriteFileAtomic(root_ + "/suid", "#?", 0755).ok());
-  EXPECT_NE(*DigestDirectory(root_), *digest);
+  ASSERT_TRUE(WriteFileAtomic(root_ / "suid", "#?", 0755).ok());
+  EXPECT_NE(*DigestDirectory(root_.path()), *digest);
 }
 
 TEST_F(OnDisk, FileCapabilitiesCount) {
-  ASSERT_TRUE(WriteFileAtomic(root_ + "/ping", "x", 0755).ok());
-  const std::string before = *DigestDirectory(root_);
+  ASSERT_TRUE(WriteFileAtomic(root_ / "ping", "x", 0755).ok());
+  const std::string before = *DigestDirectory(root_.path());
   const uint8_t value[20] = {1, 0, 0, 2, 0, 0x20};  // VFS_CAP_REVISION_2, cap_net_raw
-  if (setxattr((root_ + "/ping").c_str(), "security.capability", value, sizeof value, 0) != 0)
+  if (setxattr((root_ / "ping").c_str(), "security.capability", value, sizeof value, 0) != 0)
     GTEST_SKIP() << "this filesystem has no file capabilities";
-  EXPECT_NE(*DigestDirectory(root_), before);
+  EXPECT_NE(*DigestDirectory(root_.path()), before);
 }
 
 TEST_F(OnDisk, RootMustBeRootsAlone) {
-  chmod(root_.c_str(), 0777);
-  EXPECT_EQ(DigestDirectory(root_).error().code, "policy.rootfs-unreadable");
-  chmod(root_.c_str(), 0755);
-  ASSERT_EQ(chown(root_.c_str(), 1000, 0), 0);
-  EXPECT_EQ(DigestDirectory(root_).error().code, "policy.rootfs-unreadable");
+  chmod(root_.path().c_str(), 0777);
+  EXPECT_EQ(DigestDirectory(root_.path()).error().code, "policy.rootfs-unreadable");
+  chmod(root_.path().c_str(), 0755);
+  ASSERT_EQ(chown(root_.path().c_str(), 1000, 0), 0);
+  EXPECT_EQ(DigestDirectory(root_.path()).error().code, "policy.rootfs-unreadable");
 }
 
 TEST_F(OnDisk, LimitsHold) {
-  ASSERT_TRUE(WriteFileAtomic(root_ + "/a", std::string(1000, 'x')).ok());
-  ASSERT_TRUE(WriteFileAtomic(root_ + "/b", "").ok());
-  EXPECT_EQ(DigestDirectory(root_, {.bytes = 999}).error().code, "policy.rootfs-unreadable");
-  EXPECT_EQ(DigestDirectory(root_, {.entries = 1}).error().code, "policy.rootfs-unreadable");
-  EXPECT_TRUE(DigestDirectory(root_, {.bytes = 1000, .entries = 2}).ok());
-  EXPECT_EQ(DigestDirectory(root_ + "/absent").error().code, "policy.rootfs-unreadable");
+  ASSERT_TRUE(WriteFileAtomic(root_ / "a", std::string(1000, 'x')).ok());
+  ASSERT_TRUE(WriteFileAtomic(root_ / "b", "").ok());
+  EXPECT_EQ(DigestDirectory(root_.path(), {.bytes = 999}).error().code, "policy.rootfs-unreadable");
+  EXPECT_EQ(DigestDirectory(root_.path(), {.entries = 1}).error().code, "policy.rootfs-unreadable");
+  EXPECT_TRUE(DigestDirectory(root_.path(), {.bytes = 1000, .entries = 2}).ok());
+  EXPECT_EQ(DigestDirectory(root_ / "absent").error().code, "policy.rootfs-unreadable");
 }
 
 }  // namespace
