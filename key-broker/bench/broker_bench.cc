@@ -15,11 +15,11 @@
 #include <time.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/testing/temp_dir.h"
 #include "key-broker/protocol/broker.h"
 #include "key-broker/testing/test_pod.h"
 
@@ -129,9 +129,8 @@ double SecondsPerVerification() {
 
 int Main(int rounds) {
   log::Init("ccgpu-bench-broker", log::Level::kError);
-  char folder[] = "/tmp/ccgpu-bench-broker-XXXXXX";
-  if (!::mkdtemp(folder)) return 1;
-  auto db = Database::Open(std::string(folder) + "/broker.db");
+  const TempDir folder;
+  auto db = Database::Open(folder / "broker.db");
   if (!db.ok()) return 1;
   const StoreKeys keys = DeriveStoreKeys(Bytes(32, 1));
   TestPod pod;
@@ -190,8 +189,6 @@ int Main(int rounds) {
   rows[0]["aim"] = kAim;
   rows[0]["met"] = rows[0]["ratio"] >= kAim;
   std::printf("%s\n", rows.dump(2).c_str());
-  db->reset();
-  std::filesystem::remove_all(folder);
   return 0;
 }
 

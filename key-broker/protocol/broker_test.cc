@@ -28,7 +28,7 @@ class BrokerTest : public testing::Test {
     return Json::parse(broker.Admin("GET", "/kbs/v0/ccgpu/decisions", "", kAuditorToken).body)["decisions"];
   }
 
-  TempFolder folder;
+  TempDir folder;
   TestPod pod;
   TestBroker broker{folder.path(), pod, Explaining()};
   TestClient client{broker, pod};
@@ -88,7 +88,7 @@ TEST_F(BrokerTest, PolicyDecides) {
 }
 
 TEST_F(BrokerTest, DenialsAreSilentUnlessAsked) {
-  TempFolder other;
+  TempDir other;
   TestBroker silent(other.path(), pod);
   TestClient silent_client(silent, pod);
   silent_client.AuthAndAttest();
@@ -100,7 +100,7 @@ TEST_F(BrokerTest, DenialsAreSilentUnlessAsked) {
 }
 
 TEST_F(BrokerTest, StrictStatus) {
-  TempFolder other;
+  TempDir other;
   BrokerOptions options;
   options.style.strict_status = true;
   TestBroker strict(other.path(), pod, options);
@@ -328,7 +328,7 @@ class SlowYes final : public Appraiser {
 };
 
 TEST_F(BrokerTest, OneNonceGivesOneTokenAlsoInARace) {
-  TempFolder other;
+  TempDir other;
   SlowYes yes;
   TestBroker racy(other.path(), pod, Explaining(), &yes);
   TestClient one(racy, pod);
@@ -347,7 +347,7 @@ TEST_F(BrokerTest, OneNonceGivesOneTokenAlsoInARace) {
 }
 
 TEST_F(BrokerTest, SessionsAreLimited) {
-  TempFolder other;
+  TempDir other;
   BrokerOptions options = Explaining();
   options.max_sessions = 3;
   TestBroker small(other.path(), pod, options);

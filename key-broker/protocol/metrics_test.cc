@@ -17,7 +17,7 @@ class BrokerMetrics : public testing::Test {
     ASSERT_EQ(broker.Admin("POST", kResourcePath, "secret").status, 200);
   }
 
-  TempFolder folder;
+  TempDir folder;
   TestPod pod;
   TestBroker broker{folder.path(), pod};
   TestClient client{broker, pod};

@@ -145,7 +145,7 @@ class FloodTest : public testing::Test {
   }
   std::string Metrics() { return broker->Send(Request("GET", "/metrics")).body; }
 
-  TempFolder folder;
+  TempDir folder;
   TestPod pod;
   std::unique_ptr<TestBroker> broker;
   HttpResponse last;

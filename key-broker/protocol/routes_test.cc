@@ -69,7 +69,7 @@ class RoutesTest : public testing::Test {
         {"stolen_token", "Bearer " + token_of_a_pod, "", Access::kAttested}};
   }
 
-  TempFolder folder;
+  TempDir folder;
   TestPod pod;
   BrokerOptions options;
   std::unique_ptr<TestBroker> broker;

@@ -20,10 +20,10 @@ class ConnectionLimitTest : public testing::Test {
   void SetUp() override {
     if (!Exists(std::string(CCGPU_BIN_DIR) + "/ccgpu-broker")) GTEST_SKIP() << "NO PROGRAM: build ccgpu-broker first";
     ::signal(SIGPIPE, SIG_IGN);
-    ASSERT_TRUE(WriteFileAtomic(folder.path() + "/master.key", std::string(64, 'a') + "\n", 0600).ok());
+    ASSERT_TRUE(WriteFileAtomic(folder / "master.key", std::string(64, 'a') + "\n", 0600).ok());
   }
   std::vector<std::string> FourThreadsAnd(const std::string& limits) const {
-    const std::string file = folder.path() + "/config.yaml";
+    const std::string file = folder / "config.yaml";
     EXPECT_TRUE(WriteFileAtomic(file, "threads: 4\n").ok());
     return {"--config", file, "--peer-limits", limits};
   }
@@ -44,7 +44,7 @@ class ConnectionLimitTest : public testing::Test {
     for (const Fd& one : connections) open += ::recv(one.get(), &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
     return open;
   }
-  TempFolder folder;
+  TempDir folder;
 };
 
 TEST_F(ConnectionLimitTest, WithoutItSilenceShutsEverybodyOut) {
@@ -70,7 +70,7 @@ TEST_F(ConnectionLimitTest, OnePeerHoldsOnlySoMany) {
   const std::string refused = "ccgpu_broker_connections_refused_total " + std::to_string(kSilent - 2) + "\n";
   while (metrics().find(refused) == std::string::npos) ASSERT_GE(Open(silent), 2u);
   EXPECT_EQ(Open(silent), 2u) << "the other one was served beside them";
-  const std::string log = *ReadFile(folder.path() + "/log");
+  const std::string log = *ReadFile(folder / "log");
   const size_t line = log.find("code=broker.too-many-connections remote=127.0.0.2");
   ASSERT_NE(line, std::string::npos) << log;
   EXPECT_EQ(log.find("broker.too-many-connections", line + 10), std::string::npos) << "one line: " << log;

@@ -21,16 +21,16 @@ class ProcessTest : public testing::Test {
     WriteKey('a');
   }
   void WriteKey(char digit) {
-    ASSERT_TRUE(WriteFileAtomic(folder.path() + "/master.key", std::string(64, digit) + "\n", 0600).ok());
+    ASSERT_TRUE(WriteFileAtomic(folder / "master.key", std::string(64, digit) + "\n", 0600).ok());
   }
-  std::string Log() { return *ReadFile(folder.path() + "/log"); }
+  std::string Log() { return *ReadFile(folder / "log"); }
   int RunToEnd(std::vector<std::string> args) {
     BrokerProcess broker(folder.path(), std::move(args));
     EXPECT_FALSE(broker.ready());
     const int status = broker.Wait();
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
-  TempFolder folder;
+  TempDir folder;
 };
 
 TEST_F(ProcessTest, ServesAndEndsCleanly) {
@@ -44,13 +44,13 @@ TEST_F(ProcessTest, ServesAndEndsCleanly) {
   EXPECT_FALSE(stranger.Get("/healthz")) << "the CA is the broker's own";
   struct stat info {};
   for (const char* name : {"broker.db", "admin-token", "auditor-token", "token.key", "tls/ca.key", "tls/server.key"}) {
-    ASSERT_EQ(::stat((folder.path() + "/" + name).c_str(), &info), 0) << name;
+    ASSERT_EQ(::stat((folder / name).c_str(), &info), 0) << name;
     EXPECT_EQ(info.st_mode & 077, 0u) << name;
   }
-  EXPECT_TRUE(Exists(folder.path() + "/ready"));
+  EXPECT_TRUE(Exists(folder / "ready"));
   const int status = broker.Kill(SIGTERM);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << Log();
-  EXPECT_FALSE(Exists(folder.path() + "/ready"));
+  EXPECT_FALSE(Exists(folder / "ready"));
 }
 
 TEST_F(ProcessTest, CaAndTokensStayOverRestarts) {
@@ -58,9 +58,8 @@ TEST_F(ProcessTest, CaAndTokensStayOverRestarts) {
   for (int i = 0; i < 2; ++i) {
     BrokerProcess broker(folder.path(), {});
     ASSERT_TRUE(broker.ready()) << Log();
-    const std::string now_ca = *ReadFile(folder.path() + "/tls/ca.crt"),
-                      now_token = *ReadFile(folder.path() + "/admin-token"),
-                      now_server = *ReadFile(folder.path() + "/tls/server.crt");
+    const std::string now_ca = *ReadFile(folder / "tls/ca.crt"), now_token = *ReadFile(folder / "admin-token"),
+                      now_server = *ReadFile(folder / "tls/server.crt");
     if (i == 1) {
       EXPECT_EQ(now_ca, ca);
       EXPECT_EQ(now_token, token);
@@ -74,8 +73,8 @@ TEST_F(ProcessTest, CaAndTokensStayOverRestarts) {
   // Another name: another server certificate, the same CA.
   BrokerProcess broker(folder.path(), {"--tls-name", "broker.example.org"});
   ASSERT_TRUE(broker.ready()) << Log();
-  EXPECT_EQ(*ReadFile(folder.path() + "/tls/ca.crt"), ca);
-  EXPECT_NE(*ReadFile(folder.path() + "/tls/server.crt"), server);
+  EXPECT_EQ(*ReadFile(folder / "tls/ca.crt"), ca);
+  EXPECT_NE(*ReadFile(folder / "tls/server.crt"), server);
 }
 
 TEST_F(ProcessTest, RefusesToRun) {
@@ -99,7 +98,7 @@ TEST_F(ProcessTest, RefusesToRun) {
 
 // Made in one place, carried elsewhere (a Secret), and used from there without being written.
 TEST_F(ProcessTest, StateMadeAheadServesFromFilesThatAreOnlyRead) {
-  TempFolder ahead;
+  TempDir ahead;
   const std::string from = ahead.path();
   const auto init = [&] {
     BrokerProcess broker(from, {"--init-only", "--tls-name", "localhost"});
@@ -123,8 +122,8 @@ TEST_F(ProcessTest, StateMadeAheadServesFromFilesThatAreOnlyRead) {
                                           "--admin-token",          from + "/admin-token"};
   BrokerProcess broker(folder.path(), files);
   ASSERT_TRUE(broker.ready()) << Log();
-  EXPECT_FALSE(Exists(folder.path() + "/admin-token"));
-  EXPECT_FALSE(Exists(folder.path() + "/tls"));
+  EXPECT_FALSE(Exists(folder / "admin-token"));
+  EXPECT_FALSE(Exists(folder / "tls"));
   httplib::SSLClient client("localhost", broker.port());
   X509_STORE* store = X509_STORE_new();  // the client frees it
   X509_STORE_add_cert(store, ca->raw());
@@ -179,7 +178,7 @@ TEST_F(ProcessTest, KilledWhileWritingLeavesNoHalfResource) {
     ASSERT_TRUE(broker.ready()) << "the ledger is whole after every kill: " << Log();
     broker.Kill(SIGTERM);
   }
-  TestStore store(folder.path() + "/broker.db", 0xaa);
+  TestStore store(folder / "broker.db", 0xaa);
   auto content = store.objects->Get(ObjectKind::kResource, "default/test/one");
   ASSERT_TRUE(content.ok()) << content.error().ToString();
   ASSERT_TRUE(content->has_value());
@@ -226,9 +225,9 @@ TEST_F(ProcessTest, PlainHttpGetsNothing) {
 
 TEST_F(ProcessTest, HelpAndVersion) {
   for (const char* flag : {"--help", "--version"}) {
-    const std::string command = std::string(CCGPU_BIN_DIR) + "/ccgpu-broker " + flag + " > " + folder.path() + "/out";
+    const std::string command = std::string(CCGPU_BIN_DIR) + "/ccgpu-broker " + flag + " > " + folder / "out";
     EXPECT_EQ(std::system(command.c_str()), 0) << flag;
-    EXPECT_NE(ReadFile(folder.path() + "/out")->find("ccgpu-broker"), std::string::npos);
+    EXPECT_NE(ReadFile(folder / "out")->find("ccgpu-broker"), std::string::npos);
   }
 }
 

@@ -59,7 +59,7 @@ class RcarTest : public testing::Test {
   void Write(const std::string& name, const std::string& text) {
     ASSERT_TRUE(WriteFileAtomic(File(name), text, 0600).ok());
   }
-  std::string File(const std::string& name) const { return folder.path() + "/" + name; }
+  std::string File(const std::string& name) const { return folder / name; }
   std::vector<std::string> Flags(bool emulated = true) const {
     std::vector<std::string> out = {
         "--device-root", File("device.pem"),    "--rim-root",       File("rim.pem"),
@@ -101,7 +101,7 @@ class RcarTest : public testing::Test {
     return error.ok() && error->why ? error->why->code : body;
   }
 
-  TempFolder folder;
+  TempDir folder;
   TestPod pod;
   TestVendor vendor{pod};
   VendorServer services{vendor};

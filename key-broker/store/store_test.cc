@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -26,8 +28,8 @@ void Sql(const std::string& path, const std::string& sql) {
 
 class StoreTest : public testing::Test {
  protected:
-  std::string File() const { return folder.path() + "/broker.db"; }
-  TempFolder folder;
+  std::string File() const { return folder / "broker.db"; }
+  TempDir folder;
 };
 
 TEST_F(StoreTest, PutGetDeleteAndKeepOverRestart) {
@@ -89,7 +91,7 @@ TEST_F(StoreTest, RowsCannotBeMovedOrMixed) {
       ASSERT_TRUE(store.objects->Put(ObjectKind::kResource, path, AsBytes(path), kNow).ok());
     ASSERT_TRUE(store.objects->Put(ObjectKind::kReleasePolicy, "a/b/c", AsBytes("policy"), kNow).ok());
   }
-  const std::string keep = folder.path() + "/keep.db";
+  const std::string keep = folder / "keep.db";
   const char* attacks[] = {
       "UPDATE objects SET sealed = (SELECT sealed FROM objects WHERE path = 'a/b/d') WHERE path = 'a/b/c' AND kind = 1",
       "UPDATE objects SET wrapped_key = (SELECT wrapped_key FROM objects WHERE path = 'a/b/d') WHERE path = 'a/b/c' "
@@ -262,7 +264,7 @@ TEST_F(StoreTest, Attestations) {
 }
 
 TEST_F(StoreTest, MasterKeyFiles) {
-  const std::string path = folder.path() + "/key";
+  const std::string path = folder / "key";
   auto code = [&](const std::string& text, mode_t mode) {
     EXPECT_TRUE(WriteFileAtomic(path, text, mode).ok());
     ::chmod(path.c_str(), mode);
@@ -274,13 +276,13 @@ TEST_F(StoreTest, MasterKeyFiles) {
   EXPECT_EQ(code(std::string(62, 'a'), 0600), "store.bad-master-key");
   EXPECT_EQ(code(std::string(64, 'x'), 0600), "store.bad-master-key");
   EXPECT_EQ(code("", 0600), "store.bad-master-key");
-  EXPECT_FALSE(LoadMasterKey(folder.path() + "/absent").ok());
+  EXPECT_FALSE(LoadMasterKey(folder / "absent").ok());
 }
 
 // What a Secret volume with fsGroup looks like: root's file, which our group may read.
 TEST_F(StoreTest, MasterKeyOfAnotherUserThatOurGroupMayRead) {
   if (::geteuid() != 0) GTEST_SKIP() << "NOT RUN: giving files away needs root";
-  const std::string path = folder.path() + "/key";
+  const std::string path = folder / "key";
   ASSERT_TRUE(WriteFileAtomic(path, std::string(64, 'a'), 0600).ok());
   constexpr uid_t kOther = 65532;
   auto accepted = [&](uid_t owner, gid_t group, mode_t mode) {
@@ -296,7 +298,7 @@ TEST_F(StoreTest, MasterKeyOfAnotherUserThatOurGroupMayRead) {
 }
 
 TEST_F(StoreTest, AMasterKeyIsMadeOnce) {
-  const std::string path = folder.path() + "/key";
+  const std::string path = folder / "key";
   ASSERT_TRUE(MakeMasterKey(path).ok());
   const std::string made = *ReadFile(path);
   ASSERT_TRUE(MakeMasterKey(path).ok());

@@ -1,34 +1,17 @@
-// A store in a temporary folder, for tests.
+// A store for tests.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
 #include <string>
 
 #include "base/crypto/digest.h"
+#include "base/testing/temp_dir.h"
 #include "key-broker/store/attestations.h"
 #include "key-broker/store/ledger.h"
 #include "key-broker/store/object_store.h"
 
 namespace ccgpu::broker {
-
-class TempFolder {
- public:
-  TempFolder() {
-    char name[] = "/tmp/ccgpu-broker-test-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 struct TestStore {
   explicit TestStore(const std::string& path, uint8_t key_byte = 7) : keys(DeriveStoreKeys(Bytes(32, key_byte))) {
