@@ -175,6 +175,14 @@ def rule_tests_do_not_sleep():
                 yield f"{name}:{number}: sleep in a script: wait for the event"
 
 
+def rule_tests_share_one_temporary_folder():
+    """A test's folder is a TempDir, which nobody else has and which goes with the test: names made otherwise meet, or stay behind."""
+    for name in cpp(tests=True):
+        for found in re.finditer(r"\b(mkdtemp|mkstemp|tmpnam|testing::TempDir)\(", code_of(name)):
+            if not name.startswith("base/testing/"):
+                yield f"{name}:{line_at(code_of(name), found.start())}: {found[1]} in a test: use TempDir of base/testing/temp_dir.h"
+
+
 def rule_no_traces_of_a_machine():
     """Nothing committed names a path of a developer's machine or a package registry."""
     paths = r"(?<![\w.*}])/(work|root|tmp/b|home/\w+)/"
@@ -223,7 +231,7 @@ def rule_programs_say_what_they_are(binaries):
 
 
 RULES = [rule_python_names_exist, rule_reason_codes, rule_trust_is_pure, rule_includes_are_absolute, rule_file_sizes, rule_nothing_unfinished, rule_tests_do_not_sleep,
-         rule_no_traces_of_a_machine, rule_links_lead_somewhere]
+         rule_tests_share_one_temporary_folder, rule_no_traces_of_a_machine, rule_links_lead_somewhere]
 
 
 def changed_files():

@@ -37,6 +37,10 @@ def test_tests_wait_for_events():
     holds(lint.rule_tests_do_not_sleep())
 
 
+def test_tests_share_one_temporary_folder():
+    holds(lint.rule_tests_share_one_temporary_folder())
+
+
 def test_nothing_names_a_machine_or_a_registry():
     holds(lint.rule_no_traces_of_a_machine())
 
@@ -65,7 +69,8 @@ BROKEN = {
                    ["reason code made.up-code has no line", "trust/a.cc:2: files in trust/", "trust/a.cc:4: clocks in trust/", "trust/a.cc:1: include from",
                     "trust/a.cc:5: unfinished"]),
     "base/long.cc": ("int x;\n" * 551, ["base/long.cc: has 551 lines"]),
-    "base/a_test.cc": ("void F() { std::this_thread::sleep_for(1); }\n", ["base/a_test.cc:1: sleep_for"]),
+    "base/a_test.cc": ("void F() { std::this_thread::sleep_for(1); }\nauto folder = ::testing::TempDir();\n",
+                       ["base/a_test.cc:1: sleep_for", "base/a_test.cc:2: testing::TempDir"]),
     "test/t.py": ("import time\ndef f():\n    time.sleep(1)\ndef wait_for():\n    time.sleep(1)\n    gone()\n", ["test/t.py:3: time.sleep", "test/t.py:6:5: undefined name 'gone'"]),
     "docs/a.md": ("[x](nothing.md) `trust/gone.h` `trust/a.cc`\nlook in /ro" "ot/x\n",
                   ["docs/a.md:1: a link into nothing: nothing.md", "docs/a.md:1: no such file: trust/gone.h", "docs/a.md:2: a trace of a machine"]),
