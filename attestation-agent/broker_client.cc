@@ -96,20 +96,21 @@ Error BrokerClient::Refusal(const httplib::Response& response, const std::string
 }
 
 Result<Token> BrokerClient::Attest() {
-  RETURN_IF_ERROR(Connect());
-  httplib::Client& client = *http_->client;
-
   // Request and challenge.
+  RETURN_IF_ERROR(Connect());
   kbs::AuthRequest request;
   ASSIGN_OR_RETURN(request.tee, collector_.Tee());
-  ASSIGN_OR_RETURN(httplib::Response challenged,
-                   http_->Send(broker_.url, "/auth", client.Post(Path("/auth"), request.ToJson(), "application/json")));
+  ASSIGN_OR_RETURN(
+      httplib::Response challenged,
+      http_->Send(broker_.url, "/auth", http_->client->Post(Path("/auth"), request.ToJson(), "application/json")));
   if (challenged.status != 200) return Refusal(challenged, "/auth");
   ASSIGN_OR_RETURN(kbs::Challenge challenge, kbs::ParseChallenge(challenged.body));
   const std::string session = SessionOf(challenged);
   if (session.empty()) return Err("broker.protocol", "/auth", "the broker's answer opens no session");
 
-  // Evidence over the challenge, and the attestation.
+  // Evidence over the challenge, and the attestation. Evidence of many GPUs takes longer than a broker waits for the
+  // next request of a connection, and while it waits, a thread of it does.
+  http_.reset();
   ASSIGN_OR_RETURN(evidence::CompositeEvidence evidence, collector_.Composite(challenge.nonce, key_.jwk));
   kbs::AttestRequest attest;
   attest.init_data = init_data_text_;
@@ -118,9 +119,10 @@ Result<Token> BrokerClient::Attest() {
   attest.primary_evidence_json = evidence::CpuEvidenceToJson(evidence.cpu);
   attest.additional_evidence = evidence.additional_evidence;
   const httplib::Headers headers = {{"Cookie", std::string(kbs::kSessionCookie) + "=" + session}};
-  ASSIGN_OR_RETURN(
-      httplib::Response attested,
-      http_->Send(broker_.url, "/attest", client.Post(Path("/attest"), headers, attest.ToJson(), "application/json")));
+  RETURN_IF_ERROR(Connect());
+  ASSIGN_OR_RETURN(httplib::Response attested,
+                   http_->Send(broker_.url, "/attest",
+                               http_->client->Post(Path("/attest"), headers, attest.ToJson(), "application/json")));
   if (attested.status != 200) return Refusal(attested, "/attest");
 
   Token token;
@@ -140,13 +142,12 @@ Result<Token> BrokerClient::TokenLocked(bool fresh) {
 template <class T>
 Result<T> BrokerClient::Patiently(const std::function<Result<T>()>& call) {
   const auto end = std::chrono::steady_clock::now() + patience_;
-  // The first pause is none: a connection that was kept open may just have been closed at the other end.
-  for (std::chrono::milliseconds pause{0};; pause = std::min(2 * pause + kFirstPause, kLongestPause)) {
+  for (std::chrono::milliseconds pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
     asked_to_wait_.reset();
     Result<T> result = call();
+    http_.reset();  // the next call may be late, and the broker has a thread for each connection
     const bool unreachable = !result.ok() && std::string_view(result.error().code) == "broker.unreachable";
     if (!unreachable && !asked_to_wait_) return result;
-    if (unreachable) http_.reset();
     const std::chrono::milliseconds wait = unreachable ? pause : *asked_to_wait_;
     if (std::chrono::steady_clock::now() + wait >= end) return result;
     std::this_thread::sleep_for(wait);
@@ -164,10 +165,10 @@ Result<Bytes> BrokerClient::GetResource(const std::string& path) {
 }
 
 Result<Bytes> BrokerClient::ResourceLocked(const std::string& path) {
-  RETURN_IF_ERROR(Connect());
   for (bool fresh : {false, true}) {
     const bool had_token = token_.has_value();
     ASSIGN_OR_RETURN(Token token, TokenLocked(fresh));
+    RETURN_IF_ERROR(Connect());
     const httplib::Headers headers = {{"Authorization", "Bearer " + token.jwt}};
     const std::string url_path = Path("/resource/" + path);
     ASSIGN_OR_RETURN(httplib::Response response,

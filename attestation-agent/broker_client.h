@@ -53,8 +53,7 @@ class BrokerClient {
   Result<Bytes> ResourceLocked(const std::string& path);
   // What the broker says when it refuses, as our error; remembers in asked_to_wait_ when it says to come back.
   Error Refusal(const httplib::Response& response, const std::string& path);
-  // Calls again while patience lasts: over a new connection when the broker does not answer, as late as it says when it
-  // asks to wait.
+  // Calls again while patience lasts, over a new connection each time, as late as the broker says when it asks to wait.
   template <class T>
   Result<T> Patiently(const std::function<Result<T>()>& call);
 

@@ -24,10 +24,12 @@ class NoTee final : public Collector {
   NoTee() : Collector(nullptr, "") {}
   Result<std::string> Tee() override { return std::string("tdx"); }
   Result<evidence::CompositeEvidence> Composite(std::string_view, const kbs::PublicJwk&) override {
+    if (meanwhile) meanwhile();
     evidence::CompositeEvidence out;
     out.cpu = evidence::TdxEvidence{Bytes(64, 1), std::nullopt};
     return out;
   }
+  std::function<void()> meanwhile;
 };
 
 struct Refusal {
@@ -36,7 +38,8 @@ struct Refusal {
   std::string code;         // empty: does not explain itself
 };
 
-// Believes any evidence, and refuses as often as it is told to.
+// Believes any evidence, and refuses as often as it is told to. Has one thread, which waits long for a connection's
+// next request.
 class BusyBroker {
  public:
   BusyBroker() {
@@ -54,6 +57,8 @@ class BusyBroker {
       if (Refuse(resource, out)) return;
       out.set_content(*kbs::EncryptJwe(agents_key_, AsBytes("the key"), random_), "application/json");
     });
+    server_.new_task_queue = [] { return new httplib::ThreadPool(1); };
+    server_.set_keep_alive_timeout(3600);
     port_ = server_.bind_to_any_port("127.0.0.1");
     thread_ = std::thread([this] { server_.listen_after_bind(); });
     while (!server_.is_running()) std::this_thread::yield();
@@ -137,6 +142,23 @@ TEST_F(BrokerClientTest, ABrokerThatIsAlwaysBusyEndsItsPatience) {
   EXPECT_EQ(Get(milliseconds(2500)).error().code, "broker.too-many-requests");
   EXPECT_GE(broker.asked.size(), 2u);
   EXPECT_LE(broker.asked.size(), 3u);
+}
+
+TEST_F(BrokerClientTest, HoldsNoThreadOfTheBrokerWhileItCollectsEvidence) {
+  collector.meanwhile = [&] {
+    collector.meanwhile = nullptr;
+    NoTee others;
+    BrokerClient other({broker.Url(), ""}, "initdata", others, clock, "", seconds(5));
+    EXPECT_TRUE(other.GetToken().ok());
+  };
+  EXPECT_TRUE(Get(BrokerClient::kPatience).ok());
+}
+
+TEST_F(BrokerClientTest, HoldsNoThreadOfTheBrokerWhenItHasItsKey) {
+  BrokerClient first({broker.Url(), ""}, "initdata", collector, clock, "", seconds(5)),
+      second({broker.Url(), ""}, "initdata", collector, clock, "", seconds(5));
+  EXPECT_TRUE(first.GetResource("default/a/b").ok());
+  EXPECT_TRUE(second.GetResource("default/a/b").ok());
 }
 
 TEST_F(BrokerClientTest, OtherRefusalsAreFinal) {
