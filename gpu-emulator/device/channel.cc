@@ -67,6 +67,7 @@ void Channel::Work() {
     Status status = Step();
     if (status.ok() || stop_) continue;
     // The channel is dead: nothing that came after a bad record can be believed, and nothing more is sent.
+    if (on_error_) on_error_(status.error());
     const std::string& code = status.error().code;
     const bool integrity = code == "link.integrity" || code == "link.replayed";
     link::Store(link_.control(id_)->status, integrity ? link::kChannelIntegrity : link::kChannelProtocol);
@@ -75,7 +76,6 @@ void Channel::Work() {
     link::FutexWake(ring.data);
     link::Increment(link_.control(id_)->h2d.space);
     link::FutexWake(link_.control(id_)->h2d.space);
-    if (on_error_) on_error_(status.error());
     return;
   }
 }

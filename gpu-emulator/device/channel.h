@@ -37,7 +37,8 @@ struct ChannelConfig {
   DeviceMemory* memory = nullptr;
   std::unique_ptr<ptx::Engine> engine;  // may be null: kernels are refused
   HangGate* gate = nullptr;
-  std::function<void(const Error&)> on_error;  // from the channel's thread, at most once
+  // From the channel's thread, at most once; before the link tells the driver, which so finds the error counted.
+  std::function<void(const Error&)> on_error;
 };
 
 class Channel {

@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <future>
 #include <random>
 
+#include "gpu-emulator/device/channel.h"
 #include "gpu-emulator/device/device_state.h"
 #include "gpu-emulator/device/memory.h"
 
@@ -80,6 +82,22 @@ TEST(ContextMemory, ReachesOnlyItsOwn) {
   EXPECT_NE(other.Translate(b, 1000, false), nullptr);
   mine.Free(a);
   EXPECT_EQ(mine.Translate(a, 1, false), nullptr);  // not even out of a cache
+}
+
+TEST(Channel, AnErrorIsReportedBeforeTheDriverCanKnowOfIt) {
+  const link::LinkMemory link = link::LinkMemory::Create("").value();
+  const auto memory = DeviceMemory::Create(1 << 20).value();
+  HangGate gate;
+  std::promise<uint32_t> reported;
+  ChannelConfig config;
+  config.memory = memory.get();
+  config.gate = &gate;
+  config.on_error = [&](const Error&) { reported.set_value(link::Load(link.control(0)->status)); };
+  const Channel channel(link, std::move(config));
+  link::Store(link.control(0)->h2d.head, 1);  // a record that nobody wrote
+  auto status = reported.get_future();
+  ASSERT_EQ(status.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  EXPECT_EQ(status.get(), link::kChannelOpen);
 }
 
 }  // namespace
