@@ -109,7 +109,7 @@ class ShimTest : public testing::Test {
   }
   // A sandbox whose policy allows container "app" with these arguments.
   Status MakePod(const std::string& sandbox, const policy::PodPolicy& policy) {
-    pod_bundle_ = rig_->MakeBundle(sandbox, Rig::SandboxSpec(sandbox, policy.pod_name, AnnotationFor(policy)));
+    pod_bundle_ = rig_->MakeBundle(sandbox, rig_->SandboxSpec(sandbox, policy.pod_name, AnnotationFor(policy)));
     auto created = Create(sandbox, pod_bundle_, false);
     if (!created.ok()) return created.error();
     EXPECT_GT(created->pid(), 1u);
@@ -134,7 +134,7 @@ class ShimTest : public testing::Test {
 };
 
 TEST_F(ShimTest, AContainerWithoutAPodRunsAndNothingIsLeft) {
-  std::string bundle = rig_->MakeBundle("one", Rig::ContainerSpec("one", rootfs_, {"sh", "-c", "echo hello; exit 7"}));
+  std::string bundle = rig_->MakeBundle("one", rig_->ContainerSpec("one", rootfs_, {"sh", "-c", "echo hello; exit 7"}));
   auto created = Create("one", bundle);
   ASSERT_TRUE(created.ok()) << created.error().ToString();
   EXPECT_TRUE(Exists("/proc/" + std::to_string(created->pid()))) << "the pid must be the host's";
@@ -150,11 +150,11 @@ TEST_F(ShimTest, AContainerWithoutAPodRunsAndNothingIsLeft) {
   EXPECT_TRUE(rig_->WaitForEvent("/tasks/delete one"));
   EXPECT_THAT(rig_->Events(),
               ElementsAre("/tasks/create one", "/tasks/start one", "/tasks/exit one", "/tasks/delete one"));
-  EXPECT_THAT(Leftovers({"one"}, rig_->dir()), IsEmpty());
+  EXPECT_THAT(rig_->Leftovers({"one"}), IsEmpty());
 }
 
 TEST_F(ShimTest, CallsInTheWrongStateAreRefusedWithTheCodesContainerdKnows) {
-  std::string bundle = rig_->MakeBundle("two", Rig::ContainerSpec("two", rootfs_, {"sleep", "1000"}));
+  std::string bundle = rig_->MakeBundle("two", rig_->ContainerSpec("two", rootfs_, {"sleep", "1000"}));
   ASSERT_TRUE(Create("two", bundle).ok());
   auto client = rig_->Connect(bundle);
   ASSERT_TRUE(client.ok());
@@ -203,7 +203,7 @@ TEST_F(ShimTest, CallsInTheWrongStateAreRefusedWithTheCodesContainerdKnows) {
   EXPECT_EQ(code("Start", start_exec), ttrpc::Code::kFailedPrecondition);
   EXPECT_TRUE(DeleteTask("two", bundle).ok());
   Shutdown(bundle);
-  EXPECT_THAT(Leftovers({"two"}, rig_->dir()), IsEmpty());
+  EXPECT_THAT(rig_->Leftovers({"two"}), IsEmpty());
 }
 
 TEST_F(ShimTest, APodRunsWhatItsPolicyAllowsAndNothingElse) {
@@ -242,7 +242,7 @@ TEST_F(ShimTest, APodRunsWhatItsPolicyAllowsAndNothingElse) {
   for (const auto& event : rig_->PodEvents("pod1")) codes.push_back(event["code"]);
   EXPECT_THAT(codes, testing::IsSupersetOf({"policy.in-force", "sandbox.ready", "policy.command", "policy.env"}));
   EndPod("pod1");
-  EXPECT_THAT(Leftovers({"pod1", "c-good", "c-edited", "c-again"}, rig_->dir()), IsEmpty());
+  EXPECT_THAT(rig_->Leftovers({"pod1", "c-good", "c-edited", "c-again"}), IsEmpty());
 }
 
 TEST_F(ShimTest, AnExecThatThePolicyDoesNotNameIsRefusedAndOneItNamesRuns) {
@@ -280,18 +280,18 @@ TEST_F(ShimTest, AGpuThatThePolicyWantsMustBeBoundAndIsGivenToOnePodOnly) {
   policy.gpus.count = 1;
   policy.containers[0].gpus = 1;
   policy.containers[0].args = {"sh", "-c", "ls /run/ccgpu /run/ccgpu/lib; env"};
-  std::string missing = rig_->MakeBundle("pod3a", Rig::SandboxSpec("pod3a", "demo", AnnotationFor(policy)));
+  std::string missing = rig_->MakeBundle("pod3a", rig_->SandboxSpec("pod3a", "demo", AnnotationFor(policy)));
   EXPECT_EQ(Create("pod3a", missing, false).error().code, "gpu.resolver-unreachable");
   rig_->ServeResolver("app", {});
-  std::string unbound = rig_->MakeBundle("pod3b", Rig::SandboxSpec("pod3b", "demo", AnnotationFor(policy)));
+  std::string unbound = rig_->MakeBundle("pod3b", rig_->SandboxSpec("pod3b", "demo", AnnotationFor(policy)));
   EXPECT_EQ(Create("pod3b", unbound, false).error().code, "gpu.not-bound");
-  EXPECT_THAT(Leftovers({"pod3a", "pod3b"}, rig_->dir()), IsEmpty());
+  EXPECT_THAT(rig_->Leftovers({"pod3a", "pod3b"}), IsEmpty());
 
   std::string uuid = Machine::Get().gpu_uuids().at(0);
   rig_->ServeResolver("app", {uuid});
   Status made = MakePod("pod3", policy);
   ASSERT_TRUE(made.ok()) << made.error().ToString();
-  std::string second = rig_->MakeBundle("pod3c", Rig::SandboxSpec("pod3c", "demo", AnnotationFor(policy)));
+  std::string second = rig_->MakeBundle("pod3c", rig_->SandboxSpec("pod3c", "demo", AnnotationFor(policy)));
   EXPECT_EQ(Create("pod3c", second, false).error().code, "gpu.already-locked");
 
   std::string bundle = rig_->MakeBundle(
@@ -311,20 +311,20 @@ TEST_F(ShimTest, AGpuThatThePolicyWantsMustBeBoundAndIsGivenToOnePodOnly) {
 }
 
 TEST_F(ShimTest, RefusesPodsWithoutPolicyWhereOneIsRequiredAndBadInitdataEverywhere) {
-  std::string bad = rig_->MakeBundle("pod4a", Rig::SandboxSpec("pod4a", "demo", "!!!"));
+  std::string bad = rig_->MakeBundle("pod4a", rig_->SandboxSpec("pod4a", "demo", "!!!"));
   EXPECT_EQ(Create("pod4a", bad, false).error().code, "initdata.bad-base64");
-  std::string not_gzip = rig_->MakeBundle("pod4b", Rig::SandboxSpec("pod4b", "demo", "aGVsbG8="));
+  std::string not_gzip = rig_->MakeBundle("pod4b", rig_->SandboxSpec("pod4b", "demo", "aGVsbG8="));
   EXPECT_THAT(Create("pod4b", not_gzip, false).error().code, testing::StartsWith("initdata."));
   rig_->WriteConfig("require_policy: true\n");
-  std::string none = rig_->MakeBundle("pod4c", Rig::SandboxSpec("pod4c", "demo", ""));
+  std::string none = rig_->MakeBundle("pod4c", rig_->SandboxSpec("pod4c", "demo", ""));
   EXPECT_EQ(Create("pod4c", none, false).error().code, "policy.missing");
   EXPECT_THAT(rig_->PodEvents("pod4c").back()["code"], "policy.missing");
-  EXPECT_THAT(Leftovers({"pod4a", "pod4b", "pod4c"}, rig_->dir()), IsEmpty());
+  EXPECT_THAT(rig_->Leftovers({"pod4a", "pod4b", "pod4c"}), IsEmpty());
 }
 
 TEST_F(ShimTest, AWrongConfigurationFailsStartWithOneLineAndNoDaemon) {
   rig_->WriteConfig("platform_sockett: /x\n");
-  std::string bundle = rig_->MakeBundle("five", Rig::ContainerSpec("five", rootfs_, {"true"}));
+  std::string bundle = rig_->MakeBundle("five", rig_->ContainerSpec("five", rootfs_, {"true"}));
   RunResult result = rig_->Start("five", bundle);
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.output, HasSubstr("shim.yaml:4:1: no such key: platform_sockett"));
@@ -339,7 +339,7 @@ TEST_F(ShimTest, AShimThatIsKilledLeavesNothingAfterDelete) {
       rig_->MakeBundle("app6", rig_->PodContainerSpec("app6", "pod6", "demo", "app", rootfs_, {"sleep", "1000"}));
   ASSERT_TRUE(Create("app6", bundle).ok());
   ASSERT_TRUE(StartTask("app6", bundle).ok());
-  ASSERT_EQ(GuestsOf("pod6").empty(), false);
+  ASSERT_EQ(Machine::Get().GuestsOf("pod6").empty(), false);
   Fd shim(static_cast<int>(::syscall(SYS_pidfd_open, rig_->ShimPid(bundle), 0)));
   ::kill(rig_->ShimPid(bundle), SIGKILL);
   pollfd gone{shim.get(), POLLIN, 0};
@@ -353,7 +353,7 @@ TEST_F(ShimTest, AShimThatIsKilledLeavesNothingAfterDelete) {
   ASSERT_TRUE(response.ParseFromString(result.output));
   EXPECT_EQ(response.exit_status(), 137u);
   EXPECT_EQ(rig_->Delete("pod6", pod_bundle_).status, 0) << "a second time as well";
-  EXPECT_THAT(Leftovers({"pod6", "app6"}, rig_->dir()), IsEmpty());
+  EXPECT_THAT(rig_->Leftovers({"pod6", "app6"}), IsEmpty());
   RunResult orphan = rig_->Start(
       "app6b",
       rig_->MakeBundle("app6b", rig_->PodContainerSpec("app6b", "pod6", "demo", "app", rootfs_, {"sleep", "1"})));
@@ -368,7 +368,7 @@ TEST_F(ShimTest, AGuestThatIsKilledEndsItsContainersAndTheShimSaysSo) {
       rig_->MakeBundle("app7", rig_->PodContainerSpec("app7", "pod7", "demo", "app", rootfs_, {"sleep", "1000"}));
   ASSERT_TRUE(Create("app7", bundle).ok());
   ASSERT_TRUE(StartTask("app7", bundle).ok());
-  auto guests = GuestsOf("pod7");
+  auto guests = Machine::Get().GuestsOf("pod7");
   ASSERT_FALSE(guests.empty());
   ::kill(guests.front(), SIGKILL);
   EXPECT_EQ(Wait("app7", bundle), 137u);
@@ -376,7 +376,7 @@ TEST_F(ShimTest, AGuestThatIsKilledEndsItsContainersAndTheShimSaysSo) {
   EXPECT_TRUE(DeleteTask("app7", bundle).ok());
   EXPECT_TRUE(DeleteTask("pod7", pod_bundle_).ok());
   Shutdown(pod_bundle_);
-  EXPECT_THAT(Leftovers({"pod7", "app7"}, rig_->dir()), IsEmpty());
+  EXPECT_THAT(rig_->Leftovers({"pod7", "app7"}), IsEmpty());
 }
 
 // A network namespace with a loopback, as CNI would make it; gone with the object.
@@ -418,9 +418,9 @@ TEST_F(ShimTest, TheAgentAcceptsTheGpuFromInsideTheSandbox) {
   policy.host_network = false;
   policy.gpus.count = 1;
   policy.containers[0].gpus = 1;
-  Json spec = Rig::SandboxSpec("pod8", "demo",
-                               AnnotationFor(policy, {{"aa.toml", kbs::WriteAaToml({"https://127.0.0.1:1", ""})},
-                                                      {"ccgpu-trust.yaml", Machine::Get().TrustDocument()}}));
+  Json spec = rig_->SandboxSpec("pod8", "demo",
+                                AnnotationFor(policy, {{"aa.toml", kbs::WriteAaToml({"https://127.0.0.1:1", ""})},
+                                                       {"ccgpu-trust.yaml", Machine::Get().TrustDocument()}}));
   spec["linux"]["namespaces"].push_back({{"type", "network"}, {"path", network.path}});
   pod_bundle_ = rig_->MakeBundle("pod8", spec);
   auto created = Create("pod8", pod_bundle_, false);
@@ -443,7 +443,7 @@ TEST_F(ShimTest, TheAgentAcceptsTheGpuFromInsideTheSandbox) {
   }
   EXPECT_THAT(seen, HasSubstr("\"component\":\"ccgpu-agent\""));
   EndPod("pod8");
-  EXPECT_THAT(Leftovers({"pod8"}, rig_->dir()), IsEmpty());
+  EXPECT_THAT(rig_->Leftovers({"pod8"}), IsEmpty());
 }
 
 // A host that lies: it measures one document and hands in another.

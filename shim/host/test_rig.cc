@@ -118,6 +118,22 @@ std::vector<std::string> Machine::gpu_uuids() {
   return out;
 }
 
+std::vector<pid_t> Machine::GuestsOf(const std::string& sandbox) const {
+  std::vector<pid_t> out;
+  const std::string word = "CCGPU_SANDBOX_ID=" + sandbox + '\0',
+                    parent = "\nPPid:\t" + std::to_string(emulator_) + "\n";
+  DIR* proc = ::opendir("/proc");
+  while (dirent* entry = proc ? ::readdir(proc) : nullptr) {
+    const std::string process = std::string("/proc/") + entry->d_name;
+    auto environment = ReadFile(process + "/environ", 1 << 20), status = ReadFile(process + "/status", 1 << 20);
+    if (environment.ok() && environment->find(word) != std::string::npos && status.ok() &&
+        status->find(parent) != std::string::npos)
+      out.push_back(std::atoi(entry->d_name));
+  }
+  if (proc) ::closedir(proc);
+  return out;
+}
+
 Machine::~Machine() {
   ::kill(emulator_, SIGTERM);
   ::waitpid(emulator_, nullptr, 0);
@@ -182,6 +198,7 @@ Rig::~Rig() {
   }
   containerd_->Stop();
   if (resolver_) resolver_->Stop();
+  Cgroup(cgroup()).Remove();
 }
 
 void Rig::WriteConfig(const std::string& more) {
@@ -244,7 +261,7 @@ Json Rig::ContainerSpec(const std::string& id, const std::string& rootfs, const 
          {"type", "tmpfs"},
          {"source", "tmpfs"},
          {"options", {"nosuid", "strictatime", "mode=755", "size=65536k"}}}}},
-      {"linux", {{"cgroupsPath", "/ccgpu-test/" + id}, {"namespaces", namespaces}}}};
+      {"linux", {{"cgroupsPath", cgroup() + "/" + id}, {"namespaces", namespaces}}}};
 }
 
 Json Rig::SandboxSpec(const std::string& id, const std::string& pod, const std::string& initdata_annotation) {
@@ -332,6 +349,19 @@ bool Rig::WaitForEvent(const std::string& event) {
                            [&] { return std::find(events_.begin(), events_.end(), event) != events_.end(); });
 }
 
+std::vector<std::string> Rig::Leftovers(const std::vector<std::string>& ids) const {
+  std::vector<std::string> out;
+  for (const auto& id : ids) {
+    const Cgroup group(cgroup() + "/" + id);
+    for (const auto& folder : group.folders())
+      if (Exists(folder)) out.push_back(folder);
+    for (pid_t pid : Machine::Get().GuestsOf(id)) out.push_back("guest " + std::to_string(pid));
+  }
+  auto mounts = ReadFile("/proc/self/mounts");
+  if (mounts.ok() && mounts->find(dir()) != std::string::npos) out.push_back("a mount below " + dir());
+  return out;
+}
+
 void Rig::ServeResolver(const std::string& container, const std::vector<std::string>& uuids) {
   resolver_ = std::make_unique<ttrpc::Server>();
   resolver_->On<deviceplugin::v1::PodGpusRequest, deviceplugin::v1::PodGpusResponse>(
@@ -370,31 +400,6 @@ std::string AnnotationFor(const policy::PodPolicy& policy, const std::map<std::s
   init.data = more;
   init.data[std::string(policy::kPodPolicyEntry)] = policy::WritePodPolicy(policy);
   return kbs::EncodeInitDataAnnotation(kbs::WriteInitData(init));
-}
-
-std::vector<pid_t> GuestsOf(const std::string& sandbox) {
-  std::vector<pid_t> out;
-  DIR* proc = ::opendir("/proc");
-  while (dirent* entry = proc ? ::readdir(proc) : nullptr) {
-    auto environment = ReadFile(std::string("/proc/") + entry->d_name + "/environ", 1 << 20);
-    std::string word = "CCGPU_SANDBOX_ID=" + sandbox + '\0';
-    if (environment.ok() && environment->find(word) != std::string::npos) out.push_back(std::atoi(entry->d_name));
-  }
-  if (proc) ::closedir(proc);
-  return out;
-}
-
-std::vector<std::string> Leftovers(const std::vector<std::string>& ids, const std::string& dir) {
-  std::vector<std::string> out;
-  for (const auto& id : ids) {
-    const Cgroup cgroup("/ccgpu-test/" + id);
-    for (const auto& folder : cgroup.folders())
-      if (Exists(folder)) out.push_back(folder);
-    for (pid_t pid : GuestsOf(id)) out.push_back("guest " + std::to_string(pid));
-  }
-  auto mounts = ReadFile("/proc/self/mounts");
-  if (mounts.ok() && mounts->find(dir) != std::string::npos) out.push_back("a mount below " + dir);
-  return out;
 }
 
 }  // namespace ccgpu::shim

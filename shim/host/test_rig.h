@@ -29,6 +29,8 @@ class Machine {
   ~Machine();
   const std::string& dir() const { return dir_.path(); }
   std::string platform_socket() const { return dir_ / "run/platform.sock"; }
+  // Guests of this sandbox that live, by the host's process numbers.
+  std::vector<pid_t> GuestsOf(const std::string& sandbox) const;
   std::vector<std::string> gpu_uuids();
   // The agent and the driver libraries are built: the guest image is the real one.
   static bool has_agent();
@@ -64,8 +66,8 @@ class Rig {
   // Writes a bundle; `spec` becomes its config.json.
   std::string MakeBundle(const std::string& id, const Json& spec);
   static Json ProcessSpec(const std::vector<std::string>& args);
-  static Json ContainerSpec(const std::string& id, const std::string& rootfs, const std::vector<std::string>& args);
-  static Json SandboxSpec(const std::string& id, const std::string& pod, const std::string& initdata_annotation);
+  Json ContainerSpec(const std::string& id, const std::string& rootfs, const std::vector<std::string>& args);
+  Json SandboxSpec(const std::string& id, const std::string& pod, const std::string& initdata_annotation);
   Json PodContainerSpec(const std::string& id, const std::string& sandbox, const std::string& pod,
                         const std::string& name, const std::string& rootfs, const std::vector<std::string>& args);
 
@@ -76,6 +78,9 @@ class Rig {
   // The pid of the process that listens behind a bundle's address.
   pid_t ShimPid(const std::string& bundle);
 
+  // What is left of these containers and sandboxes: guests, control groups, mounts below dir().
+  std::vector<std::string> Leftovers(const std::vector<std::string>& ids) const;
+
   // Topics of the events so far, with the container's or exec's id: "/tasks/exit c1".
   std::vector<std::string> Events();
   bool WaitForEvent(const std::string& event);
@@ -85,6 +90,9 @@ class Rig {
   std::string resolver_socket() const { return dir_ / "resolver.sock"; }
 
  private:
+  // Named as the folder: other runs of these tests on the machine have containers of the same names.
+  std::string cgroup() const { return dir().substr(dir().rfind('/')); }
+
   const TempDir dir_;
   std::unique_ptr<ttrpc::Server> containerd_, resolver_;
   std::mutex mutex_;
@@ -98,9 +106,5 @@ policy::PodPolicy PolicyFor(const std::string& pod, const std::string& container
                             const std::vector<std::string>& args);
 // `more`: other entries of the initdata document.
 std::string AnnotationFor(const policy::PodPolicy& policy, const std::map<std::string, std::string>& more = {});
-// Guests of this sandbox that live, by the host's process numbers.
-std::vector<pid_t> GuestsOf(const std::string& sandbox);
-// What is left of these containers and sandboxes on this machine: guests, control groups, mounts below `dir`.
-std::vector<std::string> Leftovers(const std::vector<std::string>& ids, const std::string& dir);
 
 }  // namespace ccgpu::shim
