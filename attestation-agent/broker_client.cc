@@ -91,8 +91,9 @@ Error BrokerClient::Refusal(const httplib::Response& response, const std::string
   if (!body.ok())
     return Err("broker.refused", path,
                "the broker answered " + std::to_string(response.status) + " without saying why");
-  if (body->why) return *body->why;
-  return Err("broker.refused", path, "the broker answered " + std::to_string(response.status) + ": " + body->detail);
+  const kbs::ErrorBody& said = *body;
+  if (said.why) return *said.why;
+  return Err("broker.refused", path, "the broker answered " + std::to_string(response.status) + ": " + said.detail);
 }
 
 Result<Token> BrokerClient::Attest() {
