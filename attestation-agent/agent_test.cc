@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/testing/temp_dir.h"
+#include "trust/evidence/test_vectors.h"
 
 namespace ccgpu::agent {
 namespace {
@@ -66,6 +67,20 @@ TEST(Tsm, SaysWhenThereIsNoTee) {
   // A plain folder is no configfs: the entry has no files, and nothing stays behind.
   EXPECT_EQ(CollectCpu(folder / "", Bytes(64)).error().code, "tsm.failed");
   EXPECT_TRUE(std::filesystem::is_empty(folder / ""));
+}
+
+// What stands here must come out of the agent as an error, not as an end of the agent: it answers every pod's question.
+TEST(Tsm, BlobsThatAreNoEvidenceAreRefused) {
+  for (const Bytes& blob : {Bytes(), Bytes(7), Bytes(1183), Bytes(1184), Bytes(1185), Bytes(4096, 0xff)})
+    EXPECT_FALSE(EvidenceOfBlobs("sev_guest", blob, "").ok()) << blob.size();
+  EXPECT_FALSE(EvidenceOfBlobs("ccgpu_vtpm", Bytes(100, '{'), "").ok());
+  EXPECT_EQ(EvidenceOfBlobs("arm_cca_guest", Bytes(1184), "").error().code, "tsm.provider");
+  SKIP_WITHOUT_VECTORS();
+  const Bytes report = test::VectorBytes("snp/virtee_report_milan.bin");
+  auto evidence = EvidenceOfBlobs("sev_guest", report, "");
+  ASSERT_TRUE(evidence.ok()) << evidence.error().ToString();
+  EXPECT_THAT(evidence::CpuEvidenceToJson(*evidence), HasSubstr("attestation_report"));
+  EXPECT_FALSE(EvidenceOfBlobs("sev_guest", report, "no table").ok());
 }
 
 TEST(Nvml, AMissingLibraryOrSymbolIsNamed) {

@@ -47,6 +47,8 @@ std::optional<Bytes> EventLogBeside(const std::string& folder) {
 }
 
 Result<evidence::CpuEvidence> SnpOf(Bytes report, const std::string& table) {
+  // Its JSON form names the report's fields; and who cannot be read would be refused anyway.
+  RETURN_IF_ERROR(evidence::ParseSnpReport(report));
   evidence::SnpEvidence out;
   out.report = std::move(report);
   if (!table.empty()) {
@@ -76,21 +78,25 @@ constexpr Provider kProviders[] = {
     {"ccgpu_vtpm", "tpm", TpmOf},
 };
 
-Result<const Provider*> ProviderOf(const Entry& entry) {
-  ASSIGN_OR_RETURN(std::string name, ReadFile(entry.File("provider")));
-  while (name.ends_with('\n') || name.ends_with('\0')) name.pop_back();
+Result<const Provider*> ProviderNamed(const std::string& name) {
   std::string known;
   for (const Provider& provider : kProviders) {
     if (provider.name == name) return &provider;
     known += (known.empty() ? "" : ", ") + std::string(provider.name);
   }
-  return Err("tsm.provider", entry.File("provider"), "\"" + name + "\" is none of " + known);
+  return Err("tsm.provider", "provider", "\"" + name + "\" is none of " + known);
+}
+
+Result<std::string> ProviderOf(const Entry& entry) {
+  ASSIGN_OR_RETURN(std::string name, ReadFile(entry.File("provider")));
+  while (name.ends_with('\n') || name.ends_with('\0')) name.pop_back();
+  return name;
 }
 
 Result<evidence::CpuEvidence> Read(const Entry& entry, ByteView report_data) {
   RETURN_IF_ERROR(WriteAttribute(entry.File("inblob"), report_data));
   ASSIGN_OR_RETURN(std::string before, ReadFile(entry.File("generation")));
-  ASSIGN_OR_RETURN(const Provider* provider, ProviderOf(entry));
+  ASSIGN_OR_RETURN(const std::string provider, ProviderOf(entry));
   ASSIGN_OR_RETURN(std::string report, ReadFile(entry.File("outblob")));
   // Only providers that have one show it (TDX has none).
   std::string aux;
@@ -99,7 +105,7 @@ Result<evidence::CpuEvidence> Read(const Entry& entry, ByteView report_data) {
   }
   ASSIGN_OR_RETURN(std::string after, ReadFile(entry.File("generation")));
   if (before != after) return Err("tsm.raced", entry.File("generation"), "changed while the report was read");
-  return provider->evidence(ToBytes(AsBytes(report)), aux);
+  return EvidenceOfBlobs(provider, ToBytes(AsBytes(report)), aux);
 }
 
 Result<std::string> NewEntry(const std::string& folder) {
@@ -112,6 +118,11 @@ Result<std::string> NewEntry(const std::string& folder) {
 
 }  // namespace
 
+Result<evidence::CpuEvidence> EvidenceOfBlobs(const std::string& provider, Bytes outblob, const std::string& auxblob) {
+  ASSIGN_OR_RETURN(const Provider* known, ProviderNamed(provider));
+  return known->evidence(std::move(outblob), auxblob);
+}
+
 Result<evidence::CpuEvidence> CollectCpu(const std::string& folder, ByteView report_data) {
   ASSIGN_OR_RETURN(std::string path, NewEntry(folder));
   ASSIGN_OR_RETURN(evidence::CpuEvidence evidence, Read(Entry(std::move(path)), report_data));
@@ -122,7 +133,8 @@ Result<evidence::CpuEvidence> CollectCpu(const std::string& folder, ByteView rep
 Result<std::string> TeeOfProvider(const std::string& folder) {
   ASSIGN_OR_RETURN(std::string path, NewEntry(folder));
   const Entry entry(std::move(path));
-  ASSIGN_OR_RETURN(const Provider* provider, ProviderOf(entry));
+  ASSIGN_OR_RETURN(const std::string name, ProviderOf(entry));
+  ASSIGN_OR_RETURN(const Provider* provider, ProviderNamed(name));
   return std::string(provider->tee);
 }
 
