@@ -114,6 +114,7 @@ void ParseGpus(YamlMap map, KeyReleasePolicy::Gpus& gpus) {
     driver.Fail("input.bad-value", "min", "must be numbers with dots (535.86.09)");
   driver.Done();
   gpus.vbios_versions = Words(map, "vbiosVersions", {});
+  gpus.protected_pcie = map.Bool("protectedPcie");
   map.Done();
 }
 

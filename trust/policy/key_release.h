@@ -1,8 +1,9 @@
 // KeyReleasePolicy: who gets a resource. A YAML document that a person writes, kept by the broker beside the resource.
 //
 // Decide() looks only at the claims of evidence that trust/verify has accepted: it never sees evidence, and never
-// weakens a verdict. What the policy does not name is not asked for, with two exceptions that fail closed: the
-// environment (hardware, unless the policy says emulated) and the pod (hostData, unless the policy says anyPod).
+// weakens a verdict. What the policy does not name is not asked for, with three exceptions that fail closed: the
+// environment (hardware, unless the policy says emulated), the pod (hostData, unless the policy says anyPod) and
+// protected PCIe (denied, unless the policy says protectedPcie).
 #pragma once
 
 #include <cstdint>
@@ -40,6 +41,8 @@ struct KeyReleasePolicy {
     std::vector<std::string> models;          // hardware model names as the verifier's claims spell them; empty: any
     std::string min_driver_version;           // compared number by number
     std::vector<std::string> vbios_versions;  // empty: any
+    // Also GPUs in protected PCIe, whose NVLinks carry plain text between the proven devices of their set.
+    bool protected_pcie = false;
   } gpus;
 };
 

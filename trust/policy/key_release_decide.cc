@@ -122,9 +122,24 @@ void CheckSandbox(const KeyReleasePolicy::Sandbox& policy, const Json& claims, C
   if (!policy.tcb_statuses.empty()) checks.OneOf("sandbox.tcbStatus", policy.tcb_statuses, TextOf(cpu, "tcb_status"));
 }
 
+// "" when no device is in protected PCIe. What no claim rules out counts as being in it.
+std::string InProtectedPcie(const Json& claims, const Json& gpus) {
+  for (size_t i = 0; i < gpus.size(); ++i) {
+    const Json mode = gpus[i].is_object() ? gpus[i].value("x-nvidia-gpu-mode", Json()) : Json("(missing)");
+    if (mode.is_null() || mode == "spt" || mode == "mpt") continue;
+    return "gpus[" + std::to_string(i) + "] in " + (mode.is_string() ? mode.get<std::string>() : mode.dump());
+  }
+  const Json switches = claims.value("switches", Json());
+  return switches.is_null() || switches == Json::array() ? "" : "NVSwitches";
+}
+
 void CheckGpus(const KeyReleasePolicy::Gpus& policy, const Json& claims, Checks& checks) {
-  if (!policy.required) return;
   const Json gpus = claims.contains("gpus") && claims["gpus"].is_array() ? claims["gpus"] : Json::array();
+  // Asked also by a policy that asks nothing else of GPUs: links in plain text are not let in by silence.
+  const std::string plain = InProtectedPcie(claims, gpus);
+  checks.Add("gpus.protectedPcie", policy.protected_pcie || plain.empty(),
+             policy.protected_pcie ? "any" : "nothing in protected PCIe", plain.empty() ? "nothing" : plain);
+  if (!policy.required) return;
   checks.Add("gpus.min", gpus.size() >= policy.min, "at least " + std::to_string(policy.min),
              std::to_string(gpus.size()));
   checks.Add("gpus.max", gpus.size() <= policy.max, "at most " + std::to_string(policy.max),
@@ -164,6 +179,7 @@ Error Refusal(const std::string& check, std::string text) {
   if (check.starts_with("sandbox.minTcb")) return Err("release.tcb", check, std::move(text));
   if (check.starts_with("sandbox.")) return Err("release.tee", check, std::move(text));
   if (check == "gpus.min" || check == "gpus.max") return Err("release.gpu-count", check, std::move(text));
+  if (check == "gpus.protectedPcie") return Err("release.protected-pcie", check, std::move(text));
   if (check.ends_with(".modes")) return Err("release.gpu-mode", check, std::move(text));
   if (check.ends_with(".models")) return Err("release.gpu-model", check, std::move(text));
   if (check.ends_with(".driverVersions.min")) return Err("release.driver-version", check, std::move(text));

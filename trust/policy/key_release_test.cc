@@ -94,6 +94,12 @@ INSTANTIATE_TEST_SUITE_P(
         Change{"/gpus", Json::array(), "gpus.min", "release.gpu-count"},
         Change{"/gpus", nullptr, "gpus.min", "release.gpu-count"},
         Change{"/gpus/2", Claims()["gpus"][0], "gpus.max", "release.gpu-count"},
+        Change{"/gpus/1/x-nvidia-gpu-mode", "ppcie", "gpus.protectedPcie", "release.protected-pcie"},
+        Change{"/gpus/1/x-nvidia-gpu-mode", "mixed", "gpus.protectedPcie", "release.protected-pcie"},
+        Change{"/gpus/1/x-nvidia-gpu-mode", true, "gpus.protectedPcie", "release.protected-pcie"},
+        Change{"/gpus/1", "GH100", "gpus.protectedPcie", "release.protected-pcie"},
+        Change{"/switches", Json::array({Json::object()}), "gpus.protectedPcie", "release.protected-pcie"},
+        Change{"/switches", "LS10", "gpus.protectedPcie", "release.protected-pcie"},
         Change{"/gpus/1/mode", "devtools", "gpus[1].modes", "release.gpu-mode"},
         Change{"/gpus/0/mode", nullptr, "gpus[0].modes", "release.gpu-mode"},
         Change{"/gpus/1/hwmodel", "A100", "gpus[1].models", "release.gpu-model"},
@@ -141,6 +147,27 @@ TEST(Decide, ModesOtherThanHopperCcMustBeNamed) {
   EXPECT_TRUE(Decide(silent, claims.dump()).allow);
   claims["gpus"][0]["mode"] = nullptr;
   EXPECT_EQ(Decide(silent, claims.dump()).ToError().code, "release.gpu-mode");
+}
+
+TEST(Decide, ProtectedPcieIsSaidAloud) {
+  const std::string spec = "  environment: [emulated]\n  sandbox: {anyPod: true}\n";
+  const KeyReleasePolicy without_gpus = Parsed(Document(spec)), silent = Parsed(Document(spec + "  gpus: {min: 2}\n")),
+                         no = Parsed(Document(spec + "  gpus: {protectedPcie: false}\n")),
+                         yes = Parsed(Document(spec + "  gpus: {min: 2, protectedPcie: true}\n"));
+  Json claims = Claims(), plain = Claims();
+  for (Json& gpu : claims["gpus"]) gpu["x-nvidia-gpu-mode"] = nullptr;  // a report that does not say
+  claims["gpus"][1]["x-nvidia-gpu-mode"] = "mpt";
+  claims["switches"] = Json::array();
+  for (Json& gpu : plain["gpus"]) gpu["x-nvidia-gpu-mode"] = "ppcie";
+  plain["switches"] = Json::array({Json::object(), Json::object()});
+  for (const KeyReleasePolicy& policy : {without_gpus, silent, no}) {
+    EXPECT_TRUE(Decide(policy, claims.dump()).allow) << Decide(policy, claims.dump()).ToJson();
+    EXPECT_EQ(Decide(policy, plain.dump()).ToError().code, "release.protected-pcie");
+  }
+  EXPECT_TRUE(Decide(yes, plain.dump()).allow) << Decide(yes, plain.dump()).ToJson();
+  EXPECT_TRUE(Decide(yes, claims.dump()).allow) << "it allows protected PCIe and does not demand it";
+  plain["gpus"].erase(0);
+  EXPECT_EQ(Decide(yes, plain.dump()).ToError().code, "release.gpu-count") << "switches are no GPUs";
 }
 
 TEST(Decide, AnyPodIsSaidAloud) {
@@ -259,6 +286,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Bad{"  sandbox: {anyPod: true, measurments: []}\n", "5:27"},
                       Bad{"  sandbox: {anyPod: true}\n  gpus: {min: 3, max: 2}\n", "6:15"},
                       Bad{"  sandbox: {anyPod: true}\n  gpus: {modes: [off]}\n", "6:17"},
+                      Bad{"  sandbox: {anyPod: true}\n  gpus: {protectedPcie: often}\n", "6:25"},
                       Bad{"  sandbox: {anyPod: true}\n  gpus: {driverVersions: {min: abc}}\n", "6:32"},
                       Bad{"  sandbox: {anyPod: true}\n  gpu: {}\n", "6:3"}, Bad{"  gpus: {min: 1}\n", "5:3"}));
 
