@@ -1,10 +1,10 @@
-// One pod's evidence: the CPU's, each GPU, and what only the set can say.
+// One pod's evidence: the CPU's, each GPU and NVSwitch, and what only the set can say.
 #include <algorithm>
-#include <deque>
 #include <set>
 
 #include "base/encoding.h"
 #include "trust/verify/cpu_case.h"
+#include "trust/verify/gpu/devices.h"
 
 namespace ccgpu::verify {
 namespace {
@@ -12,23 +12,34 @@ namespace {
 struct CompositeContext {
   const evidence::CompositeEvidence& evidence;
   const CompositeOptions& options;
-  SharedContext& shared;
+  const std::string& environment;
   const CpuCase& cpu;
   bool cpu_good;
-  std::deque<GpuContext>& gpus;
+  const FabricEvidence& sorted;  // the devices by kind
+  const Devices& devices;        // GPUs, then switches
 };
 
 Finding GpuCount(CompositeContext& c) {
+  const size_t found = c.sorted.gpus.size();
   if (!c.options.gpu_count) return Finding::Skip("no number of GPUs was asked for");
-  if (*c.options.gpu_count == c.gpus.size()) return Finding::Pass();
+  if (*c.options.gpu_count == found) return Finding::Pass();
   return Finding::Fail(Err("composite.gpu-count", "",
-                           "the pod brings evidence of " + std::to_string(c.gpus.size()) + " GPUs, expected " +
+                           "the pod brings evidence of " + std::to_string(found) + " GPUs, expected " +
                                std::to_string(*c.options.gpu_count)))
-      .Claim("gpus", std::to_string(*c.options.gpu_count), std::to_string(c.gpus.size()));
+      .Claim("gpus", std::to_string(*c.options.gpu_count), std::to_string(found));
+}
+
+// A device that was not looked at says nothing.
+Finding AllJudged(CompositeContext& c) {
+  const std::string found = std::to_string(c.evidence.gpus.size()), most = std::to_string(kMostDevices);
+  if (c.devices.size() == c.evidence.gpus.size()) return Finding::Pass();
+  return Finding::Fail(Err("composite.too-many-devices", "",
+                           "the pod brings evidence of " + found + " devices; at most " + most + " are judged"))
+      .Claim("devices", "at most " + most, found);
 }
 
 // What REPORT_DATA commits to is the text; what is judged must be what that text says.
-Finding SameGpus(CompositeContext& c) {
+Finding SameDevices(CompositeContext& c) {
   const auto said = evidence::GpusOfAdditionalEvidence(c.evidence.additional_evidence);
   const auto same = [](const evidence::GpuEvidence& a, const evidence::GpuEvidence& b) {
     return a.arch == b.arch && a.uuid == b.uuid && a.report == b.report && a.certificate_chain == b.certificate_chain;
@@ -36,36 +47,19 @@ Finding SameGpus(CompositeContext& c) {
   if (said.ok() && std::equal(said->begin(), said->end(), c.evidence.gpus.begin(), c.evidence.gpus.end(), same))
     return Finding::Pass();
   return Finding::Fail(
-      Err("composite.additional-evidence", "", "the GPU evidence is not what the additional evidence text says"));
+      Err("composite.additional-evidence", "", "the device evidence is not what the additional evidence text says"));
 }
 
-Finding Distinct(CompositeContext& c) {
-  std::set<std::string> ueids, pdis, uuids;
-  std::set<std::string> responder_nonces, keys;
-  for (const GpuContext& gpu : c.gpus) {
-    const GpuFacts facts = FactsOf(gpu);
-    const auto twice = [&](const char* what, const std::string& value) {
-      return Finding::Fail(
-                 Err("composite.duplicate-gpu", "",
-                     std::string("two GPUs have the same ") + what + " " + value + ": one device was counted twice"))
-          .Claim(what, "distinct", value);
-    };
-    if (!facts.ueid.empty() && !ueids.insert(facts.ueid).second) return twice("ueid", facts.ueid);
-    if (!gpu.chain.empty() && !keys.insert(ToText(gpu.chain[0].key().Der())).second)
-      return twice("attestation key, ueid", facts.ueid);
-    if (!facts.pdi.empty() && !pdis.insert(facts.pdi).second) return twice("pdi", facts.pdi);
-    if (!facts.uuid.empty() && !uuids.insert(facts.uuid).second) return twice("uuid", facts.uuid);
-    if (gpu.report && !responder_nonces.insert(ToText(gpu.report->responder_nonce)).second)
-      return twice("responder nonce", HexEncode(gpu.report->responder_nonce));
-  }
-  return Finding::Pass();
-}
+Finding SameEnvironment(CompositeContext& c) { return AreOfEnvironment(c.devices, c.environment); }
+
+Finding Distinct(CompositeContext& c) { return AreDistinct("composite.duplicate-gpu", c.devices); }
 
 // All GPUs of one set run in one protection mode; with a feature flag the report says which (0 single, 1 multi, 2
 // PPCIE).
 Finding SameMode(CompositeContext& c) {
   std::set<std::string> modes;
-  for (const GpuContext& gpu : c.gpus) {
+  for (const Device& device : c.devices) {
+    const GpuContext& gpu = device.context;
     if (!gpu.report) continue;
     const Bytes* flag = gpu.report->opaque.Find(evidence::opaque_type::kFeatureFlag);
     const Bytes* ppcie = gpu.report->opaque.Find(evidence::opaque_type::kProtectedPcieStatus);
@@ -73,23 +67,24 @@ Finding SameMode(CompositeContext& c) {
     Bytes all = flag ? *flag : Bytes();
     all.push_back(0xff);
     if (ppcie) Append(all, *ppcie);
-    if (c.shared.environment == "emulated" && mode != gpu.report->measurements.end()) Append(all, mode->second);
+    if (c.environment == "emulated" && mode != gpu.report->measurements.end()) Append(all, mode->second);
     modes.insert(ToText(all));
   }
   if (modes.size() <= 1) return Finding::Pass();
   return Finding::Fail(Err("composite.mixed-modes", "", "the GPUs of one pod are in different modes"));
 }
 
-// In protected PCIe, NVLink is plain text and the switches on it must prove themselves, which VerifyFabric judges; a
-// pod's evidence has no place for switches. A report that contradicts itself about its mode says nothing.
+// In protected PCIe, NVLink is plain text and the switches on it must prove themselves; here are none. A report that
+// contradicts itself about its mode says nothing.
 Finding Links(CompositeContext& c) {
-  for (const GpuContext& gpu : c.gpus) {
+  for (const Device& device : c.devices) {
+    const GpuContext& gpu = device.context;
     if (!gpu.report) continue;
     const std::string mode = gpu.report->opaque.ProtectionMode();
     if (mode != "ppcie" && mode != "mixed") continue;
     return Finding::Fail(Err("composite.links-unproven", "",
                              mode == "ppcie" ? gpu.name + " is in protected PCIe mode: what its NVLinks lead to sees "
-                                                          "plain text, and nothing here proves what that is"
+                                                          "plain text, and no switch's evidence proves what that is"
                                              : gpu.name + " contradicts itself about how its links are protected"))
         .Claim("x-nvidia-gpu-mode", "spt or mpt", mode)
         .At(gpu.ReportDocument(), gpu.report->OpaqueOffset(), evidence::EncodeOpaque(gpu.report->opaque).size());
@@ -98,17 +93,7 @@ Finding Links(CompositeContext& c) {
 }
 
 Finding Inventory(CompositeContext& c) {
-  if (c.options.allowed_ueids.empty()) return Finding::Skip("no inventory was given");
-  for (const GpuContext& gpu : c.gpus) {
-    const std::string ueid = FactsOf(gpu).ueid;
-    if (std::find(c.options.allowed_ueids.begin(), c.options.allowed_ueids.end(), ueid) ==
-        c.options.allowed_ueids.end()) {
-      return Finding::Fail(
-                 Err("composite.unknown-gpu", "", "GPU " + gpu.name + " (ueid " + ueid + ") is not in the inventory"))
-          .Claim("ueid", "one of the inventory", ueid);
-    }
-  }
-  return Finding::Pass();
+  return AreInInventory("composite.unknown-gpu", c.devices, c.options.allowed_ueids);
 }
 
 // The initdata document travels beside the evidence; only what the hardware holds of it makes it believable. Any of the
@@ -132,11 +117,26 @@ Finding InitData(CompositeContext& c) {
       .At(held->document, held->offset, held->value.size());
 }
 
-constexpr NamedCheck<CompositeContext> kChecks[] = {
-    {"gpu-count", GpuCount, true}, {"same-gpus", SameGpus}, {"distinct-gpus", Distinct},
-    {"same-mode", SameMode},       {"links", Links},        {"inventory", Inventory, true},
+constexpr NamedCheck<CompositeContext> kPodChecks[] = {
+    {"gpu-count", GpuCount, true},
+    {"devices", AllJudged},
+    {"same-gpus", SameDevices},
     {"init-data", InitData, true},
 };
+
+// Of GPUs without switches. With switches the set must be one that VerifyFabric accepts as well.
+constexpr NamedCheck<CompositeContext> kGpuChecks[] = {
+    {"same-environment", SameEnvironment}, {"distinct-gpus", Distinct}, {"same-mode", SameMode}, {"links", Links},
+    {"inventory", Inventory, true},
+};
+
+bool RunSetChecks(CompositeContext& context, std::vector<Check>& checks) {
+  if (context.sorted.switches.empty())
+    return RunChecks(std::span<const NamedCheck<CompositeContext>>(kGpuChecks), context, "composite.", checks);
+  FabricOptions fabric;
+  fabric.allowed_ueids = context.options.allowed_ueids;
+  return RunFabricChecks(context.sorted, fabric, context.devices, context.environment, checks);
+}
 
 }  // namespace
 
@@ -144,36 +144,36 @@ Verdict VerifyComposite(const evidence::Unverified<evidence::CompositeEvidence>&
                         const Collateral& collateral, const Anchors& anchors, const CompositeOptions& options,
                         TimePoint now, Cache* cache) {
   const evidence::CompositeEvidence& evidence = composite.unverified();
+  Cache own;
+  Cache& used = cache ? *cache : own;
   Verdict verdict;
-  SharedContext shared(collateral, anchors, now, cache);
+  SharedContext shared(collateral, anchors, now, &used);
   const auto cpu = std::visit([&](const auto& one) { return MakeCpuCase(one, options, shared); }, evidence.cpu);
-  std::deque<GpuContext> gpus;
   const bool cpu_good = cpu->Run(verdict.checks);
-  bool good = cpu_good;
-  for (const evidence::GpuEvidence& gpu : evidence.gpus) {
-    gpus.push_back(GpuContext{gpu, options.gpu, shared, "gpu" + std::to_string(gpus.size()), {}, {}, {}, {}, {}, {}});
-    good = RunGpuChecks(gpus.back(), verdict.checks) && good;
-  }
-  CompositeContext context{evidence, options, shared, *cpu, cpu_good, gpus};
-  good =
-      RunChecks(std::span<const NamedCheck<CompositeContext>>(kChecks), context, "composite.", verdict.checks) && good;
+  const FabricEvidence sorted = FabricOf(evidence.gpus);
+  Devices devices = JudgeDevices(sorted, collateral, anchors, options.gpu, options.threads, now, used);
+  DeviceClaims said = Collect(devices, verdict.checks);
+  verdict.environment = shared.environment;
+  if (verdict.environment.empty() && !devices.empty()) verdict.environment = devices[0].shared.environment;
+  CompositeContext context{evidence, options, verdict.environment, *cpu, cpu_good, sorted, devices};
+  const bool pod_good =
+      RunChecks(std::span<const NamedCheck<CompositeContext>>(kPodChecks), context, "composite.", verdict.checks);
+  const bool set_good = RunSetChecks(context, verdict.checks);
+  verdict.accepted = cpu_good && said.good && pod_good && set_good;
 
   nlohmann::ordered_json claims;
-  claims["environment"] = shared.environment;
+  claims["environment"] = verdict.environment;
   claims[std::string(evidence::TeeOf(evidence.cpu))] = cpu->Claims();
-  claims["gpus"] = nlohmann::ordered_json::array();
-  Claims facts;
-  for (const GpuContext& gpu : gpus) {
-    claims["gpus"].push_back(GpuClaims(gpu, verdict.checks, gpu.name + "."));
-    facts.gpus.push_back(FactsOf(gpu));
-  }
-  verdict.accepted = good;
-  verdict.environment = shared.environment;
+  claims["gpus"] = std::move(said.gpus);
+  if (!sorted.switches.empty()) claims["switches"] = std::move(said.switches);
   verdict.claims_json = claims.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  if (good) {
+  if (verdict.accepted) {
+    Claims facts;
     facts.json = verdict.claims_json;
     facts.environment = verdict.environment;
+    facts.gpus = std::move(said.gpu_facts);
     facts.cpu = cpu->Facts();
+    facts.switches = std::move(said.switch_facts);
     verdict.verified = Seal(std::move(facts));
   }
   return verdict;

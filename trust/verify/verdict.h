@@ -21,7 +21,7 @@ struct Check {
   size_t offset = 0, length = 0;
 };
 
-// Facts about one accepted GPU that code (not only people) needs.
+// Facts about one accepted GPU or NVSwitch that code (not only people) needs.
 struct GpuFacts {
   std::string uuid, ueid, pdi, hwmodel, driver_version, vbios_version;
 };
@@ -39,6 +39,7 @@ struct Claims {
   std::string environment;  // hardware | emulated
   std::vector<GpuFacts> gpus;
   CpuFacts cpu;
+  std::vector<GpuFacts> switches = {};  // without driver; the BIOS as vbios_version
 };
 
 struct Verdict {

@@ -80,7 +80,8 @@ Verdict VerifyTdx(const evidence::Unverified<evidence::TdxEvidence>& tdx, const 
                   const Anchors& anchors, const TdxOptions& options, TimePoint now, Cache* cache = nullptr);
 
 // One pod. report_data and gpu.nonce are what the caller computed from challenge, key and additional evidence
-// (trust/kbs): they tie GPUs, CPU, nonce and key together.
+// (trust/kbs): they tie GPUs, CPU, nonce and key together. With NVSwitches among its devices they must be one whole set
+// in protected PCIe, as VerifyFabric (fabric.h) wants it; GPUs in that mode without their switches are refused.
 struct CompositeOptions {
   // The same for every kind of CPU evidence; they replace what the kind's own options say.
   Bytes report_data;                      // 64 bytes, required
@@ -89,8 +90,9 @@ struct CompositeOptions {
   SnpOptions snp;
   TdxOptions tdx;
   TpmOptions tpm;                          // of Azure's vTPMs as well
-  std::optional<size_t> gpu_count;         // exactly so many GPUs; unset: any number
-  std::vector<std::string> allowed_ueids;  // device inventory; empty: any device
+  std::optional<size_t> gpu_count;         // exactly so many GPUs, switches not counted; unset: any number
+  std::vector<std::string> allowed_ueids;  // device inventory, switches too; empty: any device
+  unsigned threads = 0;                    // for judging devices; 0: one a core
 };
 
 Verdict VerifyComposite(const evidence::Unverified<evidence::CompositeEvidence>& composite,

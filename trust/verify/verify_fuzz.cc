@@ -24,6 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   options.gpu.nonce = Bytes(32);
   options.gpu.require_revocation = false;
   options.report_data = Bytes(64);
+  options.threads = 1;
   const auto verdict = verify::VerifyComposite(evidence::Unverified(pod), pod.collateral, anchors, options, now);
   if (verdict.accepted || verdict.verified) std::abort();
   (void)verdict.ToJson();

@@ -1,37 +1,20 @@
 #include "trust/verify/gpu/fabric.h"
 
-#include <algorithm>
-#include <deque>
 #include <map>
 #include <set>
 
 #include "base/encoding.h"
 #include "trust/evidence/gpu_certs.h"
-#include "trust/verify/gpu/context.h"
-#include "trust/verify/parallel.h"
+#include "trust/verify/gpu/devices.h"
 
 namespace ccgpu::verify {
 namespace {
 
-constexpr size_t kMostDevices = 64;
-
-// A device with a context of its own: nothing but the cache is shared between threads.
-struct Device {
-  Device(const evidence::GpuEvidence& evidence, DeviceKind kind, const std::string& name, const Collateral& collateral,
-         const Anchors& anchors, const GpuOptions& options, TimePoint now, Cache& cache)
-      : shared(collateral, anchors, now, &cache), context{evidence, options, shared, name, {}, {}, {}, {}, {}, {}} {
-    context.kind = kind;
-  }
-  SharedContext shared;
-  GpuContext context;
-  std::vector<Check> checks;
-};
-
 struct FabricContext {
   const FabricEvidence& evidence;
   const FabricOptions& options;
-  std::deque<Device>& devices;  // GPUs, then switches
-  std::string environment;
+  const Devices& devices;  // GPUs, then switches
+  const std::string& environment;
 };
 
 std::string Pdi(const Device& device) {
@@ -55,17 +38,7 @@ Finding SwitchCount(FabricContext& c) {
   return CountIs("fabric.switch-count", "switches", c.options.switch_count, c.evidence.switches.size());
 }
 
-Finding SameEnvironment(FabricContext& c) {
-  for (const Device& device : c.devices) {
-    const std::string& found = device.shared.environment;
-    if (found == c.environment && !found.empty()) continue;
-    return Finding::Fail(Err("environment.mixed", "",
-                             device.context.name + " is " + (found.empty() ? "of no known root" : found) +
-                                 ", the set is " + (c.environment.empty() ? "of no known root" : c.environment)))
-        .Claim("environment", c.environment, found);
-  }
-  return Finding::Pass();
-}
+Finding SameEnvironment(FabricContext& c) { return AreOfEnvironment(c.devices, c.environment); }
 
 Finding SameNonce(FabricContext& c) {
   const Device* first = nullptr;
@@ -83,27 +56,7 @@ Finding SameNonce(FabricContext& c) {
   return Finding::Pass();
 }
 
-Finding Distinct(FabricContext& c) {
-  std::map<std::string, std::string> seen;  // what it is -> whose
-  for (const Device& device : c.devices) {
-    const GpuFacts facts = FactsOf(device.context);
-    std::vector<std::pair<std::string, std::string>> names = {
-        {"ueid", facts.ueid}, {"pdi", facts.pdi}, {"uuid", facts.uuid}};
-    if (!device.context.chain.empty())
-      names.push_back({"attestation key", HexEncode(crypto::Sha256(device.context.chain[0].key().Der()))});
-    if (device.context.report) names.push_back({"responder nonce", HexEncode(device.context.report->responder_nonce)});
-    for (const auto& [what, value] : names) {
-      if (value.empty()) continue;
-      const auto [other, is_new] = seen.try_emplace(what + " " + value, device.context.name);
-      if (is_new) continue;
-      return Finding::Fail(Err("fabric.duplicate-device", "",
-                               device.context.name + " and " + other->second + " have the same " + what + " " + value +
-                                   ": one device was counted twice"))
-          .Claim(what, "distinct", value);
-    }
-  }
-  return Finding::Pass();
-}
+Finding Distinct(FabricContext& c) { return AreDistinct("fabric.duplicate-device", c.devices); }
 
 // A switch reports no mode; that it is locked to its tenant shows in the GPUs' modes.
 Finding Mode(FabricContext& c) {
@@ -186,16 +139,7 @@ Finding Links(FabricContext& c) {
 }
 
 Finding Inventory(FabricContext& c) {
-  const auto& known = c.options.allowed_ueids;
-  if (known.empty()) return Finding::Skip("no inventory was given");
-  for (const Device& device : c.devices) {
-    const std::string ueid = FactsOf(device.context).ueid;
-    if (std::find(known.begin(), known.end(), ueid) != known.end()) continue;
-    return Finding::Fail(
-               Err("fabric.unknown-device", "", device.context.name + " (ueid " + ueid + ") is not in the inventory"))
-        .Claim("ueid", "one of the inventory", ueid);
-  }
-  return Finding::Pass();
+  return AreInInventory("fabric.unknown-device", c.devices, c.options.allowed_ueids);
 }
 
 constexpr NamedCheck<FabricContext> kChecks[] = {
@@ -210,20 +154,6 @@ constexpr NamedCheck<FabricContext> kChecks[] = {
     {"inventory", Inventory, true},
 };
 
-// More devices than any machine has are not looked at one by one: the counts refuse them.
-std::deque<Device> Judge(const FabricEvidence& evidence, const Collateral& collateral, const Anchors& anchors,
-                         const FabricOptions& options, TimePoint now, Cache& cache) {
-  std::deque<Device> devices;
-  if (evidence.gpus.size() + evidence.switches.size() > kMostDevices) return devices;
-  for (const auto& [list, kind, word] : {std::tuple(&evidence.gpus, DeviceKind::kGpu, "gpu"),
-                                         std::tuple(&evidence.switches, DeviceKind::kSwitch, "switch")}) {
-    for (size_t i = 0; i < list->size(); ++i)
-      devices.emplace_back((*list)[i], kind, word + std::to_string(i), collateral, anchors, options.device, now, cache);
-  }
-  ForEachPiece(devices.size(), options.threads, [&](size_t i) { RunGpuChecks(devices[i].context, devices[i].checks); });
-  return devices;
-}
-
 }  // namespace
 
 FabricEvidence FabricOf(std::vector<evidence::GpuEvidence> devices) {
@@ -233,39 +163,36 @@ FabricEvidence FabricOf(std::vector<evidence::GpuEvidence> devices) {
   return out;
 }
 
+bool RunFabricChecks(const FabricEvidence& evidence, const FabricOptions& options, const Devices& devices,
+                     const std::string& environment, std::vector<Check>& checks) {
+  FabricContext context{evidence, options, devices, environment};
+  return RunChecks(std::span<const NamedCheck<FabricContext>>(kChecks), context, "fabric.", checks) && !devices.empty();
+}
+
 Verdict VerifyFabric(const evidence::Unverified<FabricEvidence>& fabric, const Collateral& collateral,
                      const Anchors& anchors, const FabricOptions& options, TimePoint now, Cache* cache) {
   const FabricEvidence& evidence = fabric.unverified();
   Cache own;
-  std::deque<Device> devices = Judge(evidence, collateral, anchors, options, now, cache ? *cache : own);
+  Devices devices =
+      JudgeDevices(evidence, collateral, anchors, options.device, options.threads, now, cache ? *cache : own);
   Verdict verdict;
-  FabricContext context{evidence, options, devices, devices.empty() ? "" : devices[0].shared.environment};
-  bool good = !devices.empty();
-  nlohmann::ordered_json gpus = nlohmann::ordered_json::array(), switches = gpus;
-  bool overall = good;
-  Claims claims;
-  for (Device& device : devices) {
-    nlohmann::ordered_json said = GpuClaims(device.context, device.checks, device.context.name + ".");
-    good = good && device.context.good;
-    overall = overall && said["x-nvidia-overall-att-result"] == true;
-    const bool is_gpu = device.context.kind == DeviceKind::kGpu;
-    if (is_gpu) claims.gpus.push_back(FactsOf(device.context));
-    (is_gpu ? gpus : switches).push_back(std::move(said));
-    std::move(device.checks.begin(), device.checks.end(), std::back_inserter(verdict.checks));
-  }
-  good = RunChecks(std::span<const NamedCheck<FabricContext>>(kChecks), context, "fabric.", verdict.checks) && good;
-  nlohmann::ordered_json said;
-  said["environment"] = context.environment;
-  said["x-nvidia-overall-att-result"] = overall && good;
-  said["gpus"] = std::move(gpus);
-  said["switches"] = std::move(switches);
-  verdict.environment = context.environment;
-  verdict.claims_json = said.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  verdict.accepted = good;
-  if (good) {
-    claims.json = verdict.claims_json;
-    claims.environment = verdict.environment;
-    verdict.verified = Seal(std::move(claims));
+  verdict.environment = devices.empty() ? "" : devices[0].shared.environment;
+  DeviceClaims said = Collect(devices, verdict.checks);
+  const bool set_good = RunFabricChecks(evidence, options, devices, verdict.environment, verdict.checks);
+  verdict.accepted = set_good && said.good;
+  nlohmann::ordered_json claims;
+  claims["environment"] = verdict.environment;
+  claims["x-nvidia-overall-att-result"] = verdict.accepted && said.overall;
+  claims["gpus"] = std::move(said.gpus);
+  claims["switches"] = std::move(said.switches);
+  verdict.claims_json = claims.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (verdict.accepted) {
+    Claims facts;
+    facts.json = verdict.claims_json;
+    facts.environment = verdict.environment;
+    facts.gpus = std::move(said.gpu_facts);
+    facts.switches = std::move(said.switch_facts);
+    verdict.verified = Seal(std::move(facts));
   }
   return verdict;
 }
