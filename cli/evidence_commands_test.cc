@@ -15,6 +15,7 @@
 #include "cli/seal.h"
 #include "collateral/bundle.h"
 #include "trust/kbs/binding.h"
+#include "trust/verify/testing/fabric.h"
 #include "trust/verify/testing/world.h"
 
 namespace ccgpu::cli {
@@ -22,35 +23,42 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// One pod with one GPU, bound as an agent binds it.
+// One pod, bound as an agent binds it: with one GPU, or with whatever devices a test has.
 struct PodWorld {
   verify::GpuWorld gpu;
   verify::SnpWorld snp;
   Bytes nonce = Bytes(32, 7);
   std::string init_data;
 
-  PodWorld() {
+  explicit PodWorld(uint32_t gpus = 1) {
     policy::PodPolicy policy;
     policy.pod_name = "demo";
-    policy.gpus.count = 1;
+    policy.gpus.count = gpus;
     policy::ContainerPolicy app;
     app.name = "app";
     app.image = "i";
     app.rootfs_digest = "sha256:" + std::string(64, '0');
     app.args = {"x"};
-    app.gpus = 1;
+    app.gpus = gpus;
     policy.containers = {app};
     init_data = MakeInitData(policy, {});
   }
 
-  evidence::CompositeEvidence Evidence() {
+  evidence::CompositeEvidence Evidence() { return EvidenceOf({&gpu}); }
+  evidence::CompositeEvidence EvidenceOf(const std::vector<verify::GpuWorld*>& devices) {
     evidence::CompositeEvidence out;
     const kbs::PublicJwk jwk = *kbs::MakeJwk(crypto::PrivateKey::Generate(crypto::KeyType::kP256).public_key());
     out.nonce = nonce;
     out.tee_pubkey = jwk.ToJson();
-    gpu.report.nonce = kbs::GpuNonce(kbs::DeviceReportData(Base64Encode(nonce), jwk));
-    gpu.Sign();
-    out.gpus = {gpu.evidence};
+    for (verify::GpuWorld* device : devices) {
+      device->report.nonce = kbs::GpuNonce(kbs::DeviceReportData(Base64Encode(nonce), jwk));
+      device->Sign();
+      out.gpus.push_back(device->evidence);
+      out.gpus.back().uuid = "GPU-" + std::to_string(out.gpus.size());
+      out.collateral.rims.insert(device->collateral.rims.begin(), device->collateral.rims.end());
+      const auto& answers = device->collateral.ocsp_responses;
+      out.collateral.ocsp_responses.insert(out.collateral.ocsp_responses.end(), answers.begin(), answers.end());
+    }
     out.additional_evidence = evidence::AdditionalEvidence(out.gpus);
     snp.report.report_data =
         kbs::SnpReportData(kbs::PrimaryReportData(Base64Encode(nonce), jwk, out.additional_evidence));
@@ -58,7 +66,6 @@ struct PodWorld {
     snp.Sign();
     out.cpu = snp.evidence;
     out.init_data = init_data;
-    out.collateral = gpu.collateral;
     out.collateral.crls = snp.collateral.crls;
     return out;
   }
@@ -121,6 +128,47 @@ TEST_F(EvidenceCommands, Accepted) {
             0);
   EXPECT_THAT(out_.str(), HasSubstr("accepted (emulated)"));
   EXPECT_THAT(err_.str(), HasSubstr("freshness is not"));
+}
+
+TEST_F(EvidenceCommands, AWholeMachineInProtectedPcie) {
+  verify::FabricWorld set;
+  std::vector<verify::GpuWorld*> devices;
+  for (auto* list : {&set.switches, &set.gpus}) {
+    for (verify::GpuWorld& device : *list) devices.push_back(&device);
+  }
+  evidence_ = PodWorld(8).EvidenceOf(devices);
+  Write();
+  ASSERT_EQ(Verify({"--gpus", "8"}), 0) << out_.str() << err_.str();
+  EXPECT_EQ(Json::parse(out_.str())["claims"]["switches"].size(), 4u);
+  // A policy file has to say that plain text on NVLink will do.
+  const std::string policy = "apiVersion: ccgpu.dev/v1alpha1\nkind: EvidencePolicy\nspec:\n  environment: [emulated]\n";
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "no.yaml", policy).ok());
+  ASSERT_TRUE(WriteFileAtomic(dir_ / "yes.yaml", policy + "  gpus: {max: 8, protectedPcie: true}\n").ok());
+  EXPECT_EQ(Verify({"--policy", dir_ / "no.yaml"}), 1);
+  EXPECT_THAT(Failed(), ::testing::Each("policy.not-accepted"));
+  EXPECT_EQ(Verify({"--policy", dir_ / "yes.yaml"}), 0) << out_.str();
+
+  ASSERT_EQ(Run({"--json", "evidence", "show", dir_ / "ev.json"}), 0) << err_.str();
+  const Json shown = Json::parse(out_.str());
+  EXPECT_EQ(shown["gpus"].size(), 8u);
+  ASSERT_EQ(shown["switches"].size(), 4u);
+  EXPECT_EQ(shown["switches"][0]["bios_version"], "96.10.55.00.01");
+  EXPECT_EQ(shown["switches"][0]["linked_to"].size(), 8u);
+  EXPECT_EQ(shown["gpus"][0]["multi_gpu"], "ppcie");
+  EXPECT_EQ(shown["gpus"][0]["linked_to"].size(), 4u);
+
+  // One switch with other firmware, another not there at all.
+  devices.erase(devices.begin());
+  devices[0]->report.measurements[30] = Bytes(48, 0xee);
+  evidence_ = PodWorld(8).EvidenceOf(devices);
+  Write();
+  EXPECT_EQ(Verify(), 1);
+  EXPECT_THAT(Failed(), ::testing::IsSupersetOf({"gpu.measurement-mismatch", "fabric.switch-count"}));
+  EXPECT_EQ(Run({"evidence", "explain", dir_ / "ev.json", "--root", dir_ / "roots.pem", "--insecure-accept-emulated"}),
+            1);
+  EXPECT_THAT(out_.str(), HasSubstr("switch0/report, bytes"));
+  EXPECT_THAT(out_.str(), HasSubstr("RIM NV_SWITCH_BIOS_5612_0002_890_9610550001 accepts"));
+  EXPECT_THAT(out_.str(), HasSubstr("expected  4"));
 }
 
 // What is exported is read again and judged like any other file of that form.

@@ -74,6 +74,7 @@ void ReadGpus(YamlMap map, EvidencePolicy& out) {
   out.gpus.models = Some(map, "models");
   out.gpus.ueids = Some(map, "ueids");
   out.gpus.vbios_versions = Some(map, "vbiosVersions");
+  out.gpus.protected_pcie = map.Bool("protectedPcie");
   out.gpu.driver_floor = Version(map, "driverFloor");
   out.gpu.switch_bios_floor = Version(map, "switchBiosFloor");
   out.gpu.vbios_floor = Version(map, "vbiosFloor");
@@ -274,6 +275,9 @@ void ApplyPolicy(const EvidencePolicy& policy, const std::string& format, verify
     asker.OneOf(at + "mode", "mode", policy.gpus.modes, TextOfClaim(gpus[i], "mode"));
     asker.OneOf(at + "model", "hwmodel", policy.gpus.models, TextOfClaim(gpus[i], "hwmodel"));
     asker.OneOf(at + "ueid", "ueid", policy.gpus.ueids, TextOfClaim(gpus[i], "ueid"));
+    const std::string links = TextOfClaim(gpus[i], "x-nvidia-gpu-mode");
+    if (!policy.gpus.protected_pcie && links == "ppcie")
+      asker.Ask(at + "protected-pcie", "x-nvidia-gpu-mode", false, "links that are no plain text", links);
     asker.OneOf(at + "vbios", "x-nvidia-gpu-vbios-version", policy.gpus.vbios_versions,
                 TextOfClaim(gpus[i], "x-nvidia-gpu-vbios-version"));
   }

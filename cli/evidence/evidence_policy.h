@@ -22,6 +22,7 @@ struct EvidencePolicy {
   struct Gpus {
     std::optional<size_t> min, max;
     std::vector<std::string> modes, models, ueids, vbios_versions;  // empty: any
+    bool protected_pcie = true;  // GPUs whose NVLinks are plain text; a policy file must say it
   } gpus;
   verify::SnpOptions snp;  // report_data empty; measurement and chip_id by the lists below
   struct Snp {

@@ -7,6 +7,7 @@
 #include "trust/kbs/binding.h"
 #include "trust/kbs/initdata.h"
 #include "trust/policy/pod_policy.h"
+#include "trust/verify/gpu/fabric.h"
 
 namespace ccgpu::cli {
 namespace {
@@ -44,8 +45,10 @@ Result<OrderedJson> ShowComposite(const EvidenceCase& evidence) {
     out["agent_key_sha256"] = HexEncode(crypto::Sha256(AsBytes(key->ToJson())));
   if (const auto* snp = std::get_if<evidence::SnpEvidence>(&parsed.cpu)) out["snp"] = SnpJsonOf(*snp);
   if (const auto* tdx = std::get_if<evidence::TdxEvidence>(&parsed.cpu)) out["tdx"] = TdxJsonOf(*tdx);
+  const verify::FabricEvidence devices = verify::FabricOf(parsed.gpus);
   out["gpus"] = OrderedJson::array();
-  for (const evidence::GpuEvidence& gpu : parsed.gpus) out["gpus"].push_back(GpuJson(gpu));
+  for (const evidence::GpuEvidence& gpu : devices.gpus) out["gpus"].push_back(GpuJson(gpu));
+  for (const evidence::GpuEvidence& one : devices.switches) out["switches"].push_back(GpuJson(one));
   if (!parsed.init_data.empty()) {
     out["init_data"] = {{"digest", "sha256:" + HexEncode(crypto::Sha256(AsBytes(parsed.init_data)))}};
     if (auto init = kbs::ParseInitData(parsed.init_data); init.ok()) {
@@ -87,7 +90,9 @@ Result<Judgement> VerifyComposite(const EvidenceCase& evidence, const Expectatio
   out.verdict = verify::VerifyComposite(evidence::Unverified<evidence::CompositeEvidence>(parsed), collateral,
                                         expect.anchors, options, expect.at);
   AskNonce(expect, parsed.nonce, "evidence", out);
-  AddGpuDocuments(parsed.gpus, "gpu", out);
+  const verify::FabricEvidence devices = verify::FabricOf(parsed.gpus);
+  AddGpuDocuments(devices.gpus, "gpu", out);
+  AddGpuDocuments(devices.switches, "switch", out);
   AddRims(collateral, out);
   if (const auto* snp = std::get_if<evidence::SnpEvidence>(&parsed.cpu)) out.documents["snp/report"] = snp->report;
   if (const auto* tdx = std::get_if<evidence::TdxEvidence>(&parsed.cpu)) out.documents["tdx/quote"] = tdx->quote;

@@ -22,6 +22,13 @@ std::string EmulatedMode(const evidence::GpuReport& report) {
   return "";
 }
 
+// Each once: a device has several links to one peer.
+std::set<std::string> PdiTexts(const std::vector<Bytes>& pdis) {
+  std::set<std::string> out;
+  for (const Bytes& pdi : pdis) out.insert(HexEncode(pdi));
+  return out;
+}
+
 }  // namespace
 
 OrderedJson GpuJson(const evidence::GpuEvidence& gpu) {
@@ -32,17 +39,23 @@ OrderedJson GpuJson(const evidence::GpuEvidence& gpu) {
   if (auto report = evidence::ParseGpuReport(gpu.report, 16); report.ok()) {
     const evidence::OpaqueData& opaque = report->opaque;
     out["nonce"] = HexEncode(report->nonce);
-    out["driver_version"] = opaque.DriverVersion();
-    out["vbios_version"] = opaque.VbiosVersion();
-    out["project"] = opaque.Project();
-    out["project_sku"] = opaque.ProjectSku();
-    out["chip_sku"] = opaque.ChipSku();
+    if (gpu.arch == "LS10") {
+      out["bios_version"] = opaque.VbiosVersion();
+    } else {
+      out["driver_version"] = opaque.DriverVersion();
+      out["vbios_version"] = opaque.VbiosVersion();
+      out["project"] = opaque.Project();
+      out["project_sku"] = opaque.ProjectSku();
+      out["chip_sku"] = opaque.ChipSku();
+    }
     if (const auto fwid = opaque.Fwid()) out["fwid"] = HexEncode(*fwid);
     if (const auto nvdec = opaque.Nvdec0())
       out["nvdec0"] = *nvdec == evidence::kNvdecEnabled    ? "enabled"
                       : *nvdec == evidence::kNvdecDisabled ? "disabled"
                                                            : "?";
     if (const std::string mode = opaque.ProtectionMode(); !mode.empty()) out["multi_gpu"] = mode;
+    if (const auto peers = gpu.arch == "LS10" ? opaque.PeerGpuPdis() : opaque.PeerSwitchPdis())
+      out["linked_to"] = PdiTexts(*peers);
     out["opaque_form"] = opaque.versioned ? "NVDAOD" : "legacy";
     if (const std::string mode = EmulatedMode(*report); !mode.empty()) out["mode"] = mode;
     out["rims"] = RimIdsOf(gpu);

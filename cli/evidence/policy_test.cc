@@ -88,6 +88,22 @@ TEST(EvidencePolicyFile, AsksTheClaims) {
   EXPECT_FALSE(Passes("  snp: {measurements: ['" + std::string(96, 'b') + "']}\n", Accepted(claims)));
 }
 
+TEST(EvidencePolicyFile, ProtectedPcieIsSaidAloud) {
+  const std::string spt = R"({"gpus":[{"x-nvidia-gpu-mode":"spt"},{"x-nvidia-gpu-mode":null},{}]})",
+                    ppcie = R"({"gpus":[{"x-nvidia-gpu-mode":"ppcie"}],"switches":[{}]})",
+                    one = R"({"hwmodel":"GH100","x-nvidia-gpu-mode":"ppcie"})";
+  for (const char* silent : {"  gpus: {min: 1}\n", "  environment: [hardware]\n", "  gpus: {protectedPcie: false}\n"}) {
+    EXPECT_TRUE(Passes(silent, Accepted(spt))) << silent;
+    EXPECT_FALSE(Passes(silent, Accepted(ppcie))) << silent;
+    EXPECT_FALSE(Passes(silent, Accepted(one), "gpu-report")) << silent;
+  }
+  for (const std::string& claims : {spt, ppcie, one})
+    EXPECT_TRUE(Passes("  gpus: {protectedPcie: true}\n", Accepted(claims)));
+  verify::Verdict without_file = Accepted(ppcie);
+  ApplyPolicy(EvidencePolicy(), "composite", without_file);
+  EXPECT_TRUE(without_file.accepted) << "who names no policy asks whether it is genuine";
+}
+
 TEST(EvidencePolicyFile, WhatTheEvidenceCannotAnswerRefuses) {
   EXPECT_FALSE(Passes("  gpus: {modes: [hopper-cc]}\n", Accepted("{}")));
   EXPECT_FALSE(Passes("  snp: {hostData: ['" + std::string(64, 'b') + "']}\n", Accepted("{}")));
