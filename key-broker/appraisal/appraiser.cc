@@ -9,7 +9,7 @@
 namespace ccgpu::broker {
 namespace {
 
-constexpr size_t kMaxGpus = 16;
+constexpr size_t kMaxDevices = 16;  // GPUs and switches
 
 Appraisal Refused(Error why) {
   Appraisal out;
@@ -30,9 +30,9 @@ Result<Prepared> Prepare(const std::string& tee, const kbs::AttestRequest& reque
   ASSIGN_OR_RETURN(out.composite.nonce, Base64Decode(request.nonce));
   ASSIGN_OR_RETURN(out.composite.cpu, evidence::CpuEvidenceFromJson(tee, request.primary_evidence_json));
   ASSIGN_OR_RETURN(out.composite.gpus, evidence::GpusOfAdditionalEvidence(request.additional_evidence));
-  if (out.composite.gpus.size() > kMaxGpus) {
+  if (out.composite.gpus.size() > kMaxDevices) {
     return Err("attest.too-many-gpus", "additional_evidence",
-               "holds " + std::to_string(out.composite.gpus.size()) + " GPUs; at most 16 are verified");
+               "holds " + std::to_string(out.composite.gpus.size()) + " GPUs and switches; at most 16 are verified");
   }
   out.composite.tee_pubkey = request.tee_pubkey.ToJson();
   out.composite.additional_evidence = request.additional_evidence;
@@ -58,15 +58,20 @@ std::vector<kbs::EarSubmod> Submods(const kbs::AttestRequest& request, const ver
   out.push_back({"cpu0", verify::TrustVectorOf(verdict, "cpu0"),
                  R"({"init_data":")" + claims.cpu.init_data + R"(",")" + claims.cpu.tee + R"(":)" + cpu.dump() + "," +
                      runtime + "}"});
-  for (const auto& gpu : claims.gpus) {
-    const Json facts = {{"uuid", gpu.uuid},
-                        {"ueid", gpu.ueid},
-                        {"hwmodel", gpu.hwmodel},
-                        {"driver_version", gpu.driver_version},
-                        {"vbios_version", gpu.vbios_version}};
-    const std::string part = "gpu" + std::to_string(out.size() - 1);
+  const auto add = [&](const std::string& part, const Json& facts) {
     out.push_back({part, verify::TrustVectorOf(verdict, part), R"({"nvidia":)" + facts.dump() + "}"});
+  };
+  for (size_t i = 0; i < claims.gpus.size(); ++i) {
+    const verify::GpuFacts& gpu = claims.gpus[i];
+    add("gpu" + std::to_string(i), {{"uuid", gpu.uuid},
+                                    {"ueid", gpu.ueid},
+                                    {"hwmodel", gpu.hwmodel},
+                                    {"driver_version", gpu.driver_version},
+                                    {"vbios_version", gpu.vbios_version}});
   }
+  for (size_t i = 0; i < claims.switches.size(); ++i)
+    add("switch" + std::to_string(i),
+        {{"ueid", claims.switches[i].ueid}, {"bios_version", claims.switches[i].vbios_version}});
   return out;
 }
 

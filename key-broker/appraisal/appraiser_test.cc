@@ -15,8 +15,9 @@ using verify::kTestNow;
 const std::string kNonce = Base64Encode(Bytes(32, 0x11));
 
 struct World {
-  explicit World(size_t gpus = 1)
-      : pod(gpus), vendor(pod), collateral({}, vendor), appraiser(pod.Anchors(), collateral) {}
+  explicit World(size_t gpus = 1) : World(TestPod(gpus)) {}
+  explicit World(TestPod of)
+      : pod(std::move(of)), vendor(pod), collateral({}, vendor), appraiser(pod.Anchors(), collateral) {}
   Appraisal Run(const kbs::AttestRequest& request, TimePoint now = kTestNow) {
     return appraiser.Appraise("snp", request, now);
   }
@@ -43,6 +44,24 @@ TEST(AppraiserTest, HealthyPods) {
     }
     EXPECT_EQ(Json::parse(appraisal.claims_json)["gpus"].size(), gpus);
   }
+}
+
+TEST(AppraiserTest, WholeMachineWithItsSwitches) {
+  World world(TestPod::WithSwitches());
+  const Appraisal appraisal = world.Run(world.pod.Answer(kNonce));
+  ASSERT_TRUE(appraisal.accepted) << appraisal.why.ToString() << appraisal.failed_json;
+  ASSERT_EQ(appraisal.submods.size(), 13u);
+  EXPECT_EQ(appraisal.submods[8].name, "gpu7");
+  EXPECT_EQ(appraisal.submods[12].name, "switch3");
+  EXPECT_EQ(Json::parse(appraisal.submods[12].annotated_evidence_json)["nvidia"]["bios_version"], "96.10.55.00.01");
+  EXPECT_EQ(Json::parse(appraisal.claims_json)["switches"].size(), 4u);
+
+  World without(TestPod::WithSwitches());
+  without.pod.gpus.resize(8, without.pod.gpus[0]);
+  EXPECT_EQ(without.Run(without.pod.Answer(kNonce)).why.code, "composite.links-unproven");
+  World many(TestPod::WithSwitches());
+  many.pod.gpus.resize(17, many.pod.gpus[0]);
+  EXPECT_EQ(many.Run(many.pod.Answer(kNonce)).why.code, "attest.too-many-gpus");
 }
 
 struct Case {

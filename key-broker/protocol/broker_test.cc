@@ -87,6 +87,34 @@ TEST_F(BrokerTest, PolicyDecides) {
   EXPECT_EQ(client.Get().status, 200) << "the same token: policies hold from the moment they are set";
 }
 
+// Eight GPUs and the switches between them, over which their data goes in plain text.
+TEST(BrokerWithSwitches, ReleasesWhereThePolicyNamesProtectedPcie) {
+  TempDir folder;
+  TestPod pod = TestPod::WithSwitches();
+  TestBroker broker(folder.path(), pod, Explaining());
+  TestClient client(broker, pod);
+  client.AuthAndAttest();
+  EXPECT_LT(client.token.size(), 7700u) << "HTTP libraries take header lines of 8 KiB, and real UUIDs are longer";
+  const std::string policy = ReleasePolicy(pod, "8");
+  ASSERT_EQ(broker.Admin("POST", kResourcePath, kSecret).status, 200);
+  for (const std::string& silent : {policy, ReleasePolicy(pod, "8") + "    protectedPcie: false\n"}) {
+    ASSERT_EQ(broker.Admin("POST", kPolicyPath, silent).status, 200);
+    EXPECT_EQ(client.Get().status, 401);
+    EXPECT_EQ(CodeOf(client.Get()), "release.protected-pcie");
+  }
+  ASSERT_EQ(broker.Admin("POST", kPolicyPath, policy + "    protectedPcie: true\n").status, 200);
+  const HttpResponse response = client.Get();
+  ASSERT_EQ(response.status, 200) << response.body;
+  EXPECT_EQ(ToText(*kbs::DecryptJwe(pod.key, response.body)), kSecret);
+  ASSERT_EQ(broker.Admin("POST", kPolicyPath, ReleasePolicy(pod, "9") + "    protectedPcie: true\n").status, 200);
+  EXPECT_EQ(CodeOf(client.Get()), "release.gpu-count") << "switches are no GPUs";
+  // Without one of the switches there is no token to begin with.
+  pod.gpus.pop_back();
+  TestClient without(broker, pod);
+  ASSERT_EQ(without.Auth().status, 200);
+  EXPECT_EQ(CodeOf(without.Attest()), "fabric.switch-count");
+}
+
 TEST_F(BrokerTest, DenialsAreSilentUnlessAsked) {
   TempDir other;
   TestBroker silent(other.path(), pod);

@@ -5,6 +5,7 @@
 #include "trust/evidence/composite.h"
 #include "trust/kbs/binding.h"
 #include "trust/kbs/initdata.h"
+#include "trust/verify/testing/fabric.h"
 
 namespace ccgpu::broker {
 
@@ -27,12 +28,19 @@ TestPod::TestPod(size_t gpu_count) {
   cpu.report.host_data = digest;
 }
 
+TestPod TestPod::WithSwitches() {
+  TestPod out(0);
+  const verify::FabricWorld set;
+  for (const auto* list : {&set.gpus, &set.switches}) out.gpus.insert(out.gpus.end(), list->begin(), list->end());
+  return out;
+}
+
 kbs::AttestRequest TestPod::Answer(const std::string& nonce, const kbs::PublicJwk& bound_to) {
   std::vector<evidence::GpuEvidence> evidence;
   for (size_t i = 0; i < gpus.size(); ++i) {
     gpus[i].report.nonce = kbs::GpuNonce(kbs::DeviceReportData(nonce, bound_to));
     gpus[i].Sign();
-    gpus[i].evidence.uuid = "GPU-" + std::to_string(i);
+    gpus[i].evidence.uuid = (gpus[i].evidence.arch == "LS10" ? "SWITCH-" : "GPU-") + std::to_string(i);
     evidence.push_back(gpus[i].evidence);
   }
   kbs::AttestRequest out;

@@ -14,6 +14,8 @@ namespace ccgpu::broker {
 
 struct TestPod {
   explicit TestPod(size_t gpu_count = 1);
+  // A whole machine in protected PCIe: eight GPUs, then the four NVSwitches between them.
+  static TestPod WithSwitches();
 
   // Evidence for this nonce, bound to `bound_to` (normally this pod's own key).
   kbs::AttestRequest Answer(const std::string& nonce, const kbs::PublicJwk& bound_to);
@@ -22,8 +24,8 @@ struct TestPod {
 
   kbs::TeeKey key = kbs::TeeKey::Generate();
   std::string init_data;
-  std::string host_data;  // hex
-  std::deque<verify::GpuWorld> gpus;
+  std::string host_data;              // hex
+  std::deque<verify::GpuWorld> gpus;  // and switches
   verify::SnpWorld cpu;
 };
 
