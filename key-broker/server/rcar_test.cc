@@ -68,12 +68,12 @@ class RcarTest : public testing::Test {
     if (emulated) out.push_back("--insecure-accept-emulated");
     return out;
   }
-  void PutSecret(const BrokerProcess& broker) {
+  void PutSecret(const BrokerProcess& broker, const std::string& of_gpus = "") {
     const std::string policy =
         "apiVersion: ccgpu.dev/v1alpha1\nkind: KeyReleasePolicy\nmetadata:\n  name: test\nspec:\n  environment: "
         "[emulated]\n"
         "  sandbox:\n    hostData: [\"sha256:" +
-        pod.host_data + "\"]\n  gpus:\n    min: 1\n";
+        pod.host_data + "\"]\n  gpus:\n    min: 1\n" + of_gpus;
     ASSERT_EQ(broker.Client()->Post(kPolicy, broker.Admin(), policy, "application/yaml")->status, 200);
     ASSERT_EQ(broker.Client()->Post(kResource, broker.Admin(), "the key", "application/octet-stream")->status, 200);
   }
@@ -142,6 +142,17 @@ TEST_F(RcarTest, RevokedBoard) {
   ASSERT_TRUE(broker.ready());
   PutSecret(broker);
   EXPECT_EQ(Fetch(broker), "gpu.revoked");
+}
+
+// Evidence of twelve devices in one request, and their token in one header line.
+TEST_F(RcarTest, AWholeMachineWithItsSwitches) {
+  pod = TestPod::WithSwitches();
+  BrokerProcess broker(folder.path(), Flags());
+  ASSERT_TRUE(broker.ready());
+  PutSecret(broker);
+  EXPECT_EQ(Fetch(broker), "release.protected-pcie");
+  PutSecret(broker, "    protectedPcie: true\n");
+  EXPECT_EQ(FetchWithToken(broker), "the key");
 }
 
 TEST_F(RcarTest, TwoClientsAtOnce) {

@@ -40,7 +40,9 @@ kbs::AttestRequest TestPod::Answer(const std::string& nonce, const kbs::PublicJw
   for (size_t i = 0; i < gpus.size(); ++i) {
     gpus[i].report.nonce = kbs::GpuNonce(kbs::DeviceReportData(nonce, bound_to));
     gpus[i].Sign();
-    gpus[i].evidence.uuid = (gpus[i].evidence.arch == "LS10" ? "SWITCH-" : "GPU-") + std::to_string(i);
+    const std::string number = (i < 10 ? "0" : "") + std::to_string(i);
+    gpus[i].evidence.uuid =
+        (gpus[i].evidence.arch == "LS10" ? "SWITCH-" : "GPU-") + ("00000000-0000-0000-0000-0000000000" + number);
     evidence.push_back(gpus[i].evidence);
   }
   kbs::AttestRequest out;
