@@ -16,7 +16,7 @@
 
 namespace ccgpu::evidence {
 
-// One GPU's evidence, as NVML gives it.
+// One GPU's or NVSwitch's evidence, as NVML gives it.
 struct GpuEvidence {
   std::string arch = "HOPPER";  // HOPPER, BLACKWELL, LS10
   std::string uuid;             // "GPU-..."; a hint, nothing signs it
@@ -37,7 +37,7 @@ struct CompositeEvidence {
   std::string tee_pubkey;           // JSON text of the agent's key
   CpuEvidence cpu;                  // of the kind that "tee" names
   std::string additional_evidence;  // the exact string that REPORT_DATA commits to
-  std::vector<GpuEvidence> gpus;    // decoded from additional_evidence
+  std::vector<GpuEvidence> gpus;    // decoded from additional_evidence; switches too
   std::string init_data;            // TOML text; empty when absent
   Collateral collateral;            // what the agent used; may be empty
 };
