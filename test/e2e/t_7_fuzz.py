@@ -9,7 +9,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 def targets():
-    return {".".join(path.relative_to(ROOT).parent.parts) + "." + path.stem for path in ROOT.glob("*/**/*_fuzz.cc") if path.relative_to(ROOT).parts[0] != "build"}
+    """Each under the name of its library: that of the next folder that has a CMakeLists.txt."""
+    found = [path for path in ROOT.glob("*/**/*_fuzz.cc") if path.relative_to(ROOT).parts[0] != "build"]
+    library = {path: next(folder for folder in path.parents if (folder / "CMakeLists.txt").exists()) for path in found}
+    return {".".join(library[path].relative_to(ROOT).parts) + "." + path.stem for path in found}
 
 
 def test_what_is_kept_is_of_a_target_small_and_distinct():
