@@ -155,26 +155,6 @@ def _ours_on(node):
     return [item["metadata"]["name"] for item in pods if item["metadata"]["labels"].get("app.kubernetes.io/component") not in ("broker", "setup")]
 
 
-def a_deleted_node_joins_again_and_is_ours_with_its_label(world):
-    """`kubectl delete node` under a running pod: the pod ends, the node comes back bare, and its next label brings all of it back."""
-    second = both(world)[1]
-    with asking_for(world, "orphan", "default/orphan/key", **on(second)) as key:
-        answered(world, "orphan", key)
-        world.kubectl("delete", "node", second.node)
-        world.until("its pod ends with it", lambda: not world.find("pod", "orphan"), 150)
-    second.on_node("systemctl", "restart", "kubelet")
-    world.kubectl("wait", "--for=create", f"node/{second.node}", "--timeout=60s")
-    world.kubectl("wait", "--for=condition=Ready", f"node/{second.node}", "--timeout=120s")
-    assert not [name for name in world.get("node", second.node)["metadata"]["labels"] if "ccgpu" in name]
-    world.until("nothing of ours runs there", lambda: not _ours_on(second), 60)
-    world.kubectl("label", "node", second.node, "ccgpu.dev/enabled=true")
-    world.until("its GPUs are allocatable", lambda: second.allocatable() == world.gpus, 120)
-    _can_run(second)
-    with asking_for(world, "orphan", "default/orphan/key", **on(second)) as key:
-        answered(world, "orphan", key)
-    world.until("its GPUs are free", lambda: _free(second))
-
-
 def a_node_that_lost_power_comes_back(world):
     """Everything in it dies at once; it starts again with an empty /run and, by chance, another address.
 
@@ -232,5 +212,4 @@ def _sandboxes(node):
 BEFORE = [pods_reach_each_other_and_services_by_name, load_puts_images_on_every_node, each_node_gets_its_gpus_with_its_label]
 # Power loss comes last: it changes files of the node itself, its address for one.
 SCENARIOS = [a_pod_on_each_node_gets_its_key, more_replicas_than_a_node_has_gpus_spread_and_a_drain_moves_them,
-             without_the_label_a_node_is_put_back_and_the_other_goes_on, a_deleted_node_joins_again_and_is_ours_with_its_label,
-             a_node_that_lost_power_comes_back]
+             without_the_label_a_node_is_put_back_and_the_other_goes_on, a_node_that_lost_power_comes_back]
